@@ -1,0 +1,1 @@
+"""A checkpoint and a list of attacks -> an honest robustness report."""

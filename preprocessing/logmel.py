@@ -1,0 +1,42 @@
+"""The one log-mel front end: preprocessing stores its output, waveform attacks differentiate through it."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+import torchaudio
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from preprocessing.schema import LOGMEL_MAX_DB, LOGMEL_MIN_DB, ClipFormat
+
+
+class LogMel(nn.Module):
+    """Log-mel patches in [0, 1] from waveform segments in [-1, 1], differentiable everywhere.
+
+    Each patch is computed from the samples of its own segment only: the segment is reflected at both ends so that step
+    j is centred on hop j. Power is turned into decibels with a floor added inside the logarithm, 10 log10(mel + 1e-6),
+    so that silence has a gradient, and `[LOGMEL_MIN_DB, LOGMEL_MAX_DB]` becomes [0, 1].
+    """
+
+    def __init__(self, clip_format: ClipFormat) -> None:
+        super().__init__()
+        self.steps = clip_format.steps
+        self.padding = (clip_format.n_fft - clip_format.hop_length) // 2
+        self.mel = torchaudio.transforms.MelSpectrogram(
+            sample_rate=clip_format.sample_rate_hz,
+            n_fft=clip_format.n_fft,
+            hop_length=clip_format.hop_length,
+            n_mels=clip_format.num_mels,
+            center=False,
+        )
+
+    def forward(self, waveform: Float[Tensor, "*batch samples"]) -> Float[Tensor, "*batch mels steps"]:
+        """Turn segments of `segment_samples` samples into patches."""
+        flat = waveform.reshape(-1, 1, waveform.shape[-1])
+        padded = nn.functional.pad(flat, (self.padding, self.padding), mode="reflect")[:, 0]
+        power = cast(Tensor, self.mel(padded))[..., : self.steps]
+        decibels = 10.0 * torch.log10(power + 10.0 ** (LOGMEL_MIN_DB / 10.0))
+        scaled = (decibels - LOGMEL_MIN_DB) / (LOGMEL_MAX_DB - LOGMEL_MIN_DB)
+        return scaled.clamp(0.0, 1.0).reshape(*waveform.shape[:-1], *power.shape[-2:])

@@ -1,0 +1,213 @@
+"""The contract of a stored data set: what a sample holds, what a shard records, what `dataset.json` says.
+
+A stored sample follows the WebDataset convention; the members of one key, in this order inside the tar:
+
+    <key>.audio.flac       mono, `sample_rate_hz`, 16 bit: the waveform the log-mel patches came from
+    <key>.frame_00.jpg ... one JPEG per segment, `frame_size` x `frame_size` RGB
+    <key>.json             `ClipRecord`
+    <key>.logmel.npy       float16 `[segments, mels, steps]`, scaled to [0, 1] from `[LOGMEL_MIN_DB, LOGMEL_MAX_DB]`
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Literal
+
+import fsspec
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+
+FORMAT_VERSION = 1
+"""Raised whenever stored bytes change their meaning."""
+
+LOGMEL_MIN_DB = -60.0
+"""Stored as 0: the level of digital silence, 10 log10(1e-6)."""
+LOGMEL_MAX_DB = 50.0
+"""Stored as 1: just above a full-scale sine, (n_fft / 4)^2 = 48 dB at n_fft 1024 with a Hann window."""
+
+SPLITS = ("train", "validation", "test")
+Split = Literal["train", "validation", "test"]
+
+INDEX_NAME = "dataset.json"
+PLAN_NAME = "plan.json"
+REJECTED_NAME = "rejected.csv"
+
+
+class Settings(BaseModel):
+    """Base of everything that can be set or recorded: frozen, and unknown keys are refused."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        validate_default=True,
+        allow_inf_nan=False,
+    )
+
+
+class ClipFormat(Settings):
+    """How a clip is stored: its segments, and the size and rate of both streams.
+
+    Frame t is the frame on screen at the middle of segment t; log-mel patch t covers exactly segment t.
+    """
+
+    num_segments: PositiveInt = 10
+    """Segments per clip."""
+    segment_seconds: PositiveFloat = 1.0
+    """Length of a segment in seconds."""
+    frame_size: PositiveInt = 224
+    """Height and width of a stored frame in pixels: the short side is scaled to it, the middle is kept."""
+    jpeg_quality: int = Field(default=95, ge=1, le=100)
+    """JPEG quality of stored frames."""
+    sample_rate_hz: PositiveInt = 16_000
+    """Rate of the stored mono waveform."""
+    num_mels: PositiveInt = 128
+    """Mel bands between 0 Hz and half the sample rate (HTK scale)."""
+    n_fft: PositiveInt = 1024
+    """Samples per Fourier window (Hann)."""
+    hop_length: PositiveInt = 160
+    """Samples between two log-mel steps."""
+
+    @property
+    def clip_seconds(self) -> float:
+        """Length of the stored clip in seconds."""
+        return self.num_segments * self.segment_seconds
+
+    @property
+    def segment_samples(self) -> int:
+        """Waveform samples per segment."""
+        return round(self.segment_seconds * self.sample_rate_hz)
+
+    @property
+    def steps(self) -> int:
+        """Log-mel steps per segment."""
+        return self.segment_samples // self.hop_length
+
+    @model_validator(mode="after")
+    def _segments_fit_the_grid(self) -> ClipFormat:
+        exact = self.segment_seconds * self.sample_rate_hz
+        if abs(exact - round(exact)) > 1e-6 or round(exact) % self.hop_length:
+            raise ValueError(
+                f"segment_seconds={self.segment_seconds} at {self.sample_rate_hz} Hz is {exact:g} samples; "
+                f"it must be a whole multiple of hop_length={self.hop_length}"
+            )
+        if self.segment_samples <= (self.n_fft - self.hop_length) // 2 or self.n_fft < self.hop_length:
+            raise ValueError(
+                f"a segment of {self.segment_samples} samples is too short for n_fft={self.n_fft} and "
+                f"hop_length={self.hop_length}: lower n_fft or raise segment_seconds"
+            )
+        return self
+
+
+class ClipRecord(Settings):
+    """What `<key>.json` says about one stored clip."""
+
+    key: str
+    label: int
+    class_name: str
+    source: str
+    """Path of the source video relative to the data set's root."""
+    source_sha256: str
+    start_seconds: float
+    """Start of segment 0 on the video clock (0 = the first shown frame)."""
+    end_seconds: float
+    frame_seconds: tuple[float, ...]
+    """Presentation time of each stored frame on the video clock."""
+    audio_coverage: float = Field(ge=0, le=1)
+    """Share of the clip's waveform that real audio covers; the rest is zero."""
+    decode_errors: int = Field(ge=0)
+    """Packets the decoder refused."""
+    saturation_share: float = Field(ge=0, le=1)
+    """Share of log-mel values clipped at `LOGMEL_MAX_DB`."""
+
+
+class StoredKey(Settings):
+    """Where one sample lies inside its shard."""
+
+    key: str
+    label: int
+    offset: int
+    """Byte offset of the sample's first tar header."""
+    length: int
+    """Bytes up to the next sample's first header."""
+
+
+class Rejection(Settings):
+    """A clip that was left out, and why."""
+
+    file: str
+    split: Split
+    reason: str
+    """One word, such as `no_audio`, `too_short`, `open_failed`, `timeout`, `crash`."""
+    detail: str
+
+
+class ShardRecord(Settings):
+    """The commit record `<split>/<number>.json` beside `<split>/<number>.tar`: written after it, so its presence means complete."""
+
+    name: str
+    """`train/000000.tar`, relative to the data set."""
+    split: Split
+    plan_sha256: str
+    bytes: int
+    sha256: str
+    samples: tuple[StoredKey, ...]
+    rejected: tuple[Rejection, ...]
+
+
+class ShardSummary(Settings):
+    """A shard as `dataset.json` lists it."""
+
+    name: str
+    num_samples: int
+    bytes: int
+    sha256: str
+
+
+class DatasetIndex(Settings):
+    """`dataset.json`: written last, so its presence means that the data set is complete."""
+
+    format_version: int = FORMAT_VERSION
+    name: str
+    format: ClipFormat
+    classes: tuple[str, ...]
+    """Class names; a label is an index into them."""
+    num_clips: dict[Split, int]
+    num_rejected: int
+    shards: dict[Split, tuple[ShardSummary, ...]]
+    plan_sha256: str
+    content_sha256: str
+    """SHA-256 over the shards' SHA-256 in order: names the exact data."""
+    config: dict[str, object]
+    """The resolved preprocessing config."""
+
+
+def join(root: str, name: str) -> str:
+    """`root/name` for a local path or any fsspec URL."""
+    return f"{root.rstrip('/')}/{name}"
+
+
+def load_index(root: str) -> DatasetIndex:
+    """Read `dataset.json` of a finished data set (local folder or fsspec URL).
+
+    Raises:
+        ValueError: if there is none (preprocessing did not finish) or its format version is another.
+    """
+    path = join(root, INDEX_NAME)
+    filesystem, local = fsspec.core.url_to_fs(path)
+    if not filesystem.exists(local):
+        raise ValueError(
+            f"'{path}' does not exist: '{root}' is not a finished data set; run `python -m pipeline preprocess` on it"
+        )
+    raw = json.loads(filesystem.cat_file(local))
+    if raw.get("format_version") != FORMAT_VERSION:
+        raise ValueError(
+            f"'{path}' has format version {raw.get('format_version')}, this code reads {FORMAT_VERSION}: "
+            "preprocess the data set again"
+        )
+    return DatasetIndex.model_validate(raw)
+
+
+def load_shard_record(root: str, shard_name: str) -> ShardRecord:
+    """Read the commit record of `shard_name` (`train/000000.tar`)."""
+    filesystem, local = fsspec.core.url_to_fs(join(root, shard_name.removesuffix(".tar") + ".json"))
+    return ShardRecord.model_validate_json(filesystem.cat_file(local))
