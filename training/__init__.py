@@ -1,1 +1,1 @@
-"""Shards -> a robust audio-visual classifier: batches, models, attacks, curricula, objectives and the loop around them."""
+"""Shards -> a robust audio-visual classifier: batches, models, attacks, curricula, objectives and their loop."""

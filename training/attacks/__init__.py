@@ -1,0 +1,23 @@
+"""All attacks. A new one is a file here, a line in `AnyAttack` and a row in the attack test table."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from training.attacks.base import Attack
+from training.attacks.fgsm import FGSM
+from training.attacks.ifgsm import IFGSM
+from training.attacks.mifgsm import MIFGSM
+from training.attacks.mma import MMA
+from training.attacks.pgd import PGD
+from training.attacks.tia import TIA
+from training.attacks.tma import TMA
+
+AnyAttack = Annotated[FGSM | IFGSM | PGD | MIFGSM | TIA | MMA | TMA, Field(discriminator="name")]
+"""Any attack, chosen by its `name`."""
+IterativeAttack = Annotated[IFGSM | PGD | MIFGSM | TIA | MMA | TMA, Field(discriminator="name")]
+"""An attack whose number of steps a curriculum can change."""
+
+__all__ = ["FGSM", "IFGSM", "MIFGSM", "MMA", "PGD", "TIA", "TMA", "AnyAttack", "Attack", "IterativeAttack"]

@@ -1,0 +1,87 @@
+"""The two weaknesses as terms at the features: what stays the same over time, and what the modalities agree on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.attacks.ascent import LossName, ObjectiveGradient, classification_gradient, classification_loss
+from training.batch import Batch
+from training.threat import per_clip
+
+Combination = Literal["normalised", "weighted"]
+Features = Float[Tensor, "batch segments features"]
+
+
+def temporal_variation(video_features: Features, audio_features: Features) -> Float[Tensor, " batch"]:
+    """L_T: mean over modalities and t < T of ||z[t+1] - z[t]||^2, z the L2-normalised features.
+
+    One reading of arXiv:2502.11858, Eq. 2: the variation of features over consecutive segments.
+    """
+    return torch.stack(
+        [
+            functional.normalize(features, dim=2).diff(dim=1).square().sum(2).mean(1)
+            for features in (video_features, audio_features)
+        ]
+    ).mean(0)
+
+
+def modality_agreement(video_features: Features, audio_features: Features) -> Float[Tensor, " batch"]:
+    """L_M: cosine between the modalities' normalised features averaged over time (arXiv:2502.11858, Eq. 3).
+
+    The printed Eq. 3 divides by the squared dot product, which would reward agreement; the text wants it broken.
+    """
+    video_mean, audio_mean = (
+        functional.normalize(features, dim=2).mean(1) for features in (video_features, audio_features)
+    )
+    return functional.cosine_similarity(video_mean, audio_mean, dim=1)
+
+
+def tempered_gradient(
+    *, temporal_weight: float, modality_weight: float, combination: Combination, loss: LossName = "cross_entropy"
+) -> ObjectiveGradient:
+    """The gradient of J = loss - temporal_weight L_T - modality_weight L_M (arXiv:2502.11858, Eq. 4).
+
+    `weighted` differentiates that sum. `normalised` takes each term's gradient at the features, scales it to length 1
+    per clip, adds them with the weights and sends the result through the encoders in one backward pass: on confident
+    clips the loss has a vanishing gradient that the plain sum would lose beside L_T.
+
+    Terms with weight 0 are left out, so that both weights 0 is the plain attack bit for bit; so is L_T of one segment.
+    """
+
+    def gradient(model: nn.Module, batch: Batch, streams: list[Tensor]) -> list[Tensor]:
+        weights = {
+            temporal_variation: temporal_weight if batch.num_segments > 1 else 0.0,
+            modality_agreement: modality_weight,
+        }
+        terms = [(term, weight) for term, weight in weights.items() if weight]
+        if not terms:
+            return classification_gradient(loss)(model, batch, streams)
+        outputs = model(batch.video, batch.audio)
+        features = (outputs.video_features, outputs.audio_features)
+        wanted = [(classification_loss(outputs.logits, batch.labels, loss), 1.0)]
+        wanted += [(term(*features), -weight) for term, weight in terms]
+        if combination == "weighted":
+            total = torch.stack([weight * values.sum() for values, weight in wanted]).sum()
+            return list(torch.autograd.grad(total, streams))
+        return _backward_from_features(features, wanted, streams)
+
+    return gradient
+
+
+def _backward_from_features(
+    features: tuple[Tensor, Tensor], wanted: Sequence[tuple[Tensor, float]], streams: list[Tensor]
+) -> list[Tensor]:
+    """Add the terms' unit gradients at the features, then go through the encoders once."""
+    combined = [torch.zeros_like(stream) for stream in features]
+    for values, weight in wanted:
+        found = torch.autograd.grad(values.sum(), features, retain_graph=True)
+        length = torch.cat([gradient.flatten(1) for gradient in found], dim=1).norm(dim=1)
+        scale = weight / length.clamp_min(torch.finfo(length.dtype).tiny)
+        combined = [total + per_clip(scale, part) * part for total, part in zip(combined, found, strict=True)]
+    return list(torch.autograd.grad(features, streams, grad_outputs=combined))

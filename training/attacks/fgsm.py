@@ -1,0 +1,28 @@
+"""FGSM: one full step along the sign of the gradient."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import nn
+
+from training.attacks.ascent import Ascent, classification_gradient
+from training.attacks.base import Attack
+from training.batch import Batch
+from training.threat import ThreatModel
+
+
+class FGSM(Attack):
+    """Fast gradient sign method: x' = P(x + epsilon sign g(x)) (Goodfellow et al. 2015, Section 4, arXiv:1412.6572)."""
+
+    name: Literal["fgsm"] = "fgsm"
+
+    @property
+    def passes(self) -> int:
+        """One forward and backward pass."""
+        return 1
+
+    def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
+        """Take one step of size epsilon."""
+        return Ascent(steps=1, step_size=1.0)(model, batch, threat, generator, classification_gradient())

@@ -1,0 +1,32 @@
+"""I-FGSM: FGSM in small steps."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import PositiveInt
+from torch import nn
+
+from training.attacks.ascent import Ascent, classification_gradient
+from training.attacks.base import Attack
+from training.batch import Batch
+from training.threat import ThreatModel
+
+
+class IFGSM(Attack):
+    """Iterative FGSM: steps of epsilon / K from the clean clip (Kurakin et al. 2017, Section 2.2, arXiv:1607.02533)."""
+
+    name: Literal["ifgsm"] = "ifgsm"
+    steps: PositiveInt = 10
+    """K gradient steps; each costs one forward and one backward pass."""
+
+    @property
+    def passes(self) -> int:
+        """One pass per step."""
+        return self.steps
+
+    def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
+        """Take K steps of size epsilon / K."""
+        ascent = Ascent(steps=self.steps, step_size=1.0 / self.steps)
+        return ascent(model, batch, threat, generator, classification_gradient())

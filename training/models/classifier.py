@@ -1,0 +1,68 @@
+"""The audio-visual classifier: normalise, encode each segment, average over time, fuse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+LOGMEL_MEAN = 0.5  # the middle of the stored range
+LOGMEL_STD = 0.25
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Everything that objectives and attacks look at."""
+
+    logits: Float[Tensor, "batch classes"]
+    video_features: Float[Tensor, "batch segments features"]
+    audio_features: Float[Tensor, "batch segments features"]
+    video_logits: Float[Tensor, "batch classes"]
+    """Scores from the picture alone: the other modality's features are zero."""
+    audio_logits: Float[Tensor, "batch classes"]
+    """Scores from the sound alone."""
+
+
+class Classifier(nn.Module):
+    """Takes frames and log-mel patches in [0, 1]; their normalisation happens here, so attacks never see it."""
+
+    video_mean: Tensor
+    video_std: Tensor
+
+    def __init__(self, *, video_encoder: nn.Module, audio_encoder: nn.Module, fusion: nn.Module) -> None:
+        super().__init__()
+        self.video_encoder = video_encoder
+        self.audio_encoder = audio_encoder
+        self.fusion = fusion
+        self.dropout = nn.Dropout(0.0)
+        self.register_buffer("video_mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("video_std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
+
+    def forward(
+        self,
+        video: Float[Tensor, "batch segments 3 height width"],
+        audio: Float[Tensor, "batch segments mels steps"],
+    ) -> Outputs:
+        """Classify clips of any number of segments."""
+        num_clips, num_segments = video.shape[:2]
+        frames = (video.flatten(0, 1) - self.video_mean) / self.video_std
+        patches = (audio.flatten(0, 1)[:, None] - LOGMEL_MEAN) / LOGMEL_STD
+        video_features = self.video_encoder(frames).unflatten(0, (num_clips, num_segments))
+        audio_features = self.audio_encoder(patches).unflatten(0, (num_clips, num_segments))
+        video_clip = self.dropout(video_features).mean(1)
+        audio_clip = self.dropout(audio_features).mean(1)
+        return Outputs(
+            logits=self.fusion(video_clip, audio_clip),
+            video_features=video_features,
+            audio_features=audio_features,
+            video_logits=self.fusion(video_clip, torch.zeros_like(audio_clip)),
+            audio_logits=self.fusion(torch.zeros_like(video_clip), audio_clip),
+        )
+
+    def set_dropout(self, ratio: float) -> None:
+        """Drop this share of feature units in training mode (a model-level curriculum moves it)."""
+        self.dropout.p = ratio
