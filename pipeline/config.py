@@ -1,0 +1,251 @@
+"""From a YAML file and `key=value` words to one checked, frozen config.
+
+Later wins: the class's own defaults, the YAML file, the words. Every problem is found at once, and each names its
+dotted key, what was given and what is allowed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from pipeline.problems import describe
+from pipeline.settings_tree import Slot, default_tree, field_slot, plain, slot
+
+logger = logging.getLogger(__name__)
+
+Config = TypeVar("Config", bound=BaseModel)
+
+
+class ConfigError(ValueError):
+    """The settings as given cannot be used; the message lists every problem, one a line."""
+
+    def __init__(self, problems: Sequence[str], source: str) -> None:
+        self.problems = tuple(problems)
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        super().__init__("\n  ".join([f"{count} in {source}:", *problems]))
+
+
+def load(config_class: type[Config], file: Path | None = None, changes: Sequence[str] = ()) -> Config:
+    """Class defaults, then the YAML `file`, then `changes` such as `optimizer.learning_rate=1e-3`.
+
+    A changed `name` (of an attack, an objective, a data set, ...) starts that member from its own defaults plus the
+    other keys given at the same level of precedence.
+
+    Raises:
+        ConfigError: if anything is unknown, missing, of the wrong kind or out of range.
+    """
+    source = f"'{file}' and the command line" if file and changes else f"'{file}'" if file else "the command line"
+    given = read_yaml(file) if file else {}
+    problems: list[str] = []
+    tree = _combine(Slot((config_class,)), {}, given, "")
+    for key, value in _in_order(_parse(changes, problems)):
+        _tell_what_is_left_out(tree, key, value)
+        tree = _change(config_class, tree, key, value, problems)
+    return _check(config_class, tree, problems, source)
+
+
+def override(config: Config, changes: Mapping[str, object]) -> Config:
+    """The same config with other values under dotted keys, checked again.
+
+    Raises:
+        ConfigError: if the result is not valid.
+    """
+    config_class = type(config)
+    problems: list[str] = []
+    tree = plain(config)
+    for key, value in _in_order([(key, plain(value)) for key, value in changes.items()]):
+        tree = _change(config_class, tree, key, value, problems)
+    return _check(config_class, tree, problems, "the changed settings")
+
+
+def flatten(config: BaseModel) -> dict[str, str | float]:
+    """Every setting under its dotted key; what is not a number becomes text."""
+    flat: dict[str, str | float] = {}
+
+    def visit(value: object, key: str) -> None:
+        if isinstance(value, Mapping) and value:
+            for name, each in value.items():
+                visit(each, f"{key}.{name}" if key else str(name))
+        elif isinstance(value, list) and any(isinstance(each, Mapping) for each in value):
+            for number, each in enumerate(value):
+                visit(each, f"{key}.{number}")
+        elif isinstance(value, str | int | float) and not isinstance(value, bool):
+            flat[key] = value
+        else:
+            flat[key] = str(value) if isinstance(value, PurePath) else json.dumps(value, default=str)
+
+    visit(plain(config), "")
+    return flat
+
+
+def dump(config: BaseModel, *, exclude: set[str] | None = None, comment: str = "") -> str:
+    """The config as YAML text that `load` reads back; `exclude` leaves out top-level keys."""
+    tree = config.model_dump(mode="json", exclude=exclude)
+    lines = "".join(f"# {line}\n" for line in comment.splitlines())
+    return lines + yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=120)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as people write it: `1e-3` is a number, and a key given twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[object] = set()
+        for name, _ in node.value:
+            key = self.construct_object(name, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' is given twice", name.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+"),
+    list("-+.0123456789"),
+)
+
+
+def read_yaml(file: Path) -> dict[str, Any]:
+    """The mapping that `file` holds.
+
+    Raises:
+        ConfigError: if the file is missing, not YAML or not a mapping.
+    """
+    try:
+        tree = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)
+    except FileNotFoundError as error:
+        raise ConfigError([f"the file does not exist (the current folder is '{Path.cwd()}')"], f"'{file}'") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError([f"cannot be read as YAML: {' '.join(str(error).split())}"], f"'{file}'") from error
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigError([f"holds a {type(tree).__name__}; allowed: `key: value` lines"], f"'{file}'")
+    return tree
+
+
+def _parse(changes: Sequence[str], problems: list[str]) -> list[tuple[str, Any]]:
+    parsed: dict[str, Any] = {}
+    for word in changes:
+        key, equals, text = word.partition("=")
+        key = key.strip()
+        if not equals or not all(key.split(".")):
+            problems.append(f"{word}: not of the form key=value, such as optimizer.learning_rate=1e-3")
+        elif key in parsed:
+            problems.append(f"{key}: given twice on the command line")
+        else:
+            try:
+                parsed[key] = yaml.load(text, Loader=_Loader)
+            except yaml.YAMLError:
+                parsed[key] = text
+    return list(parsed.items())
+
+
+def _in_order(changes: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Groups before their parts, and `name` before its neighbours: the order of the words does not matter."""
+    return sorted(changes, key=lambda change: (change[0].count("."), not change[0].endswith(".name")))
+
+
+def _change(config_class: type[BaseModel], tree: Any, key: str, value: object, problems: list[str]) -> Any:
+    """`tree` with `value` under the dotted `key`."""
+    try:
+        return _combine(Slot((config_class,)), tree, _nest(key.split("."), value, tree), "")
+    except IndexError as error:
+        problems.append(f"{key}: {error}")
+        return tree
+
+
+def _nest(parts: list[str], value: object, tree: object) -> Any:
+    """`a.b=1` as `{a: {b: 1}}`; a key of `tree` that itself holds dots is taken whole."""
+    if not parts:
+        return value
+    known = tree if isinstance(tree, Mapping) else {}
+    for length in range(len(parts), 1, -1):
+        joined = ".".join(parts[:length])
+        if joined in known:
+            return {joined: _nest(parts[length:], value, known[joined])}
+    below = known.get(parts[0])
+    if isinstance(tree, list) and parts[0].isdigit() and int(parts[0]) < len(tree):
+        below = tree[int(parts[0])]
+    return {parts[0]: _nest(parts[1:], value, below)}
+
+
+def _tell_what_is_left_out(tree: Any, key: str, value: object) -> None:
+    """Another `name` on the command line drops the settings that the YAML gave to the old one: say so."""
+    *group, last = key.split(".")
+    for part in group:
+        tree = tree.get(part) if isinstance(tree, Mapping) else None
+    if last == "name" and isinstance(tree, Mapping) and tree.get("name", value) != value and len(tree) > 1:
+        dropped = ", ".join(".".join([*group, name]) for name in tree if name != "name")
+        logger.info("%s=%s: left out what the YAML says for '%s': %s", key, value, tree["name"], dropped)
+
+
+def _combine(place: Slot, base: Any, change: Any, key: str) -> Any:
+    """`change` laid over `base`, both plain values standing at `place`."""
+    if not isinstance(change, Mapping):
+        return change
+    if place.is_sequence and isinstance(base, list | tuple):
+        return _combine_items(place, list(base), change, key)
+    if place.classes:
+        return _combine_settings(place, _as_tree(place, base), change, key)
+    if place.item is not None:
+        old = base if isinstance(base, Mapping) else {}
+        item = slot(place.item)
+        return {**old, **{name: _combine(item, old.get(name), each, f"{key}{name}.") for name, each in change.items()}}
+    return {**base, **change} if isinstance(base, Mapping) else dict(change)
+
+
+def _combine_items(place: Slot, base: list[Any], change: Mapping[str, Any], key: str) -> list[Any]:
+    for name, each in change.items():
+        number = int(name) if str(name).isdigit() else -1
+        if not 0 <= number <= len(base):
+            raise IndexError(f"'{name}' is no entry; the list has {len(base)}, numbered from 0")
+        old = base[number] if number < len(base) else None
+        base[number : number + 1] = [_combine(slot(place.item), old, each, f"{key}{name}.")]
+    return base
+
+
+def _combine_settings(place: Slot, base: dict[str, Any], change: Mapping[str, Any], key: str) -> dict[str, Any]:
+    tag = place.discriminator
+    if tag and tag in change and base.get(tag) not in (None, change[tag]):
+        base = {}
+    chosen = place.chosen({**base, **change})
+    combined = dict(base)
+    for name, each in change.items():
+        field = chosen.model_fields.get(name) if chosen else None
+        if field is None:
+            combined[name] = each
+            continue
+        old = base[name] if name in base else default_tree(field)
+        combined[name] = _combine(field_slot(field), old, each, f"{key}{name}.")
+    return combined
+
+
+def _as_tree(place: Slot, base: Any) -> dict[str, Any]:
+    """`base` as a mapping: a settings class may also be written as text, such as `linf(video=4/255)`."""
+    if isinstance(base, Mapping):
+        return dict(base)
+    if isinstance(base, str) and len(place.classes) == 1:
+        try:
+            return dict(plain(place.classes[0].model_validate(base)))
+        except ValidationError:
+            return {}
+    return {}
+
+
+def _check(config_class: type[Config], tree: Any, problems: list[str], source: str) -> Config:
+    try:
+        config = config_class.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError([*problems, *describe(error, config_class, tree)], source) from None
+    if problems:
+        raise ConfigError(problems, source)
+    return config
