@@ -1,0 +1,184 @@
+"""certificates.parquet: one row per clip and attack, enough to recompute every number of a report."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+from jaxtyping import Bool
+from numpy.typing import NDArray
+
+from preprocessing.schema import Settings
+
+CERTIFICATES_NAME = "certificates.parquet"
+
+
+class Certificate(Settings):
+    """What one attack did to one clip. A clip's own facts (before any attack) are repeated in each of its rows."""
+
+    key: str
+    label: int
+    """The true class."""
+    clean_prediction: int
+    """The model's class for the untouched clip; -1 = its logits are not finite."""
+    video_gradient: float | None
+    """Largest absolute gradient of the clean clip's loss over its frames; None = not finite."""
+    audio_gradient: float | None
+    """The same over its log-mel patches."""
+    uses_video: bool
+    """Whether the logits change when the frames are inverted."""
+    uses_audio: bool
+    """Whether the logits change when the log-mel patches are inverted."""
+    forward_difference: float | None
+    """Largest difference between the logits of repeated passes, over their spread; None = not finite."""
+    attack: str
+    """Label of the attack, as the report names it."""
+    threat: str
+    """The threat model it played by."""
+    perturbed_prediction: int
+    """The model's class for the perturbed clip; -1 = its logits are not finite."""
+    epsilon_video: float
+    """Budget of the frames in the threat's norm."""
+    epsilon_audio: float
+    """Budget of the log-mel patches in the threat's norm."""
+    distance_video: float
+    """Distance between perturbed and clean frames in the threat's norm; never above `epsilon_video`."""
+    distance_audio: float
+    """The same of the log-mel patches."""
+    linf_video: float
+    """Largest change of a pixel value, [0, 1]."""
+    linf_audio: float
+    """Largest change of a log-mel value, [0, 1]."""
+    l2_video: float
+    """Euclidean length of the change of the whole clip's frames."""
+    l2_audio: float
+    """Euclidean length of the change of the whole clip's log-mel patches."""
+    psnr_video_db: float | None
+    """Peak signal-to-noise ratio of the perturbed frames; None = unchanged."""
+    snr_audio_db: float | None
+    """Signal-to-noise ratio of the perturbed log-mel patches; None = unchanged or silent."""
+    seed: int
+    """Seed of the attack's randomness; the clip's own stream is derived from it and the key."""
+    model_sha256: str
+    """Names the model."""
+
+
+SCHEMA = pa.schema(
+    [
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("label", pa.int32(), nullable=False),
+        pa.field("clean_prediction", pa.int32(), nullable=False),
+        pa.field("video_gradient", pa.float64()),
+        pa.field("audio_gradient", pa.float64()),
+        pa.field("uses_video", pa.bool_(), nullable=False),
+        pa.field("uses_audio", pa.bool_(), nullable=False),
+        pa.field("forward_difference", pa.float64()),
+        pa.field("attack", pa.string(), nullable=False),
+        pa.field("threat", pa.string(), nullable=False),
+        pa.field("perturbed_prediction", pa.int32(), nullable=False),
+        pa.field("epsilon_video", pa.float64(), nullable=False),
+        pa.field("epsilon_audio", pa.float64(), nullable=False),
+        pa.field("distance_video", pa.float64(), nullable=False),
+        pa.field("distance_audio", pa.float64(), nullable=False),
+        pa.field("linf_video", pa.float64(), nullable=False),
+        pa.field("linf_audio", pa.float64(), nullable=False),
+        pa.field("l2_video", pa.float64(), nullable=False),
+        pa.field("l2_audio", pa.float64(), nullable=False),
+        pa.field("psnr_video_db", pa.float64()),
+        pa.field("snr_audio_db", pa.float64()),
+        pa.field("seed", pa.int64(), nullable=False),
+        pa.field("model_sha256", pa.string(), nullable=False),
+    ]
+)
+
+CLIP_COLUMNS = (
+    "key",
+    "label",
+    "clean_prediction",
+    "video_gradient",
+    "audio_gradient",
+    "uses_video",
+    "uses_audio",
+    "forward_difference",
+)
+"""Columns that say something about the clip itself: equal in all of its rows."""
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """The rows of one evaluation: attack after attack, each over the same clips in the same order."""
+
+    table: pa.Table
+
+    @classmethod
+    def from_rows(cls, rows: Sequence[Certificate]) -> Certificates:
+        """Collect rows in the order given."""
+        return cls(pa.Table.from_pylist([row.model_dump() for row in rows], schema=SCHEMA))
+
+    @classmethod
+    def read(cls, path: Path) -> Certificates:
+        """Read a file that `write` made.
+
+        Raises:
+            ValueError: if it is not a table of certificates.
+        """
+        try:
+            table = pa.parquet.read_table(path)
+        except (OSError, pa.ArrowException) as error:
+            raise ValueError(f"'{path}' cannot be read as a table of certificates: {error}") from error
+        if not table.schema.equals(SCHEMA):
+            raise ValueError(
+                f"'{path}' has other columns than a table of certificates: {', '.join(table.column_names)}"
+            )
+        return cls(table)
+
+    def write(self, path: Path) -> None:
+        """Write the table; the same rows give the same bytes."""
+        pa.parquet.write_table(self.table, path, compression="zstd")
+
+    @property
+    def measurements(self) -> tuple[tuple[str, str], ...]:
+        """(attack, threat) of every measurement, in order."""
+        pairs = zip(self.table["attack"].to_pylist(), self.table["threat"].to_pylist(), strict=True)
+        return tuple(dict.fromkeys(pairs))
+
+    def select(self, attack: str, threat: str) -> Certificates:
+        """The rows of one measurement, one per clip.
+
+        Raises:
+            ValueError: if there are none.
+        """
+        chosen = (self.column("attack") == attack) & (self.column("threat") == threat)
+        if not chosen.any():
+            raise ValueError(f"no certificates of attack '{attack}' under {threat}")
+        return Certificates(self.table.filter(pa.array(chosen)))
+
+    def column(self, name: str) -> NDArray[np.generic]:
+        """One column; missing numbers become NaN."""
+        column: NDArray[np.generic] = np.asarray(self.table[name].to_numpy())
+        return column
+
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """One column of numbers as float64; missing ones are NaN."""
+        return self.column(name).astype(np.float64)
+
+    @property
+    def is_right_when_clean(self) -> Bool[np.ndarray, " rows"]:
+        """Whether the untouched clip is classified correctly."""
+        return np.asarray(self.column("clean_prediction") == self.column("label"))
+
+    @property
+    def is_robust(self) -> Bool[np.ndarray, " rows"]:
+        """Whether the clip is right both untouched and under the attack: an attacker may also choose to do nothing."""
+        return self.is_right_when_clean & (self.column("perturbed_prediction") == self.column("label"))
+
+
+def file_sha256(path: Path) -> str:
+    """Hash of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

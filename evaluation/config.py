@@ -1,0 +1,84 @@
+"""What can be set about an evaluation."""
+
+from __future__ import annotations
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+
+from preprocessing.schema import Settings, Split
+from training.attacks import FGSM, MIFGSM, MMA, PGD, TIA, TMA, AnyAttack, Attack
+from training.threat import ThreatModel
+
+
+class CheckLimits(Settings):
+    """When a check for gradient masking fires, and the headline number is withheld."""
+
+    significance: float = Field(default=0.01, gt=0, lt=0.5)
+    """A difference counts only if chance alone would show it more rarely than this (exact test over paired clips)."""
+    min_effect: float = Field(default=0.02, ge=0, lt=1)
+    """A difference counts only if it is larger than this share of the clips."""
+    max_zero_gradient_share: float = Field(default=0.05, ge=0, lt=1)
+    """Clips that may have no usable input gradient although the model looks at that modality."""
+    max_forward_difference: PositiveFloat = 1e-4
+    """Largest difference between logits of the same clip, in units of the spread of its logits."""
+
+
+class EvaluateConfig(Settings):
+    """Which checkpoint is measured on which clips, under which threat, by which attacks."""
+
+    checkpoint: str = Field(min_length=1)
+    """Folder of a checkpoint."""
+    data: str = Field(min_length=1)
+    """Preprocessed data set: a folder or any fsspec URL."""
+    output: str = Field(min_length=1)
+    """Folder that receives report.json, report.html and certificates.parquet."""
+    threat: ThreatModel = ThreatModel()
+    """The rules every attack of the list plays by; the headline number holds for them alone."""
+    attacks: tuple[AnyAttack, ...] = Field(
+        default=(FGSM(), PGD(steps=20), PGD(steps=20, loss="margin"), MIFGSM(), TIA(), MMA(), TMA()), min_length=1
+    )
+    """Attacks under `threat`. The worst case is the per-clip minimum over all of them."""
+    reference_attack: AnyAttack = PGD(steps=20)
+    """The attack behind the curve over epsilon, the single modalities and the unbounded check."""
+    curve: tuple[NonNegativeFloat, ...] = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
+    """Points of the curve over epsilon, as factors of `threat`; rising."""
+    split: Split = "test"
+    """Clips of this split are measured."""
+    limit: PositiveInt | None = None
+    """Measure only the first so many clips; unset = all."""
+    batch_size: PositiveInt = 32
+    """Clips per forward pass. It sets the memory that is needed and the speed, and changes no verdict."""
+    workers: PositiveInt = 2
+    """Ray tasks that share the clips. Their number changes nothing in the results, bit for bit."""
+    cpus_per_worker: PositiveInt = 1
+    """Processor cores, and so threads, of a task."""
+    gpus_per_worker: NonNegativeFloat = 0.0
+    """GPUs of a task; 0 = processor only."""
+    num_resamples: PositiveInt = 2000
+    """Bootstrap draws behind each interval."""
+    checks: CheckLimits = CheckLimits()
+    """When the headline number is withheld."""
+    seed: int = 0
+    """Seed of random starts (per clip) and of the bootstrap."""
+
+    @model_validator(mode="after")
+    def _attacks_are_told_apart(self) -> EvaluateConfig:
+        labels = [attack_label(attack) for attack in self.attacks]
+        repeated = sorted({label for label in labels if labels.count(label) > 1})
+        if repeated:
+            raise ValueError(f"attacks: {', '.join(repeated)} is listed more than once; remove the repetition")
+        if list(self.curve) != sorted(set(self.curve)):
+            raise ValueError(f"curve: factors must rise without repetition, got {list(self.curve)}")
+        if self.threat.video == 0 and self.threat.audio == 0:
+            raise ValueError("threat: both epsilons are 0, so there is nothing to measure; raise one of them")
+        return self
+
+
+def attack_label(attack: Attack) -> str:
+    """A short name that tells an attack's settings apart: `pgd-20 margin` has 20 steps and the loss `margin`."""
+    settings = attack.model_dump()
+    fields = type(attack).model_fields
+    label = attack.name + (f"-{settings['steps']}" if "steps" in settings else "")
+    for name, value in settings.items():
+        if name not in ("name", "steps") and value != fields[name].default:
+            label += f" {value}" if isinstance(value, str) else f" {name}={value}"
+    return label

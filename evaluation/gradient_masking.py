@@ -1,0 +1,254 @@
+"""Is the model robust, or do its gradients merely mislead the attacks? Facts about each clip, checks on the numbers.
+
+The checks follow Athalye et al. 2018 (arXiv:1802.00420, Section 3.1), Carlini et al. 2019 (arXiv:1902.06705) and
+AutoAttack's (Croce & Hein 2020, arXiv:2003.01690). A check that fires withholds the headline number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from evaluation.certificates import Certificates
+from evaluation.config import CheckLimits
+from evaluation.intervals import chance_of_at_least, chance_of_excess
+from preprocessing.schema import Settings
+from training.attacks.base import frozen
+from training.batch import Batch
+
+NUM_PASSES = 3
+"""Forward passes of the same clips that must agree."""
+
+
+class Check(Settings):
+    """One question about the evaluation itself."""
+
+    name: str
+    outcome: Literal["passed", "fired", "not_run"]
+    """`fired`: the robust accuracies are probably too high, whatever their intervals say."""
+    question: str
+    """What was checked."""
+    finding: str
+    """What was found, with numbers."""
+
+
+@dataclass(frozen=True)
+class ClipFacts:
+    """What is true of each clip before any attack."""
+
+    prediction: Int[Tensor, " batch"]
+    """Class of the untouched clip; -1 = not finite."""
+    video_gradient: Float[Tensor, " batch"]
+    """Largest absolute gradient of the loss over the frames."""
+    audio_gradient: Float[Tensor, " batch"]
+    """Largest absolute gradient of the loss over the log-mel patches."""
+    uses_video: Bool[Tensor, " batch"]
+    """Whether inverting the frames moves the logits."""
+    uses_audio: Bool[Tensor, " batch"]
+    """Whether inverting the log-mel patches moves the logits."""
+    forward_difference: Float[Tensor, " batch"]
+    """Largest difference between repeated passes, over the spread of the logits."""
+
+    def rows(self, batch: Batch) -> list[dict[str, object]]:
+        """The facts of each clip as columns of its certificates."""
+        return [
+            {
+                "key": key,
+                "label": int(batch.labels[clip]),
+                "clean_prediction": int(self.prediction[clip]),
+                "video_gradient": _finite(self.video_gradient[clip]),
+                "audio_gradient": _finite(self.audio_gradient[clip]),
+                "uses_video": bool(self.uses_video[clip]),
+                "uses_audio": bool(self.uses_audio[clip]),
+                "forward_difference": _finite(self.forward_difference[clip]),
+            }
+            for clip, key in enumerate(batch.keys)
+        ]
+
+
+def clip_facts(model: nn.Module, batch: Batch) -> ClipFacts:
+    """Look at the untouched clips: predictions, input gradients, dependence on each modality, repeatability."""
+    with frozen(model):
+        with torch.no_grad():
+            passes = torch.stack([model(batch.video, batch.audio).logits for _ in range(NUM_PASSES)])
+            other_video = model(1.0 - batch.video, batch.audio).logits
+            other_audio = model(batch.video, 1.0 - batch.audio).logits
+        video_gradient, audio_gradient = _gradients(model, batch)
+    logits = passes[0]
+    spread = (logits.amax(1) - logits.amin(1)).clamp_min(torch.finfo(logits.dtype).tiny)
+    return ClipFacts(
+        prediction=torch.where(logits.isfinite().all(1), logits.argmax(1), -1),
+        video_gradient=video_gradient,
+        audio_gradient=audio_gradient,
+        uses_video=(other_video != logits).any(1),
+        uses_audio=(other_audio != logits).any(1),
+        forward_difference=(passes - logits).abs().amax((0, 2)) / spread,
+    )
+
+
+def _gradients(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Largest absolute gradient of the loss per clip: of the frames, of the log-mel patches.
+
+    A stream that the logits do not reach at all (a rounded output, a detached input) counts as gradient zero.
+    """
+    streams = [stream.detach().clone().requires_grad_() for stream in (batch.video, batch.audio)]
+    with torch.enable_grad():
+        loss = functional.cross_entropy(model(*streams).logits, batch.labels, reduction="sum")
+        found: Sequence[Tensor | None] = (
+            torch.autograd.grad(loss, streams, allow_unused=True) if loss.requires_grad else [None, None]
+        )
+    video, audio = (
+        torch.zeros(len(batch), device=stream.device) if gradient is None else gradient.abs().flatten(1).amax(1)
+        for stream, gradient in zip(streams, found, strict=True)
+    )
+    return video, audio
+
+
+def _finite(value: Tensor) -> float | None:
+    return float(value) if bool(value.isfinite()) else None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Which clips withstood one measurement."""
+
+    label: str
+    threat: str
+    passes: int
+    is_robust: Bool[np.ndarray, " clips"]
+
+
+def run_checks(
+    clips: Certificates,
+    *,
+    attacks: Sequence[Outcome],
+    curve: Sequence[Outcome],
+    unbounded: Outcome,
+    attacked: Sequence[str],
+    limits: CheckLimits,
+) -> tuple[Check, ...]:
+    """Run all checks.
+
+    Args:
+        clips: certificates of any one measurement, for the facts about the clips.
+        attacks: the attacks of the list, under the same threat model.
+        curve: the reference attack at rising epsilon.
+        unbounded: the reference attack with room to do anything.
+        attacked: modalities with a budget.
+        limits: when a check fires.
+    """
+    return (
+        *(gradients_are_usable(clips, modality=name, limits=limits) for name in attacked),
+        forward_is_deterministic(clips, limits=limits),
+        many_steps_beat_one(attacks, limits=limits),
+        accuracy_falls_with_epsilon(curve, limits=limits),
+        unbounded_attack_succeeds(clips, unbounded, limits=limits),
+    )
+
+
+def gradients_are_usable(clips: Certificates, *, modality: str, limits: CheckLimits) -> Check:
+    """Clips that the model classifies by this modality must have a gradient there."""
+    gradient = clips.numbers(f"{modality}_gradient")
+    uses = clips.column(f"uses_{modality}").astype(bool)
+    is_lost = uses & ((gradient == 0) | np.isnan(gradient))
+    share = float(is_lost.mean())
+    return _check(
+        f"{modality}_gradients_are_usable",
+        fired=share > limits.max_zero_gradient_share,
+        question=f"Does the loss have a finite, non-zero gradient in the {modality}?",
+        finding=f"{is_lost.sum()} of {len(is_lost)} clips have none although the logits depend on the {modality} "
+        f"({share:.1%}; allowed {limits.max_zero_gradient_share:.1%})",
+    )
+
+
+def forward_is_deterministic(clips: Certificates, *, limits: CheckLimits) -> Check:
+    """The same clip must give the same logits; a randomised defence needs attacks on its expectation."""
+    difference = clips.numbers("forward_difference")
+    differs = ~(difference <= limits.max_forward_difference)
+    known = difference[~np.isnan(difference)]
+    largest = f"{known.max():.2g}" if known.size else "unknown"
+    return _check(
+        "forward_is_deterministic",
+        fired=bool(differs.any()),
+        question="Do repeated passes over the same clip give the same logits?",
+        finding=f"{differs.sum()} of {len(differs)} clips differ or are not finite; largest difference {largest} of "
+        f"the logits' spread (allowed {limits.max_forward_difference:g})",
+    )
+
+
+def many_steps_beat_one(attacks: Sequence[Outcome], *, limits: CheckLimits) -> Check:
+    """No one-step attack may beat every iterative one: it would mean that following the gradient misleads."""
+    name, question = "many_steps_beat_one", "Does an iterative attack fool at least as many clips as a one-step attack?"
+    single = [attack for attack in attacks if attack.passes == 1]
+    several = [attack for attack in attacks if attack.passes > 1]
+    if not single or not several:
+        missing = "one-step" if not single else "iterative"
+        return Check(name=name, outcome="not_run", question=question, finding=f"no {missing} attack in the list")
+    one = min(single, key=lambda attack: float(attack.is_robust.mean()))
+    many = min(several, key=lambda attack: float(attack.is_robust.mean()))
+    return _check(
+        name,
+        fired=_is_better(many.is_robust, one.is_robust, significance=limits.significance, limits=limits),
+        question=question,
+        finding=f"robust accuracy {one.is_robust.mean():.1%} under {one.label} and {many.is_robust.mean():.1%} under "
+        f"{many.label}, both {one.threat}",
+    )
+
+
+def accuracy_falls_with_epsilon(curve: Sequence[Outcome], *, limits: CheckLimits) -> Check:
+    """A larger budget contains the smaller one, so robust accuracy may not rise with it."""
+    name, question = "accuracy_falls_with_epsilon", "Does robust accuracy fall, or stay, as epsilon grows?"
+    pairs = [(small, large) for index, small in enumerate(curve) for large in curve[index + 1 :]]
+    if not pairs:
+        return Check(name=name, outcome="not_run", question=question, finding="the curve has fewer than two points")
+    worst = max(pairs, key=lambda pair: float(pair[1].is_robust.mean() - pair[0].is_robust.mean()))
+    rises = any(
+        _is_better(large.is_robust, small.is_robust, significance=limits.significance / len(pairs), limits=limits)
+        for small, large in pairs
+    )
+    small, large = worst
+    return _check(
+        name,
+        fired=rises,
+        question=question,
+        finding=f"largest step upwards: {small.is_robust.mean():.1%} under {small.threat}, "
+        f"{large.is_robust.mean():.1%} under {large.threat} ({small.label})",
+    )
+
+
+def unbounded_attack_succeeds(clips: Certificates, unbounded: Outcome, *, limits: CheckLimits) -> Check:
+    """With no limit an attack can do anything, so accuracy must fall to that of guessing the commonest class."""
+    labels = clips.column("label")
+    chance = float(np.unique(labels, return_counts=True)[1].max() / len(labels))
+    right = int(unbounded.is_robust.sum())
+    is_above = chance_of_at_least(right, trials=len(labels), share=chance) < limits.significance
+    return _check(
+        "unbounded_attack_succeeds",
+        fired=is_above,
+        question="Does an attack without a limit bring accuracy down to chance?",
+        finding=f"{right} of {len(labels)} clips are still right under {unbounded.label} with {unbounded.threat}; "
+        f"chance is {chance:.1%}",
+    )
+
+
+def _is_better(
+    more: Bool[np.ndarray, " clips"],
+    less: Bool[np.ndarray, " clips"],
+    *,
+    significance: float,
+    limits: CheckLimits,
+) -> bool:
+    """Whether `more` is ahead by more than the smallest effect and by more than chance explains."""
+    ahead = float(more.mean() - less.mean())
+    return ahead > limits.min_effect and chance_of_excess(more, less) < significance
+
+
+def _check(name: str, *, fired: bool, question: str, finding: str) -> Check:
+    return Check(name=name, outcome="fired" if fired else "passed", question=question, finding=finding)

@@ -1,0 +1,94 @@
+"""How sure is a number? Paired bootstrap intervals over clips, and exact tests for small counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy.typing import NDArray
+from scipy import stats
+
+CONFIDENCE = 0.95
+"""Share of the intervals that should cover the truth."""
+
+Interval = tuple[float, float]
+"""Lower and upper end."""
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """One set of bootstrap draws of the clips, used for every number: so differences between numbers are paired.
+
+    `weights[draw, clip]` says how often a clip was drawn; each row sums to the number of clips.
+    """
+
+    weights: Float[np.ndarray, "draws clips"]
+
+    @classmethod
+    def draw(cls, num_clips: int, *, num_draws: int, seed: int) -> Resampling:
+        """Draw `num_draws` samples of `num_clips` clips with replacement.
+
+        Raises:
+            ValueError: if there is no clip.
+        """
+        if num_clips < 1:
+            raise ValueError("no clips: an interval needs at least one")
+        random = np.random.default_rng(seed)
+        counts = random.multinomial(num_clips, np.full(num_clips, 1.0 / num_clips), size=num_draws)
+        return cls(counts.astype(np.float64))
+
+    def share(self, outcomes: Bool[np.ndarray, " clips"]) -> Interval:
+        """Interval of the share of clips for which `outcomes` is true.
+
+        Where all clips agree, every bootstrap draw does too and would claim certainty; there the exact binomial
+        interval (Clopper and Pearson 1934) is given.
+        """
+        if outcomes.all() or not outcomes.any():
+            return exact_interval(int(outcomes.sum()), len(outcomes))
+        return _percentiles(self.weights @ outcomes / len(outcomes))
+
+    def share_among(self, outcomes: Bool[np.ndarray, " clips"], chosen: Bool[np.ndarray, " clips"]) -> Interval | None:
+        """Interval of the share among the chosen clips; None if none is chosen."""
+        hits = outcomes & chosen
+        if not chosen.any():
+            return None
+        if not hits.any() or hits.sum() == chosen.sum():
+            return exact_interval(int(hits.sum()), int(chosen.sum()))
+        totals = self.weights @ chosen
+        drawn = totals > 0
+        return _percentiles((self.weights @ hits)[drawn] / totals[drawn])
+
+    def difference(self, first: Bool[np.ndarray, " clips"], second: Bool[np.ndarray, " clips"]) -> Interval:
+        """Interval of share(first) - share(second) over the same clips."""
+        paired = first.astype(np.float64) - second.astype(np.float64)
+        return _percentiles(self.weights @ paired / len(paired))
+
+
+def exact_interval(hits: int, trials: int) -> Interval:
+    """Clopper-Pearson interval of a binomial share."""
+    tail = (1.0 - CONFIDENCE) / 2.0
+    low = 0.0 if hits == 0 else float(stats.beta.ppf(tail, hits, trials - hits + 1))
+    high = 1.0 if hits == trials else float(stats.beta.ppf(1.0 - tail, hits + 1, trials - hits))
+    return (low, high)
+
+
+def chance_of_at_least(hits: int, *, trials: int, share: float) -> float:
+    """Probability that a coin with this `share` lands `hits` times or more in `trials`."""
+    return float(stats.binom.sf(hits - 1, trials, share))
+
+
+def chance_of_excess(more: Bool[np.ndarray, " clips"], less: Bool[np.ndarray, " clips"]) -> float:
+    """Exact one-sided sign test: how likely `more` beats `less` on so many clips if both were equally good.
+
+    Only clips on which the two differ count (McNemar 1947).
+    """
+    wins = int((more & ~less).sum())
+    losses = int((less & ~more).sum())
+    return chance_of_at_least(wins, trials=wins + losses, share=0.5)
+
+
+def _percentiles(values: NDArray[np.float64]) -> Interval:
+    tail = 100.0 * (1.0 - CONFIDENCE) / 2.0
+    low, high = np.percentile(values, [tail, 100.0 - tail])
+    return (float(low), float(high))

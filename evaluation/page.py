@@ -1,0 +1,93 @@
+"""report.html: one file that needs nothing else, no network and no other file."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from evaluation.pictures import Example, attack_bars, class_dumbbells, clip_pictures, epsilon_curve
+from evaluation.report import Report, percent, percents
+from training.threat import ThreatModel
+
+PAGE_NAME = "report.html"
+
+
+def report_page(report: Report, example: Example | None) -> str:
+    """The report as HTML with its pictures inside.
+
+    Args:
+        report: what was found.
+        example: a fooled clip; None if there is none.
+    """
+    chance = max(row.num_clips for row in report.classes) / report.num_clips
+    pictures = {
+        "attacks": attack_bars(report),
+        "curve": epsilon_curve(report.curve, chance=chance),
+        "classes": class_dumbbells(report.classes),
+    }
+    gains: dict[str, int] = {}
+    if example:
+        pictures["clip"], gains["video_gain"], gains["audio_gain"] = clip_pictures(example)
+    return render(
+        "report.html.jinja",
+        report=report,
+        example=example,
+        pictures=pictures,
+        strongest=min(report.attacks, key=lambda attack: attack.robust_accuracy),
+        total_passes=sum(attack.passes for attack in report.attacks),
+        num_passed=sum(check.outcome == "passed" for check in report.checks),
+        num_fired=sum(check.outcome == "fired" for check in report.checks),
+        threat_sentence=threat_sentence(report.config.threat),
+        settings=yaml.safe_dump(report.config.model_dump(mode="json"), sort_keys=False),
+        **gains,
+    )
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill one of this package's templates; everything is escaped."""
+    return _environment().get_template(template).render(**values)
+
+
+def threat_sentence(threat: ThreatModel) -> str:
+    """The threat model in words."""
+    if threat.norm == "linf":
+        parts = {"video": "each pixel value by up to {}", "audio": "each log-mel value by up to {}"}
+    else:
+        parts = {"video": "a clip's frames by up to {} (L2)", "audio": "its log-mel patches by up to {} (L2)"}
+    said = [
+        text.format(_budget(getattr(threat, name), threat.norm))
+        for name, text in parts.items()
+        if getattr(threat, name) > 0
+    ]
+    return f"An attacker may change {' and '.join(said)}, in units of the value range."
+
+
+def _budget(epsilon: float, norm: str) -> str:
+    return f"{levels(epsilon)}" if norm == "linf" else f"{epsilon:g}"
+
+
+def levels(change: float) -> str:
+    """A change of values in [0, 1] in steps of 8 bit: `4.0/255`."""
+    return f"{change * 255:.3g}/255" if change else "0"
+
+
+def size(length: float) -> str:
+    """Three digits."""
+    return f"{length:.3g}"
+
+
+def decibels(value: float | None) -> str:
+    """`36.1 dB`; a dash where nothing changed."""
+    return "-" if value is None else f"{value:.1f} dB"
+
+
+@functools.cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("evaluation", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters.update(percent=percent, percents=percents, levels=levels, size=size, decibels=decibels)
+    return environment

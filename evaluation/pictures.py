@@ -1,0 +1,234 @@
+"""The report's pictures, as data URIs: charts as SVG, clips as PNG."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import matplotlib
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from evaluation.report import AttackResult, ClassResult, CurvePoint, Report
+
+INK = "#1f2933"
+MUTED = "#7b8794"
+CLEAN = "#2f6f8f"
+ATTACKED = "#d08a2e"
+WORST = "#b3392f"
+STYLE: dict[str, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["Inter", "Helvetica Neue", "Helvetica", "Arial", "Liberation Sans", "DejaVu Sans"],
+    "font.size": 10,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": "#cbd2d9",
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "#e4e7eb",
+    "grid.linewidth": 0.8,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "report",
+    "legend.frameon": False,
+}
+
+
+@dataclass(frozen=True)
+class Example:
+    """One clip before and after an attack."""
+
+    key: str
+    attack: str
+    threat: str
+    class_name: str
+    """The true class, which the model named for the untouched clip."""
+    mistaken_for: str
+    """The class that the model named after the attack."""
+    clean_video: Float[np.ndarray, "segments 3 height width"]
+    perturbed_video: Float[np.ndarray, "segments 3 height width"]
+    clean_audio: Float[np.ndarray, "segments mels steps"]
+    perturbed_audio: Float[np.ndarray, "segments mels steps"]
+
+
+def attack_bars(report: Report) -> str:
+    """Accuracy untouched, under each attack and under the worst of them, with intervals."""
+    rows: list[tuple[str, float, tuple[float, float], str]] = [
+        ("no attack", report.clean_accuracy, report.clean_accuracy_interval, CLEAN)
+    ]
+    rows += [
+        (attack.name, attack.robust_accuracy, attack.robust_accuracy_interval, ATTACKED) for attack in report.attacks
+    ]
+    if report.worst_case_robust_accuracy is not None and report.worst_case_robust_accuracy_interval is not None:
+        rows.append(
+            ("worst case", report.worst_case_robust_accuracy, report.worst_case_robust_accuracy_interval, WORST)
+        )
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for position, (_, share, interval, colour) in enumerate(rows):
+            axes.barh(position, share, height=0.62, color=colour, alpha=0.9)
+            axes.errorbar(share, position, xerr=_arms(share, interval), color=INK, linewidth=1.1, capsize=3)
+            axes.text(max(share, interval[1]) + 0.015, position, f"{100 * share:.1f} %", va="center", fontsize=9)
+        axes.set_yticks(range(len(rows)), [name for name, *_ in rows])
+        axes.tick_params(axis="y", length=0)
+        axes.invert_yaxis()
+        _share_axis(axes, "x", "share of clips still classified correctly", maximum=1.1)
+
+    return _svg(draw, width=7.2, height=0.9 + 0.36 * len(rows))
+
+
+def epsilon_curve(points: Sequence[CurvePoint], *, chance: float) -> str:
+    """Robust accuracy over epsilon with a band for its interval."""
+    factors = [point.factor for point in points]
+    shares = [point.robust_accuracy for point in points]
+    lows, highs = zip(*(point.robust_accuracy_interval for point in points), strict=True)
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.axhline(chance, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
+        axes.text(max(factors), chance + 0.015, "guessing the commonest class", color=MUTED, fontsize=8.5, ha="right")
+        axes.axvline(1.0, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)))
+        axes.text(1.0 + 0.012 * max(factors), 1.0, "threat model", color=MUTED, fontsize=8.5, va="top")
+        axes.fill_between(factors, lows, highs, color=ATTACKED, alpha=0.2, linewidth=0)
+        axes.plot(factors, shares, color=ATTACKED, linewidth=2, marker="o", markersize=5)
+        axes.set_xlabel("epsilon, as a multiple of the threat model's")
+        axes.set_xticks(factors, [f"{factor:g}" for factor in factors])
+        _share_axis(axes, "y", "robust accuracy", maximum=1.03)
+
+    return _svg(draw, width=7.2, height=3.4)
+
+
+def class_dumbbells(classes: Sequence[ClassResult]) -> str:
+    """Accuracy of each class untouched and in the worst case, the most robust class first."""
+    ordered = sorted(classes, key=lambda row: (-row.worst_case_robust_accuracy, -row.clean_accuracy, row.name))
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        positions = range(len(ordered))
+        clean = [row.clean_accuracy for row in ordered]
+        worst = [row.worst_case_robust_accuracy for row in ordered]
+        axes.hlines(positions, worst, clean, color="#cbd2d9", linewidth=3)
+        axes.scatter(clean, positions, color=CLEAN, s=42, zorder=3, label="no attack", clip_on=False)
+        axes.scatter(worst, positions, color=WORST, s=42, zorder=3, label="worst case", clip_on=False)
+        axes.set_yticks(positions, [f"{row.name}  ({row.num_clips})" for row in ordered])
+        axes.tick_params(axis="y", length=0)
+        axes.invert_yaxis()
+        _share_axis(axes, "x", "accuracy (number of clips in brackets)", maximum=1.03)
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+
+    return _svg(draw, width=7.2, height=1.1 + 0.3 * len(ordered))
+
+
+def clip_pictures(example: Example, *, num_shown: int = 10) -> tuple[str, int, int]:
+    """One clip untouched, perturbed and as an amplified difference, frames above spectrograms.
+
+    Returns:
+        The picture, and by how much the difference of frames and of log-mel patches is amplified.
+    """
+    shown = np.unique(np.linspace(0, len(example.clean_video) - 1, num_shown).round().astype(int))
+    video_change = example.perturbed_video - example.clean_video
+    audio_change = example.perturbed_audio - example.clean_audio
+    video_gain, audio_gain = _gain(video_change), _gain(audio_change)
+    frame_rows = (
+        ("clean", example.clean_video),
+        ("perturbed", example.perturbed_video),
+        (f"difference\n× {video_gain}", 0.5 + video_gain * video_change),
+    )
+    sound_rows: tuple[tuple[str, Any, str, float], ...] = (
+        ("clean", example.clean_audio, "magma", 0.0),
+        ("perturbed", example.perturbed_audio, "magma", 0.0),
+        (f"difference\n× {audio_gain}", audio_gain * audio_change, "RdBu_r", -0.5),
+    )
+
+    def draw(figure: Figure) -> None:
+        grid = figure.add_gridspec(6, len(shown), height_ratios=[1, 1, 1, 0.75, 0.75, 0.75], hspace=0.06, wspace=0.03)
+        for row, (title, frames) in enumerate(frame_rows):
+            for column, segment in enumerate(shown):
+                axes = figure.add_subplot(grid[row, column])
+                axes.imshow(frames[segment].transpose(1, 2, 0).clip(0, 1), interpolation="nearest", aspect="auto")
+                _bare(axes, title if column == 0 else "")
+                if row == 0:
+                    axes.set_title(f"segment {segment}", fontsize=7.5, color=MUTED, pad=3)
+        for row, (title, patches, colours, lowest) in enumerate(sound_rows, start=3):
+            axes = figure.add_subplot(grid[row, :])
+            joined = np.concatenate(list(patches[shown]), axis=1)
+            highest = 1.0 if lowest == 0.0 else 0.5
+            axes.imshow(joined, origin="lower", aspect="auto", cmap=colours, vmin=lowest, vmax=highest)
+            for boundary in range(1, len(shown)):
+                axes.axvline(boundary * patches.shape[2] - 0.5, color="white", linewidth=0.8)
+            _bare(axes, title)
+
+    return _png(draw, width=10.5, height=10.5 / len(shown) * 5.25 * 0.92), video_gain, audio_gain
+
+
+def compared_bars(results: dict[str, Sequence[tuple[str, AttackResult | None, float, tuple[float, float]]]]) -> str:
+    """Grouped bars: one group per row (no attack, each attack, worst case), one bar per model."""
+    raise NotImplementedError
+
+
+def _gain(change: Float[np.ndarray, "*shape"]) -> int:
+    """The whole factor that stretches the largest change to half the range."""
+    largest = float(np.abs(change).max())
+    return max(1, int(0.5 / largest + 1e-3)) if largest else 1
+
+
+def _arms(share: float, interval: tuple[float, float]) -> list[list[float]]:
+    return [[max(0.0, share - interval[0])], [max(0.0, interval[1] - share)]]
+
+
+def _share_axis(axes: Axes, axis: Literal["x", "y"], title: str, *, maximum: float) -> None:
+    """Shares from 0 to 100 %."""
+    ticks = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    labels = [f"{100 * tick:.0f} %" for tick in ticks]
+    axes.grid(axis=axis)
+    if axis == "x":
+        axes.set_xlim(0, maximum)
+        axes.set_xticks(ticks, labels)
+        axes.set_xlabel(title)
+    else:
+        axes.set_ylim(0, maximum)
+        axes.set_yticks(ticks, labels)
+        axes.set_ylabel(title)
+
+
+def _bare(axes: Axes, title: str) -> None:
+    """Only the picture, with its title at the left."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    if title:
+        axes.set_ylabel(title, rotation=0, ha="right", va="center", fontsize=9, labelpad=6)
+
+
+def _svg(draw: Callable[[Figure], None], *, width: float, height: float) -> str:
+    picture = _render(draw, width=width, height=height, kind="svg", metadata={"Date": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(picture).decode()
+
+
+def _png(draw: Callable[[Figure], None], *, width: float, height: float) -> str:
+    picture = _render(draw, width=width, height=height, kind="png", metadata={})
+    return "data:image/png;base64," + base64.b64encode(picture).decode()
+
+
+def _render(
+    draw: Callable[[Figure], None], *, width: float, height: float, kind: str, metadata: dict[str, None]
+) -> bytes:
+    """Draw on a figure of this size in inches; the caller's matplotlib settings stay as they were."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained" if kind == "svg" else None)
+        draw(figure)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=kind, dpi=130, metadata=metadata, bbox_inches="tight", pad_inches=0.05)
+    return buffer.getvalue()
