@@ -1,0 +1,170 @@
+"""The commands: settings in, one stage run, exit status out.
+
+Exit status: 0 done, 2 the user's mistake (a message, no traceback), 1 anything else.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import BaseModel
+
+from pipeline.config import Config, load, override
+
+logger = logging.getLogger(__name__)
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Robust audio-visual classifiers, from raw clips to a robustness report. COMMAND --help explains a command.",
+)
+
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[FILE] [KEY=VALUE]...",
+        help="A YAML file, and settings that win over it, such as epochs=5 or objective.name=pgd_at.",
+        show_default=False,
+    ),
+]
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@app.command()
+def demo(words: Words = None) -> None:
+    """Make a small data set of real videos, train a standard and a robust model on it, attack both, print one table."""
+    from pipeline.cluster import connect
+    from pipeline.demo import DemoConfig, run_demo
+
+    config = _load(DemoConfig, words)
+    with connect():
+        run_demo(config)
+
+
+@app.command()
+def preprocess(words: Words = None) -> None:
+    """Turn labelled videos into shards: preprocess FILE dataset.root=DIR output=DIR [workers=N]."""
+    from pipeline.cluster import connect
+    from preprocessing.config import PreprocessConfig
+    from preprocessing.run import preprocess as run
+
+    config = _load(PreprocessConfig, words)
+    config.dataset.prepare()
+    with connect(num_cpus=config.workers):
+        run(config)
+
+
+@app.command()
+def train(words: Words = None) -> None:
+    """Train a classifier on shards: train FILE data=DIR output=DIR [workers=N] [objective.name=...]."""
+    from pipeline.cluster import connect
+    from pipeline.tracked import tracked_training
+    from training.config import TrainConfig
+
+    config = _load(TrainConfig, words)
+    with connect():
+        result = tracked_training(config)
+    logger.info("checkpoint: %s", result.checkpoint)
+
+
+@app.command()
+def tune(words: Words = None) -> None:
+    """Search settings of a training: tune FILE data=DIR output=DIR [trials=N]. Writes OUTPUT/best.yaml for `train`."""
+    from pipeline.cluster import connect
+    from pipeline.tuning import TuneConfig, search
+
+    config = _load(TuneConfig, words)
+    with connect():
+        search(config)
+
+
+@app.command()
+def evaluate(words: Words = None) -> None:
+    """Measure a checkpoint under attacks: evaluate FILE checkpoint=DIR data=DIR output=DIR. Writes a report."""
+    from evaluation.config import EvaluateConfig
+    from pipeline.cluster import connect
+    from pipeline.tracked import tracked_evaluation
+
+    config = _load(EvaluateConfig, words)
+    with connect():
+        tracked_evaluation(config)
+
+
+@app.command()
+def verify(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set or a report.")]) -> None:
+    """Re-check a data set (every shard's SHA-256, count and key) or a report (its figures against its certificates)."""
+    problems = _problems_of(folder)
+    for problem in problems:
+        logger.error("%s", problem)
+    if problems:
+        raise typer.Exit(1)
+    logger.info("'%s' is sound", folder)
+
+
+def _problems_of(folder: Path) -> Sequence[str]:
+    if (folder / "report.json").exists():
+        from evaluation.run import verify as verify_report
+
+        return verify_report(str(folder))
+    if (folder / "plan.json").exists() or (folder / "dataset.json").exists():
+        from preprocessing.run import verify as verify_dataset
+
+        return verify_dataset(str(folder))
+    raise ValueError(f"'{folder}' is neither a data set (dataset.json) nor a report (report.json)")
+
+
+def _load(config_class: type[Config], words: Sequence[str] | None) -> Config:
+    """The config that `[FILE] [key=value ...]` describes, its local paths made absolute: workers run elsewhere."""
+    words = list(words or ())
+    file = Path(words.pop(0)) if words and "=" not in words[0] else None
+    config = load(config_class, file, words)
+    return override(config, _absolute_paths(config))
+
+
+def _absolute_paths(config: BaseModel) -> dict[str, object]:
+    """The settings that name places on this machine, as absolute paths; URLs stay as they are."""
+    places = {name: getattr(config, name, None) for name in ("data", "output", "checkpoint")}
+    dataset = getattr(config, "dataset", None)
+    places["dataset.root"] = getattr(dataset, "root", None)
+    return {
+        key: str(Path(place).expanduser().absolute())
+        for key, place in places.items()
+        if place is not None and "://" not in str(place)
+    }
+
+
+def set_up_logging() -> None:
+    """One line a message, with the time; other libraries speak only when something is wrong."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    for package in ("pipeline", "preprocessing", "training", "evaluation"):
+        logging.getLogger(package).setLevel(logging.INFO)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and say how it ended: 0 done, 2 the user's mistake; anything else is raised, which ends in 1."""
+    set_up_logging()
+    try:
+        app(args=list(sys.argv[1:] if arguments is None else arguments), prog_name="python -m pipeline")
+    except SystemExit as end:
+        return int(end.code or 0)
+    except ValueError as error:
+        if not _is_ours(error):
+            raise
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    return 0
+
+
+def _is_ours(error: ValueError) -> bool:
+    """Whether our own code raised it, in this process: then its message is meant for the user."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return Path(frames[-1].filename).resolve().is_relative_to(ROOT) and ".venv" not in Path(frames[-1].filename).parts

@@ -1,0 +1,57 @@
+"""A training and an evaluation with their record in MLflow: what `train`, `evaluate` and the demo run."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from evaluation.config import EvaluateConfig
+from evaluation.report import Report
+from evaluation.run import evaluate
+from pipeline.cluster import num_nodes
+from pipeline.config import flatten
+from pipeline.tracking import EpochLogger, open_store, tracked_run
+from training.config import TrainConfig
+from training.run import TrainResult, train
+
+logger = logging.getLogger(__name__)
+
+
+def tracked_training(config: TrainConfig) -> TrainResult:
+    """Train, with the settings, every epoch's metrics and the final model in the MLflow run of `config.output`.
+
+    The caller is connected to Ray. Running it again reopens the same MLflow run.
+    """
+    store = open_store(config.output)
+    follow = num_nodes() == 1 or not store.is_a_local_file
+    if not follow:
+        logger.warning("MLflow gets this run's epochs at its end: set MLFLOW_TRACKING_URI to a server to follow it")
+    with tracked_run(store, f"train {config.output}", name=_name(config.output), settings=flatten(config)) as run:
+        result = train(config, callbacks=[EpochLogger(run)] if follow else [])
+        run.complete_history(result.history)
+        run.log_model(result.checkpoint)
+    return result
+
+
+def tracked_evaluation(config: EvaluateConfig) -> Report:
+    """Evaluate, with the settings, the headline numbers and the report's files in the MLflow run of `config.output`.
+
+    The caller is connected to Ray.
+    """
+    store = open_store(config.output)
+    settings = flatten(config)
+    with tracked_run(store, f"evaluate {config.output}", name=f"{_name(config.output)} report", settings=settings) as run:
+        report = evaluate(config)
+        numbers = {
+            "test/clean_accuracy": report.clean_accuracy,
+            "test/worst_case_robust_accuracy": report.worst_case_robust_accuracy,
+            **{f"test/robust_accuracy/{each.name}": each.robust_accuracy for each in report.attacks},
+        }
+        run.log_metrics(numbers, step=0)
+        for name in ("report.json", "report.html", "certificates.parquet"):
+            run.log_files(Path(config.output) / name, name="report")
+    return report
+
+
+def _name(output: str) -> str:
+    return Path(output).name

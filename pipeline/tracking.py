@@ -1,0 +1,191 @@
+"""What is written to MLflow, and where: the only file that knows MLflow.
+
+Runs are found again by their key (a tag), so a resumed job goes on in its own run. Everything is written through a
+client with explicit run ids: no active run, no global address, and any process can write.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ray.train import Checkpoint, UserCallback
+from ray.train.v2._internal.execution.context import TrainRunContext
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+KEY_TAG = "run_key"
+"""Names a run for good: the place where its output lies."""
+EPOCH = "epoch"
+"""The metric that numbers the points of a run."""
+_MAX_PARAMS_PER_CALL = 100
+_MAX_PARAM_LENGTH = 6000
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where runs are kept. Small, so that it travels to other processes."""
+
+    uri: str
+    experiment_id: str
+
+    @property
+    def is_a_local_file(self) -> bool:
+        """Whether only processes of this machine can write to it."""
+        return self.uri.startswith("sqlite:")
+
+    def client(self) -> MlflowClient:
+        """A client of this store."""
+        return _client(self.uri)
+
+    def find(self, key: str) -> str | None:
+        """The run with this key, if there is one."""
+        runs = self.client().search_runs([self.experiment_id], f"tags.{KEY_TAG} = '{key}'", max_results=1)
+        return str(runs[0].info.run_id) if runs else None
+
+    def open_run(self, key: str, *, name: str, parent: Run | None = None) -> Run:
+        """The run with this key, reopened or new, in state RUNNING."""
+        client = self.client()
+        run_id = self.find(key)
+        if run_id is None:
+            tags = {KEY_TAG: key} | ({"mlflow.parentRunId": parent.run_id} if parent else {})
+            run_id = str(client.create_run(self.experiment_id, run_name=name, tags=tags).info.run_id)
+        else:
+            client.update_run(run_id, status="RUNNING")
+        return Run(store=self, run_id=run_id)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a store."""
+
+    store: Store
+    run_id: str
+
+    def log_settings(self, flat: Mapping[str, str | float]) -> None:
+        """Record settings as parameters; those already recorded stay as they are."""
+        from mlflow.entities import Param
+
+        client = self.store.client()
+        known = client.get_run(self.run_id).data.params
+        new = [Param(key, str(value)[:_MAX_PARAM_LENGTH]) for key, value in flat.items() if key not in known]
+        for start in range(0, len(new), _MAX_PARAMS_PER_CALL):
+            client.log_batch(self.run_id, params=new[start : start + _MAX_PARAMS_PER_CALL])
+
+    def log_metrics(self, metrics: Mapping[str, object], *, step: int) -> None:
+        """Record the finite numbers of `metrics` under their names at `step`."""
+        from mlflow.entities import Metric
+
+        now = round(time.time() * 1000)
+        numbers = [
+            Metric(name, float(value), now, step)
+            for name, value in metrics.items()
+            if isinstance(value, int | float) and math.isfinite(value)
+        ]
+        self.store.client().log_batch(self.run_id, metrics=numbers)
+
+    def complete_history(self, history: Sequence[Mapping[str, object]]) -> None:
+        """Record the epochs of `history` that are not there yet: a killed job loses no point."""
+        known = {point.step for point in self.store.client().get_metric_history(self.run_id, EPOCH)}
+        for metrics in history:
+            step = int(str(metrics[EPOCH]))
+            if step not in known:
+                self.log_metrics(metrics, step=step)
+
+    def log_files(self, folder: Path, *, name: str) -> None:
+        """Keep a copy of `folder` (or of one file) as the artifact `name`."""
+        client = self.store.client()
+        if folder.is_dir():
+            client.log_artifacts(self.run_id, str(folder), artifact_path=name)
+        else:
+            client.log_artifact(self.run_id, str(folder), artifact_path=name)
+
+    def log_model(self, checkpoint: Path) -> None:
+        """Keep the checkpoint as `model`, which `mlflow.pyfunc.load_model("runs:/<id>/model")` loads without pickle."""
+        from tempfile import TemporaryDirectory
+
+        import mlflow.pyfunc
+
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "model"
+            mlflow.pyfunc.save_model(
+                path,
+                python_model=str(Path(__file__).with_name("served_model.py")),
+                artifacts={"checkpoint": str(checkpoint)},
+                pip_requirements=["robust-audio-visual"],
+            )
+            self.log_files(path, name="model")
+
+    def finish(self, status: str = "FINISHED") -> None:
+        """End the run as `FINISHED`, `FAILED` or `KILLED`."""
+        self.store.client().set_terminated(self.run_id, status)
+
+
+def open_store(output: str, *, experiment: str = "robust-audio-visual") -> Store:
+    """The store named by `MLFLOW_TRACKING_URI`, else a SQLite file beside `output`, made and migrated here and now.
+
+    Several processes that open a fresh SQLite file together break it: so this runs once, in the driver.
+
+    Raises:
+        ValueError: if `output` is no local folder and no store is named.
+    """
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    location = None
+    if not uri:
+        if "://" in output:
+            raise ValueError(
+                f"output='{output}' is not on this machine: set MLFLOW_TRACKING_URI to an MLflow server "
+                "(its SQLite default needs a local folder)"
+            )
+        folder = Path(output).absolute().parent
+        folder.mkdir(parents=True, exist_ok=True)
+        uri = f"sqlite:///{folder / 'mlflow.db'}"
+        location = (folder / "mlflow-files").as_uri()
+    client = _client(uri)
+    known = client.get_experiment_by_name(experiment)
+    return Store(uri, known.experiment_id if known else client.create_experiment(experiment, location))
+
+
+@contextmanager
+def tracked_run(
+    store: Store, key: str, *, name: str, settings: Mapping[str, str | float], parent: Run | None = None
+) -> Iterator[Run]:
+    """A run that ends as the block ends: FINISHED, FAILED on an error, KILLED when interrupted."""
+    run = store.open_run(key, name=name, parent=parent)
+    run.log_settings(settings)
+    status = "FAILED"
+    try:
+        yield run
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        run.finish(status)
+
+
+class EpochLogger(UserCallback):
+    """Writes what the workers report for an epoch to a run, from the controller's process: no rank needs to."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def after_report(
+        self, run_context: TrainRunContext, metrics: list[dict[str, Any]], checkpoint: Checkpoint | None
+    ) -> None:
+        """Record rank 0's metrics at their epoch."""
+        self.run.log_metrics(metrics[0], step=int(metrics[0][EPOCH]))
+
+
+def _client(uri: str) -> MlflowClient:
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    from mlflow.tracking import MlflowClient  # slow to import: only when something is written
+
+    return MlflowClient(tracking_uri=uri)
