@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import socket
+
+import pytest
+import ray
+
+from pipeline import cluster
+
+
+def test_a_connected_process_keeps_its_ray(ray_session: None) -> None:
+    with cluster.connect():
+        assert cluster.total("CPU") == 2
+    assert ray.is_initialized()
+
+
+def test_the_dashboard_of_the_session_answers(ray_session: None) -> None:
+    cluster.require_dashboard()
+    assert cluster.num_nodes() == 1
+
+
+def test_an_address_nobody_listens_at_is_refused_at_once() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with pytest.raises(ValueError, match=f"RAY_ADDRESS is '{address}', and no Ray answers there"):
+        cluster.require_listener(address)
+
+
+def test_an_http_address_is_for_submitting_only() -> None:
+    with pytest.raises(ValueError, match="allowed: auto or host:port"):
+        cluster.require_listener("http://127.0.0.1:8265")
