@@ -104,6 +104,7 @@ def per_clip(values: Float[Tensor, " batch"], like: Float[Tensor, "batch *shape"
 
 
 def _text(epsilon: float) -> str:
-    levels = epsilon * 255
-    whole = round(levels, 6)
-    return f"{whole:g}/255" if epsilon and abs(levels - whole) < 1e-9 * 255 and whole >= 0.01 else f"{epsilon:g}"
+    """Quarters of a grey level up to 64/255 are written as fractions, everything else as a decimal number."""
+    quarters = epsilon * 255 * 4
+    is_level = 1 <= round(quarters) <= 256 and abs(quarters - round(quarters)) < 1e-6
+    return f"{round(quarters) / 4:g}/255" if is_level else f"{epsilon:.6g}"

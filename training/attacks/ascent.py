@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.attacks.base import uniform_like
-from training.batch import Batch
+from training.batch import MODALITIES, Batch
 from training.threat import ThreatModel, per_clip
 
 LossName = Literal["cross_entropy", "margin"]
@@ -103,21 +103,25 @@ def classification_loss(
 
 def _gradients(model: nn.Module, batch: Batch, threat: ThreatModel, gradient: ObjectiveGradient) -> dict[str, Tensor]:
     """Gradients of the modalities that have a budget, and of no others."""
-    names = [name for name in ("video", "audio") if getattr(threat, name) > 0]
-    streams = {name: getattr(batch, name).detach().requires_grad_(name in names) for name in ("video", "audio")}
+    names = [name for name in MODALITIES if getattr(threat, name) > 0]
+    streams = {name: getattr(batch, name).detach().requires_grad_(name in names) for name in MODALITIES}
     found = gradient(model, batch.with_streams(**streams), [streams[name] for name in names])
     return dict(zip(names, found, strict=True))
 
 
 def _usable(gradient: Tensor, keys: tuple[str, ...], generator: torch.Generator, purpose: str) -> Tensor:
-    """The gradient, with noise for clips that have none (all zero or not finite): such a clip must not look robust."""
+    """The gradient with each clip's largest value scaled to 1, so that no norm of it can vanish or overflow.
+
+    A clip whose gradient is all zero or not finite gets noise instead: it must not look robust.
+    """
     finite = torch.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0)
-    empty = finite.flatten(1).abs().amax(1) == 0
-    if not bool(empty.any()):
-        return finite
-    lost = [key for key, is_lost in zip(keys, empty.tolist(), strict=True) if is_lost]
-    finite[empty] = uniform_like(finite[empty], tuple(lost), generator, purpose)
-    return finite
+    largest = finite.flatten(1).abs().amax(1)
+    empty = largest == 0
+    if bool(empty.any()):
+        lost = tuple(key for key, is_lost in zip(keys, empty.tolist(), strict=True) if is_lost)
+        finite[empty] = uniform_like(finite[empty], lost, generator, purpose)
+        largest = finite.flatten(1).abs().amax(1)
+    return finite / per_clip(largest, finite)
 
 
 def _direction(gradient: Tensor, threat: ThreatModel) -> Tensor:

@@ -69,13 +69,14 @@ def tempered_gradient(
         if combination == "weighted":
             total = torch.stack([weight * values.sum() for values, weight in wanted]).sum()
             return list(torch.autograd.grad(total, streams))
-        return _backward_from_features(features, wanted, streams)
+        moving = [stream for stream in features if stream.requires_grad]  # a modality without budget stands still
+        return _backward_from_features(moving, wanted, streams)
 
     return gradient
 
 
 def _backward_from_features(
-    features: tuple[Tensor, Tensor], wanted: Sequence[tuple[Tensor, float]], streams: list[Tensor]
+    features: Sequence[Tensor], wanted: Sequence[tuple[Tensor, float]], streams: list[Tensor]
 ) -> list[Tensor]:
     """Add the terms' unit gradients at the features, then go through the encoders once."""
     combined = [torch.zeros_like(stream) for stream in features]

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.training.attacks.linear import LinearClassifier
+from training.attacks import FGSM, IFGSM, MIFGSM, PGD, Attack
+from training.attacks.ascent import classification_loss, default_step_size
+from training.batch import Batch
+from training.threat import ThreatModel
+
+INTERIOR = ThreatModel(video=0.05, audio=0.02)
+
+
+@pytest.fixture
+def interior(batch: Batch) -> Batch:
+    """Clips so far from 0 and 1 that the box never binds, all of class 0."""
+    squeezed = batch.with_streams(batch.video * 0.5 + 0.25, batch.audio * 0.5 + 0.25)
+    return Batch(squeezed.video, squeezed.audio, torch.zeros_like(batch.labels), batch.keys)
+
+
+@pytest.mark.parametrize(
+    "attack", [FGSM(), IFGSM(steps=4), MIFGSM(steps=4), PGD(steps=10), PGD(steps=10, loss="margin")], ids=str
+)
+def test_on_a_linear_model_the_linf_optimum_is_reached(
+    attack: Attack, interior: Batch, generator: torch.Generator
+) -> None:
+    """The score s falls fastest at x - epsilon sign(w): every value of the clip is at its budget."""
+    model = LinearClassifier()
+    perturbed = attack(model, interior, INTERIOR, generator)
+    video_shift = -0.05 * model.video.sign().view(1, 4, 3, 16, 16)
+    audio_shift = -0.02 * model.audio.sign().view(1, 4, 16, 16)
+    assert torch.allclose(perturbed.video, interior.video + video_shift, atol=1e-6)
+    assert torch.allclose(perturbed.audio, interior.audio + audio_shift, atol=1e-6)
+
+
+@pytest.mark.parametrize("attack", [FGSM(), IFGSM(steps=4), PGD(steps=50)], ids=str)
+def test_on_a_linear_model_the_l2_optimum_is_reached(
+    attack: Attack, interior: Batch, generator: torch.Generator
+) -> None:
+    """The score falls fastest along -w / ||w||, for the length of the budget."""
+    model = LinearClassifier()
+    threat = ThreatModel(norm="l2", video=0.5, audio=0.2)
+    perturbed = attack(model, interior, threat, generator)
+    delta = (perturbed.video - interior.video).flatten(1)
+    along = torch.cosine_similarity(delta, -model.video[None].detach(), dim=1)
+    assert torch.allclose(delta.norm(dim=1), torch.tensor(0.5))
+    assert along.min() > 0.98  # what a random start adds across -w fades by 1 - 2.5 / steps a step
+
+
+def test_margin_is_the_best_wrong_logit_minus_the_right_one() -> None:
+    logits = torch.tensor([[1.0, 3.0, 2.0], [0.0, 5.0, 1.0]])
+    assert classification_loss(logits, torch.tensor([0, 1]), "margin").tolist() == [2.0, -4.0]
+
+
+def test_default_steps_cross_the_ball() -> None:
+    assert default_step_size(10, random_start=False) == pytest.approx(0.1)
+    assert default_step_size(10, random_start=True) == pytest.approx(0.25)
+    assert default_step_size(1, random_start=True) == 1.25

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from preprocessing.schema import ClipFormat
+from training.batch import Batch
+from training.models import Classifier, ModelConfig
+
+
+@pytest.mark.parametrize("encoder", ["tiny", "resnet18"])
+@pytest.mark.parametrize("fusion", ["sum", "concat"])
+def test_outputs_have_the_promised_shapes_and_gradients(
+    encoder: str, fusion: str, clip_format: ClipFormat, batch: Batch
+) -> None:
+    config = ModelConfig.model_validate(
+        {"video_encoder": encoder, "audio_encoder": encoder, "fusion": fusion, "feature_size": 12}
+    )
+    classifier = config.build(clip_format, num_classes=5)
+    outputs = classifier(batch.video, batch.audio)
+    assert outputs.logits.shape == outputs.video_logits.shape == outputs.audio_logits.shape == (7, 5)
+    assert outputs.video_features.shape == outputs.audio_features.shape == (7, 4, 12)
+    outputs.logits.sum().backward()
+    assert all(parameter.grad is not None for parameter in classifier.parameters()), "a parameter is unused"
+
+
+def test_logits_of_one_modality_ignore_the_other(model: Classifier, batch: Batch) -> None:
+    outputs, other = model(batch.video, batch.audio), model(batch.video, 1 - batch.audio)
+    assert torch.equal(outputs.video_logits, other.video_logits)
+    assert not torch.equal(outputs.audio_logits, other.audio_logits)
+
+
+def test_clips_may_have_any_number_of_segments(model: Classifier, batch: Batch) -> None:
+    index = torch.tensor([[1]] * len(batch))
+    assert model(*(getattr(batch.select_segments(index), name) for name in ("video", "audio"))).logits.shape == (7, 4)
+
+
+def test_inputs_are_normalised_inside(model: Classifier) -> None:
+    """Mean-coloured frames and mid-level patches reach the encoders as zeros, which biases alone then decide."""
+    seen: list[torch.Tensor] = []
+    for encoder in (model.video_encoder, model.audio_encoder):
+        encoder.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
+    video = torch.tensor([0.485, 0.456, 0.406]).view(1, 1, 3, 1, 1).expand(1, 4, 3, 16, 16)
+    model(video, torch.full((1, 4, 16, 16), 0.5))
+    assert all(stream.abs().max() < 1e-6 for stream in seen)
+
+
+def test_dropout_acts_in_training_mode_only(model: Classifier, batch: Batch) -> None:
+    model.set_dropout(0.5)
+    model.eval()
+    assert torch.equal(model(batch.video, batch.audio).logits, model(batch.video, batch.audio).logits)
+    model.train()
+    assert not torch.equal(model(batch.video, batch.audio).logits, model(batch.video, batch.audio).logits)
+
+
+def test_clips_too_small_for_the_encoders_are_refused() -> None:
+    small = ClipFormat(num_segments=2, segment_seconds=0.16, frame_size=4, num_mels=16)
+    with pytest.raises(ValueError, match="frames of 4 px and patches of 16 x 16 are too small"):
+        ModelConfig().build(small, num_classes=3)

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.training.conftest import random_batch
+from training.attacks import PGD, TMA
+from training.batch import MODALITIES, Batch
+from training.crafting import craft, nearest_sampled, num_sampled_segments, stratified_segments
+from training.models import Classifier
+from training.threat import ThreatModel
+
+KEYS = tuple(f"clip_{number}" for number in range(50))
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(("ratio", "expected"), [(1.0, 8), (0.5, 4), (0.25, 2), (0.01, 1), (0.3, 2)])
+def test_a_ratio_samples_its_share_of_the_segments_and_at_least_one(ratio: float, expected: int) -> None:
+    assert num_sampled_segments(8, ratio) == expected
+
+
+@pytest.mark.parametrize(("num_segments", "num_sampled"), [(8, 2), (8, 3), (10, 4), (7, 7), (5, 1)])
+def test_samples_are_spread_over_time_and_every_segment_has_its_turn(num_segments: int, num_sampled: int) -> None:
+    index = stratified_segments(num_segments, num_sampled, KEYS * 4, torch.Generator().manual_seed(0), CPU)
+    assert index.shape == (200, num_sampled)
+    assert (index.diff(dim=1) > 0).all()
+    assert set(index[:50].flatten().tolist()) == set(range(num_segments))
+    edges = [stratum * num_segments // num_sampled for stratum in range(num_sampled + 1)]
+    for stratum in range(num_sampled):
+        assert (index[:, stratum] >= edges[stratum]).all()
+        assert (index[:, stratum] < edges[stratum + 1]).all()
+
+
+def test_each_segment_takes_the_nearest_sample() -> None:
+    """Samples at 1 and 6 of eight: segments 0-3 take the first, 4-7 the second."""
+    assert nearest_sampled(torch.tensor([[1, 6]]), 8).tolist() == [[0, 0, 0, 0, 1, 1, 1, 1]]
+
+
+def test_ratio_one_is_the_attack_itself(model: Classifier, batch: Batch, generator: torch.Generator) -> None:
+    attack, threat = PGD(steps=3), ThreatModel()
+    one, other = craft(model, batch, attack, threat, generator), attack(model, batch, threat, generator)
+    assert torch.equal(one.video, other.video)
+    assert torch.equal(one.audio, other.audio)
+
+
+@pytest.mark.parametrize("threat", [ThreatModel(), ThreatModel(norm="l2", video=0.3, audio=0.2)], ids=str)
+def test_shared_perturbations_stay_inside_ball_and_box(
+    threat: ThreatModel, model: Classifier, batch: Batch, generator: torch.Generator
+) -> None:
+    perturbed = craft(model, batch, TMA(steps=2), threat, generator, sampling_ratio=0.5)
+    for modality, distance in threat.distances(perturbed, batch).items():
+        stream = getattr(perturbed, modality)
+        assert distance.max() <= getattr(threat, modality) + 1e-6
+        assert stream.min() >= 0
+        assert stream.max() <= 1
+
+
+def test_neighbours_share_their_sample_s_perturbation(model: Classifier, generator: torch.Generator) -> None:
+    """With one sample of four, every segment of an interior clip moves the same way, in both modalities."""
+    noise = random_batch(3)
+    clips = noise.with_streams(noise.video * 0.5 + 0.25, noise.audio * 0.5 + 0.25)
+    perturbed = craft(model, clips, PGD(steps=2), ThreatModel(), generator, sampling_ratio=0.25)
+    for modality in MODALITIES:
+        delta = getattr(perturbed, modality) - getattr(clips, modality)
+        assert torch.allclose(delta, delta[:, :1].expand_as(delta), atol=1e-6)
+        assert delta.abs().amax() > 0
+
+
+def test_the_encoders_see_the_sampled_segments_only(
+    model: Classifier, batch: Batch, generator: torch.Generator
+) -> None:
+    frames = []
+    hook = model.video_encoder.register_forward_hook(lambda _, arguments, __: frames.append(len(arguments[0])))
+    craft(model, batch, PGD(steps=3), ThreatModel(), generator, sampling_ratio=0.5)
+    hook.remove()
+    assert frames == [len(batch) * 2] * 3

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from training.batch import Batch
+from training.threat import ThreatModel
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "linf(video=4/255, audio=4/255)",
+        "linf(video=0, audio=8/255)",
+        "l2(video=0.5, audio=2)",
+        "linf(video=0.003, audio=0)",
+    ],
+)
+def test_text_and_model_are_two_forms_of_one_threat(text: str) -> None:
+    assert str(ThreatModel.model_validate(text)) == text
+
+
+def test_a_modality_that_is_not_named_is_untouched() -> None:
+    threat = ThreatModel.model_validate("linf(audio=8/255)")
+    assert (threat.video, threat.audio) == (0.0, 8 / 255)
+
+
+@pytest.mark.parametrize(
+    "text", ["linf", "l1(video=1)", "linf(video=1, video=2)", "linf(depth=1)", "linf(video=1/0)", "linf(video=-1)"]
+)
+def test_unreadable_threats_are_refused_with_the_text(text: str) -> None:
+    with pytest.raises(
+        ValidationError, match=r"not a threat model|not a number or a fraction|greater than or equal to 0"
+    ):
+        ThreatModel.model_validate(text)
+
+
+def test_projection_onto_the_linf_ball_clips_each_value(batch: Batch) -> None:
+    threat = ThreatModel(video=0.1, audio=0.0)
+    moved = threat.project(batch.with_streams(batch.video + 0.5, batch.audio + 0.5), around=batch)
+    assert torch.equal(moved.video, (batch.video + 0.1).clamp(max=1.0))
+    assert moved.audio is batch.audio
+
+
+def test_projection_onto_the_l2_ball_keeps_the_direction() -> None:
+    """A change of (3, 4) with budget 1 becomes (0.6, 0.8)."""
+    clean = Batch(torch.zeros(1, 1, 3, 1, 1), torch.zeros(1, 1, 1, 1), torch.zeros(1, dtype=torch.int64), ("clip",))
+    far = clean.with_streams(torch.tensor([3.0, 4.0, 0.0]).reshape(1, 1, 3, 1, 1), clean.audio)
+    moved = ThreatModel(norm="l2", video=1.0, audio=1.0).project(far, around=clean)
+    assert torch.allclose(moved.video.flatten(), torch.tensor([0.6, 0.8, 0.0]))
+    assert torch.equal(moved.audio, clean.audio)
+
+
+def test_distances_are_measured_per_clip_and_modality(batch: Batch) -> None:
+    moved = batch.with_streams(batch.video, batch.audio.clone())
+    moved.audio[2, 0, 0, 0] += 0.25
+    distances = ThreatModel(norm="l2").distances(moved, batch)
+    assert distances["video"].count_nonzero() == 0
+    assert distances["audio"].tolist() == pytest.approx([0, 0, 0.25, 0, 0, 0, 0])
+
+
+def test_scaling_and_restricting_change_the_budgets_only() -> None:
+    threat = ThreatModel(norm="l2", video=1.0, audio=2.0)
+    assert threat.scaled(0.5) == ThreatModel(norm="l2", video=0.5, audio=1.0)
+    assert threat.only("audio") == ThreatModel(norm="l2", video=0.0, audio=2.0)
