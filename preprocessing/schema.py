@@ -142,7 +142,7 @@ class Rejection(Settings):
 
 
 class ShardRecord(Settings):
-    """The commit record `<split>/<number>.json` beside `<split>/<number>.tar`: written after it, so its presence means complete."""
+    """The commit record `<split>/<number>.json` of `<split>/<number>.tar`: written after it, so it means complete."""
 
     name: str
     """`train/000000.tar`, relative to the data set."""

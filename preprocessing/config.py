@@ -1,0 +1,86 @@
+"""What can be set in preprocessing."""
+
+from __future__ import annotations
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from preprocessing.datasets import AnyDataset
+from preprocessing.decoding import DecodeOptions
+from preprocessing.schema import ClipFormat, Settings
+from preprocessing.supervision import ProcessLimits
+
+
+class AcceptanceRules(Settings):
+    """Which videos become clips. A video that breaks a rule is left out and recorded with the rule's reason."""
+
+    missing_end_segments: float = Field(default=0.25, ge=0, le=0.5)
+    """How much earlier than the clip a video may end, in segments: the last segment's middle must be shown, the missing
+    sound is silence (many ten-second Kinetics clips last 9.9 s). Beyond it: `too_short`."""
+    min_audio_coverage: float = Field(default=0.1, ge=0, le=1)
+    """Share of the clip that real sound must cover. Below it: `audio_coverage`."""
+    max_decode_errors: NonNegativeInt = 3
+    """Packets of a video that may fail to decode. Beyond it: `decode_errors`."""
+    max_side_pixels: PositiveInt = 4096
+    """Largest width or height. Beyond it: `too_large`."""
+    max_frames_per_second: PositiveFloat = 240.0
+    """Highest frame rate. Beyond it: `frame_rate`."""
+    max_source_seconds: PositiveFloat = 600.0
+    """Longest video. Beyond it: `too_long`."""
+
+
+class DecodeLimits(Settings):
+    """What decoding one clip may cost before the decoder process is killed."""
+
+    clip_seconds: PositiveFloat = 60.0
+    """Wall-clock seconds. Beyond it: `timeout`."""
+    memory_mib: PositiveInt = 2048
+    """Address space of the decoder process in MiB; it needs about 600 by itself. Beyond it: `memory`."""
+
+
+class PreprocessConfig(Settings):
+    """Videos -> shards."""
+
+    dataset: AnyDataset
+    """Which videos."""
+    output: str
+    """Where the shards go: a folder that all nodes see, or any fsspec URL."""
+    format: ClipFormat = ClipFormat()
+    """How a clip is stored."""
+    workers: PositiveInt | None = None
+    """Shards built at once, one CPU each. None: as many as the cluster has CPUs."""
+    shard_size: PositiveInt = 128
+    """Clips per shard; rejected ones leave their place empty."""
+    seed: int = 0
+    """Decides which clips share a shard."""
+    max_rejected_share: float = Field(default=0.5, ge=0, le=1)
+    """The job fails as soon as more than this share of all videos is left out."""
+    rules: AcceptanceRules = AcceptanceRules()
+    """Which videos become clips."""
+    limits: DecodeLimits = DecodeLimits()
+    """What one clip may cost."""
+
+    @property
+    def decode_options(self) -> DecodeOptions:
+        """What the decoder process must know."""
+        return DecodeOptions(
+            num_segments=self.format.num_segments,
+            segment_seconds=self.format.segment_seconds,
+            sample_rate_hz=self.format.sample_rate_hz,
+            frame_size=self.format.frame_size,
+            jpeg_quality=self.format.jpeg_quality,
+            **self.rules.model_dump(),
+        )
+
+    @property
+    def process_limits(self) -> ProcessLimits:
+        """When the decoder process is killed."""
+        return ProcessLimits(clip_seconds=self.limits.clip_seconds, memory_mib=self.limits.memory_mib)
+
+    def decides_bytes(self) -> dict[str, object]:
+        """The settings that decide what the shards hold, as plain data: a resumed run must have the same ones.
+
+        Where the videos and shards lie, how many workers there are and what a clip may cost are not among them.
+        """
+        chosen = self.model_dump(mode="json", include={"dataset", "format", "shard_size", "seed", "rules"})
+        del chosen["dataset"]["root"]
+        return chosen

@@ -1,0 +1,14 @@
+"""The data sets that can be preprocessed. Add one: a file here, and a name in the union."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from preprocessing.datasets.base import Dataset, Listing, Shares, Video
+from preprocessing.datasets.demo import Demo
+from preprocessing.datasets.folder import Folder
+from preprocessing.datasets.kinetics_sounds import KineticsSounds
+
+AnyDataset = Annotated[KineticsSounds | Folder | Demo, Field(discriminator="name")]
+
+__all__ = ["AnyDataset", "Dataset", "Demo", "Folder", "KineticsSounds", "Listing", "Shares", "Video"]

@@ -1,0 +1,130 @@
+"""Which clip goes into which shard: a pure function of videos, settings and seed, written down before any work."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from preprocessing.datasets import Listing, Video
+from preprocessing.schema import SPLITS, Rejection, Settings, Split
+
+
+class PlannedClip(Settings):
+    """A clip of a shard."""
+
+    key: str
+    label: int
+    class_name: str
+    source: str
+    """Path of the video relative to the data set's root."""
+    start_seconds: float | None
+
+
+class PlannedShard(Settings):
+    """A shard and its clips, in the order in which they are stored."""
+
+    name: str
+    """`train/000000.tar`."""
+    split: Split
+    clips: tuple[PlannedClip, ...]
+
+
+class Plan(Settings):
+    """`plan.json`: all that the shards' bytes depend on, except the bytes of the videos and the libraries' versions."""
+
+    settings: dict[str, object]
+    """The settings that decide what the shards hold."""
+    classes: tuple[str, ...]
+    shards: tuple[PlannedShard, ...]
+
+    @property
+    def num_clips(self) -> int:
+        """Clips in all shards."""
+        return sum(len(shard.clips) for shard in self.shards)
+
+    def sha256(self) -> str:
+        """Names the plan: the same for the same videos, settings and seed."""
+        return hashlib.sha256(self.to_json()).hexdigest()
+
+    def to_json(self) -> bytes:
+        """The text of `plan.json`."""
+        return (json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True) + "\n").encode()
+
+
+def make_plan(
+    listing: Listing, *, root: Path, settings: dict[str, object], shard_size: int, seed: int
+) -> tuple[Plan, tuple[Rejection, ...]]:
+    """Lay the videos into shards, and name those that have another's key.
+
+    Clips are ordered by a hash of seed and key: every shard mixes the classes, whatever order the files lie in.
+    """
+    unique: dict[str, Video] = {}
+    rejected: list[Rejection] = []
+    for video in listing.videos:
+        if unique.setdefault(video.key, video) is not video:
+            source = video.path.relative_to(root).as_posix()
+            detail = f"'{unique[video.key].path.relative_to(root).as_posix()}' has the same key"
+            rejected.append(Rejection(file=source, split=video.split, reason="duplicate", detail=detail))
+    ordered = sorted(unique.values(), key=lambda video: hashlib.sha256(f"{seed}|{video.key}".encode()).digest())
+    shards = [
+        PlannedShard(
+            name=f"{split}/{number:06d}.tar", split=split, clips=tuple(planned(video, root) for video in chunk)
+        )
+        for split in SPLITS
+        for number, chunk in enumerate(chunks([video for video in ordered if video.split == split], shard_size))
+    ]
+    return Plan(settings=settings, classes=listing.classes, shards=tuple(shards)), tuple(rejected)
+
+
+def chunks(videos: Sequence[Video], size: int) -> list[Sequence[Video]]:
+    """Runs of `size` videos; the last one may be shorter."""
+    return [videos[start : start + size] for start in range(0, len(videos), size)]
+
+
+def planned(video: Video, root: Path) -> PlannedClip:
+    """A video as the plan names it: its folder may move."""
+    return PlannedClip(
+        key=video.key,
+        label=video.label,
+        class_name=video.class_name,
+        source=video.path.relative_to(root).as_posix(),
+        start_seconds=video.start_seconds,
+    )
+
+
+def differences(before: Plan, now: Plan) -> list[str]:
+    """What keeps a run with plan `now` from continuing one with plan `before`, in words; empty if nothing."""
+    found: list[str] = []
+    old, new = flat(before.settings), flat(now.settings)
+    for name in sorted(old.keys() | new.keys()):
+        if old.get(name) != new.get(name):
+            found.append(f"{name}: {old.get(name)!r} there, {new.get(name)!r} now")
+    if before.classes != now.classes:
+        found.append(f"classes: {list(before.classes)} there, {list(now.classes)} now")
+    old_clips, new_clips = clips_of(before), clips_of(now)
+    for verb, keys in (
+        ("added", sorted(new_clips.keys() - old_clips.keys())),
+        ("removed", sorted(old_clips.keys() - new_clips.keys())),
+        ("moved or relabelled", sorted(k for k in old_clips.keys() & new_clips.keys() if old_clips[k] != new_clips[k])),
+    ):
+        if keys:
+            found.append(f"{len(keys)} videos were {verb}, such as '{keys[0]}'")
+    return found
+
+
+def flat(settings: object, prefix: str = "") -> dict[str, object]:
+    """Nested settings under dotted names."""
+    if not isinstance(settings, dict):
+        return {prefix: settings}
+    return {
+        name: value
+        for key, inner in settings.items()
+        for name, value in flat(inner, f"{prefix}.{key}" if prefix else str(key)).items()
+    }
+
+
+def clips_of(plan: Plan) -> dict[str, tuple[PlannedClip, Split]]:
+    """All planned clips by key, with their split."""
+    return {clip.key: (clip, shard.split) for shard in plan.shards for clip in shard.clips}

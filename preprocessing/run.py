@@ -1,0 +1,250 @@
+"""Where preprocessing starts: videos -> plan -> one Ray task per shard -> `dataset.json`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import fsspec
+import ray
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from preprocessing.building import BuiltShard, ShardJob, build_shard
+from preprocessing.config import PreprocessConfig
+from preprocessing.plan import Plan, differences, make_plan
+from preprocessing.schema import (
+    INDEX_NAME,
+    PLAN_NAME,
+    REJECTED_NAME,
+    SPLITS,
+    DatasetIndex,
+    Rejection,
+    Settings,
+    ShardRecord,
+    ShardSummary,
+    Split,
+    join,
+)
+from preprocessing.shards import remove_unfinished, write_file
+from preprocessing.verification import content_hash, verify
+
+__all__ = ["Summary", "TooManyRejectedError", "preprocess", "verify"]
+
+logger = logging.getLogger(__name__)
+
+
+class TooManyRejectedError(ValueError):
+    """More videos were left out than `max_rejected_share` allows."""
+
+
+class Summary(Settings):
+    """What a run of `preprocess` did."""
+
+    output: str
+    classes: tuple[str, ...]
+    num_clips: dict[Split, int]
+    """Clips in the data set by split."""
+    num_rejected: dict[str, int]
+    """Videos left out by reason."""
+    shards_written: int
+    shards_reused: int
+    """Shards that an earlier run had finished."""
+    seconds: float
+
+
+def preprocess(config: PreprocessConfig) -> Summary:
+    """Turn the videos of `config.dataset` into the data set `config.output`; Ray must be initialised.
+
+    Run again after any interruption: it continues, and ends with the same bytes. A finished data set is left as it is.
+
+    Raises:
+        ValueError: if there are no videos, or `output` holds another data set (the message says what differs).
+        TooManyRejectedError: if more than `config.max_rejected_share` of the videos are left out.
+    """
+    started = time.monotonic()
+    config.dataset.prepare()
+    listing = config.dataset.listing()
+    plan, duplicates = make_plan(
+        listing,
+        root=config.dataset.root,
+        settings=config.decides_bytes(),
+        shard_size=config.shard_size,
+        seed=config.seed,
+    )
+    begin(config.output, plan)
+    outside = (*listing.rejected, *duplicates)
+    built: dict[str, BuiltShard] = {}
+    progress = Progress(num_clips=plan.num_clips, num_shards=len(plan.shards))
+    most_rejected = config.max_rejected_share * (plan.num_clips + len(outside))
+    for shard in build_all(config, plan):
+        built[shard.record.name] = shard
+        progress.log(shard)
+        if progress.num_rejected + len(outside) > most_rejected:
+            break
+    records = [built[shard.name].record for shard in plan.shards if shard.name in built]
+    rejected = [*outside, *(rejection for record in records for rejection in record.rejected)]
+    write_file(config.output, REJECTED_NAME, rejected_csv(rejected))
+    if len(rejected) > most_rejected:
+        raise TooManyRejectedError(too_many_rejected(config, rejected, plan.num_clips + len(outside)))
+    index = make_index(config, plan, records, num_rejected=len(rejected))
+    write_file(config.output, INDEX_NAME, index.model_dump_json(indent=1).encode() + b"\n")
+    summary = Summary(
+        output=config.output,
+        classes=plan.classes,
+        num_clips=index.num_clips,
+        num_rejected=dict(Counter(rejection.reason for rejection in rejected).most_common()),
+        shards_written=sum(not shard.reused for shard in built.values()),
+        shards_reused=sum(shard.reused for shard in built.values()),
+        seconds=round(time.monotonic() - started, 1),
+    )
+    show(summary)
+    return summary
+
+
+def begin(output: str, plan: Plan) -> None:
+    """Write the plan, or make sure that what lies at `output` belongs to the same one."""
+    filesystem, path = fsspec.core.url_to_fs(join(output, PLAN_NAME))
+    if filesystem.exists(path):
+        refuse_another(output, plan, filesystem.cat_file(path))
+        remove_unfinished(output)
+    else:
+        write_file(output, PLAN_NAME, plan.to_json())
+
+
+def refuse_another(output: str, plan: Plan, stored: bytes) -> None:
+    """Stop if `output` was begun with another plan: its finished shards would not fit this one."""
+    try:
+        before = Plan.model_validate_json(stored)
+    except ValidationError as error:
+        raise ValueError(f"'{join(output, PLAN_NAME)}' is not a plan of this version; choose another output") from error
+    if found := differences(before, plan):
+        raise ValueError(
+            f"output='{output}' holds a data set made with other settings or videos; choose another output or remove "
+            "it. What differs:\n" + "\n".join(f"  {line}" for line in found)
+        )
+
+
+def build_all(config: PreprocessConfig, plan: Plan) -> Iterator[BuiltShard]:
+    """The finished shards as they come, with at most `workers` tasks at a time; stopping early cancels the rest."""
+    task = ray.remote(build_shard).options(num_cpus=1, max_retries=3, retry_exceptions=[OSError])
+    workers = config.workers or max(int(ray.cluster_resources().get("CPU", 1)), 1)  # type: ignore[no-untyped-call]
+    plan_sha256 = plan.sha256()
+    waiting = [
+        ShardJob(
+            output=config.output,
+            data_root=config.dataset.root.resolve(),
+            shard=shard,
+            plan_sha256=plan_sha256,
+            clip_format=config.format,
+            options=config.decode_options,
+            limits=config.process_limits,
+        )
+        for shard in reversed(plan.shards)
+    ]
+    running: list[ray.ObjectRef[BuiltShard]] = []
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                running.append(task.remote(waiting.pop()))
+            done, running = ray.wait(running, num_returns=1)
+            yield from ray.get(done)
+    finally:
+        for reference in running:
+            ray.cancel(reference)
+
+
+class Progress:
+    """One line per shard: how far the job is, how fast, and how long it will take."""
+
+    def __init__(self, *, num_clips: int, num_shards: int) -> None:
+        self.num_rejected = 0
+        self._num_clips = num_clips
+        self._num_shards = num_shards
+        self._clips_done = 0
+        self._clips_built = 0
+        self._shards_done = 0
+        self._started = time.monotonic()
+
+    def log(self, shard: BuiltShard) -> None:
+        """Count a finished shard and say so."""
+        rejected = len(shard.record.rejected)
+        clips = len(shard.record.samples) + rejected
+        self.num_rejected += rejected
+        self._shards_done += 1
+        self._clips_done += clips
+        self._clips_built += 0 if shard.reused else clips
+        rate = self._clips_built / (time.monotonic() - self._started)
+        left = f"{(self._num_clips - self._clips_done) / rate:.0f} s left" if rate else "unknown time left"
+        logger.info(
+            "%s %s: %d/%d shards, %d/%d clips, %d rejected, %.1f clips/s, %s",
+            "kept" if shard.reused else "wrote",
+            shard.record.name,
+            self._shards_done,
+            self._num_shards,
+            self._clips_done,
+            self._num_clips,
+            self.num_rejected,
+            rate,
+            left,
+        )
+
+
+def make_index(
+    config: PreprocessConfig, plan: Plan, records: Sequence[ShardRecord], *, num_rejected: int
+) -> DatasetIndex:
+    """What `dataset.json` says; shards that lost all their clips are not part of the data set."""
+    kept = [record for record in records if record.samples]
+    return DatasetIndex(
+        name=config.dataset.name,
+        format=config.format,
+        classes=plan.classes,
+        num_clips={split: sum(len(r.samples) for r in kept if r.split == split) for split in SPLITS},
+        num_rejected=num_rejected,
+        shards={split: tuple(summarise(r) for r in kept if r.split == split) for split in SPLITS},
+        plan_sha256=plan.sha256(),
+        content_sha256=content_hash([record.sha256 for record in kept]),
+        config=config.model_dump(mode="json"),
+    )
+
+
+def summarise(record: ShardRecord) -> ShardSummary:
+    """A shard as `dataset.json` lists it."""
+    return ShardSummary(name=record.name, num_samples=len(record.samples), bytes=record.bytes, sha256=record.sha256)
+
+
+def rejected_csv(rejected: Sequence[Rejection]) -> bytes:
+    """The text of `rejected.csv`, sorted by file."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(list(Rejection.model_fields))
+    writer.writerows(sorted(tuple(rejection.model_dump().values()) for rejection in rejected))
+    return text.getvalue().encode()
+
+
+def too_many_rejected(config: PreprocessConfig, rejected: Sequence[Rejection], num_videos: int) -> str:
+    """Why the job failed, and where to look."""
+    reasons = ", ".join(f"{count} {reason}" for reason, count in Counter(r.reason for r in rejected).most_common())
+    return (
+        f"{len(rejected)} of {num_videos} videos were left out ({reasons}), more than max_rejected_share="
+        f"{config.max_rejected_share:g}; '{join(config.output, REJECTED_NAME)}' lists them"
+    )
+
+
+def show(summary: Summary) -> None:
+    """Print what the run did."""
+    table = Table(title=f"Data set {summary.output}", title_justify="left", show_header=False)
+    for split, count in summary.num_clips.items():
+        table.add_row(f"{split} clips", f"{count:,}")
+    table.add_row("classes", str(len(summary.classes)))
+    for reason, count in summary.num_rejected.items():
+        table.add_row(f"rejected: {reason}", f"{count:,}")
+    table.add_row("shards written", f"{summary.shards_written:,}")
+    table.add_row("shards reused", f"{summary.shards_reused:,}")
+    table.add_row("seconds", f"{summary.seconds:,.1f}")
+    Console().print(table)

@@ -1,0 +1,60 @@
+"""A decoded clip -> the files of one stored sample."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from preprocessing.logmel import LogMel
+from preprocessing.plan import PlannedClip
+from preprocessing.schema import ClipFormat, ClipRecord
+from preprocessing.supervision import EncodedClip
+
+
+class SampleBuilder:
+    """Builds samples of one clip format; its log-mel filters are made once."""
+
+    def __init__(self, clip_format: ClipFormat) -> None:
+        self._format = clip_format
+        self._logmel = LogMel(clip_format)
+
+    def build(self, planned: PlannedClip, clip: EncodedClip) -> dict[str, bytes]:
+        """The members of a sample by their name after the key, in the order in which they are stored."""
+        patches = self.logmel_patches(clip)
+        record = ClipRecord(
+            key=planned.key,
+            label=planned.label,
+            class_name=planned.class_name,
+            source=planned.source,
+            source_sha256=clip.source_sha256,
+            start_seconds=clip.start_seconds,
+            end_seconds=clip.end_seconds,
+            frame_seconds=clip.frame_seconds,
+            audio_coverage=clip.audio_coverage,
+            decode_errors=clip.decode_errors,
+            saturation_share=float((patches >= 1.0).mean()),
+        )
+        frames = {f"frame_{index:02d}.jpg": jpeg for index, jpeg in enumerate(clip.jpegs)}
+        return {
+            "audio.flac": clip.flac,
+            **frames,
+            "json": record.model_dump_json().encode(),
+            "logmel.npy": npy(patches),
+        }
+
+    def logmel_patches(self, clip: EncodedClip) -> NDArray[np.float16]:
+        """Log-mel patches `[segments, mels, steps]` of exactly the stored samples, segment by segment."""
+        segments = clip.samples.reshape(self._format.num_segments, -1).astype(np.float32) / 32768.0
+        with torch.inference_mode():
+            patches = self._logmel(torch.from_numpy(segments))
+        return np.asarray(patches.numpy(), np.float16)
+
+
+def npy(array: NDArray[np.float16]) -> bytes:
+    """An array as a `.npy` file."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
