@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -160,8 +161,7 @@ class Certificates:
 
     def column(self, name: str) -> NDArray[np.generic]:
         """One column; missing numbers become NaN."""
-        column: NDArray[np.generic] = np.asarray(self.table[name].to_numpy())
-        return column
+        return cast(NDArray[np.generic], self.table[name].to_numpy())
 
     def numbers(self, name: str) -> NDArray[np.float64]:
         """One column of numbers as float64; missing ones are NaN."""
@@ -175,7 +175,8 @@ class Certificates:
     @property
     def is_robust(self) -> Bool[np.ndarray, " rows"]:
         """Whether the clip is right both untouched and under the attack: an attacker may also choose to do nothing."""
-        return self.is_right_when_clean & (self.column("perturbed_prediction") == self.column("label"))
+        is_right_perturbed = np.asarray(self.column("perturbed_prediction") == self.column("label"))
+        return np.asarray(self.is_right_when_clean & is_right_perturbed)
 
 
 def file_sha256(path: Path) -> str:

@@ -74,11 +74,14 @@ class EvaluateConfig(Settings):
 
 
 def attack_label(attack: Attack) -> str:
-    """A short name that tells an attack's settings apart: `pgd-20 margin` has 20 steps and the loss `margin`."""
+    """A short name that tells an attack's settings apart: `pgd-20 margin` has 20 steps and the loss `margin`.
+
+    Letters, digits, `_ - .` and spaces only, so that it can name a metric.
+    """
     settings = attack.model_dump()
     fields = type(attack).model_fields
     label = attack.name + (f"-{settings['steps']}" if "steps" in settings else "")
     for name, value in settings.items():
         if name not in ("name", "steps") and value != fields[name].default:
-            label += f" {value}" if isinstance(value, str) else f" {name}={value}"
+            label += f" {value}" if isinstance(value, str) else f" {name} {value}"
     return label

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import matplotlib
 import numpy as np
@@ -14,13 +14,16 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evaluation.report import AttackResult, ClassResult, CurvePoint, Report
+from evaluation.intervals import Interval
+from evaluation.report import ClassResult, CurvePoint, Report
 
 INK = "#1f2933"
 MUTED = "#7b8794"
 CLEAN = "#2f6f8f"
 ATTACKED = "#d08a2e"
 WORST = "#b3392f"
+MODELS = (ATTACKED, CLEAN, "#6b4f8a", "#2d7d5a", WORST, MUTED)
+"""Colours of compared models, in order."""
 STYLE: dict[str, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["Inter", "Helvetica Neue", "Helvetica", "Arial", "Liberation Sans", "DejaVu Sans"],
@@ -45,6 +48,14 @@ STYLE: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
+class Bar:
+    """A share with its interval."""
+
+    share: float
+    interval: Interval
+
+
+@dataclass(frozen=True)
 class Example:
     """One clip before and after an attack."""
 
@@ -63,23 +74,19 @@ class Example:
 
 def attack_bars(report: Report) -> str:
     """Accuracy untouched, under each attack and under the worst of them, with intervals."""
-    rows: list[tuple[str, float, tuple[float, float], str]] = [
-        ("no attack", report.clean_accuracy, report.clean_accuracy_interval, CLEAN)
-    ]
+    rows = [("no attack", Bar(report.clean_accuracy, report.clean_accuracy_interval), CLEAN)]
     rows += [
-        (attack.name, attack.robust_accuracy, attack.robust_accuracy_interval, ATTACKED) for attack in report.attacks
+        (attack.name, Bar(attack.robust_accuracy, attack.robust_accuracy_interval), ATTACKED)
+        for attack in report.attacks
     ]
     if report.worst_case_robust_accuracy is not None and report.worst_case_robust_accuracy_interval is not None:
-        rows.append(
-            ("worst case", report.worst_case_robust_accuracy, report.worst_case_robust_accuracy_interval, WORST)
-        )
+        worst = Bar(report.worst_case_robust_accuracy, report.worst_case_robust_accuracy_interval)
+        rows.append(("worst case", worst, WORST))
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        for position, (_, share, interval, colour) in enumerate(rows):
-            axes.barh(position, share, height=0.62, color=colour, alpha=0.9)
-            axes.errorbar(share, position, xerr=_arms(share, interval), color=INK, linewidth=1.1, capsize=3)
-            axes.text(max(share, interval[1]) + 0.015, position, f"{100 * share:.1f} %", va="center", fontsize=9)
+        for position, (_, bar, colour) in enumerate(rows):
+            _bar(axes, bar, position, colour=colour, height=0.62)
         axes.set_yticks(range(len(rows)), [name for name, *_ in rows])
         axes.tick_params(axis="y", length=0)
         axes.invert_yaxis()
@@ -90,21 +97,48 @@ def attack_bars(report: Report) -> str:
 
 def epsilon_curve(points: Sequence[CurvePoint], *, chance: float) -> str:
     """Robust accuracy over epsilon with a band for its interval."""
-    factors = [point.factor for point in points]
-    shares = [point.robust_accuracy for point in points]
-    lows, highs = zip(*(point.robust_accuracy_interval for point in points), strict=True)
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        axes.axhline(chance, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
-        axes.text(max(factors), chance + 0.015, "guessing the commonest class", color=MUTED, fontsize=8.5, ha="right")
-        axes.axvline(1.0, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)))
-        axes.text(1.0 + 0.012 * max(factors), 1.0, "threat model", color=MUTED, fontsize=8.5, va="top")
-        axes.fill_between(factors, lows, highs, color=ATTACKED, alpha=0.2, linewidth=0)
-        axes.plot(factors, shares, color=ATTACKED, linewidth=2, marker="o", markersize=5)
-        axes.set_xlabel("epsilon, as a multiple of the threat model's")
-        axes.set_xticks(factors, [f"{factor:g}" for factor in factors])
-        _share_axis(axes, "y", "robust accuracy", maximum=1.03)
+        _curve(axes, points, colour=ATTACKED)
+        _curve_frame(axes, points, chance=chance)
+
+    return _svg(draw, width=7.2, height=3.4)
+
+
+def compared_bars(rows: Sequence[str], models: Mapping[str, Sequence[Bar | None]]) -> str:
+    """One group of bars per row, one bar per model; a withheld number has none."""
+    thickness = 0.76 / len(models)
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for number, (name, bars) in enumerate(models.items()):
+            colour = MODELS[number % len(MODELS)]
+            for position, bar in enumerate(bars):
+                place = position + (number - (len(models) - 1) / 2) * thickness
+                if bar is None:
+                    axes.text(0.01, place, "withheld", va="center", fontsize=8.5, color=MUTED)
+                else:
+                    _bar(axes, bar, place, colour=colour, height=thickness * 0.92)
+            axes.barh(0, 0, color=colour, label=name)
+        axes.set_yticks(range(len(rows)), rows)
+        axes.tick_params(axis="y", length=0)
+        axes.invert_yaxis()
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(models))
+        _share_axis(axes, "x", "share of clips still classified correctly", maximum=1.1)
+
+    return _svg(draw, width=7.2, height=1.2 + (0.16 + 0.2 * len(models)) * len(rows))
+
+
+def compared_curves(curves: Mapping[str, Sequence[CurvePoint]], *, chance: float) -> str:
+    """Robust accuracy over epsilon of several models."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for number, (name, points) in enumerate(curves.items()):
+            _curve(axes, points, colour=MODELS[number % len(MODELS)], label=name)
+        _curve_frame(axes, next(iter(curves.values())), chance=chance)
+        axes.legend(loc="upper right")
 
     return _svg(draw, width=7.2, height=3.4)
 
@@ -172,19 +206,40 @@ def clip_pictures(example: Example, *, num_shown: int = 10) -> tuple[str, int, i
     return _png(draw, width=10.5, height=10.5 / len(shown) * 5.25 * 0.92), video_gain, audio_gain
 
 
-def compared_bars(results: dict[str, Sequence[tuple[str, AttackResult | None, float, tuple[float, float]]]]) -> str:
-    """Grouped bars: one group per row (no attack, each attack, worst case), one bar per model."""
-    raise NotImplementedError
-
-
 def _gain(change: Float[np.ndarray, "*shape"]) -> int:
     """The whole factor that stretches the largest change to half the range."""
     largest = float(np.abs(change).max())
     return max(1, int(0.5 / largest + 1e-3)) if largest else 1
 
 
-def _arms(share: float, interval: tuple[float, float]) -> list[list[float]]:
-    return [[max(0.0, share - interval[0])], [max(0.0, interval[1] - share)]]
+def _bar(axes: Axes, bar: Bar, position: float, *, colour: str, height: float) -> None:
+    """A horizontal bar with its interval and its number."""
+    low, high = bar.interval
+    arms = [[max(0.0, bar.share - low)], [max(0.0, high - bar.share)]]
+    axes.barh(position, bar.share, height=height, color=colour, alpha=0.9)
+    axes.errorbar(bar.share, position, xerr=arms, color=INK, linewidth=1.1, capsize=3)
+    axes.text(max(bar.share, high) + 0.015, position, f"{100 * bar.share:.1f} %", va="center", fontsize=9)
+
+
+def _curve(axes: Axes, points: Sequence[CurvePoint], *, colour: str, label: str = "") -> None:
+    """Robust accuracy over epsilon with a band for its interval."""
+    factors = [point.factor for point in points]
+    lows, highs = zip(*(point.robust_accuracy_interval for point in points), strict=True)
+    axes.fill_between(factors, lows, highs, color=colour, alpha=0.2, linewidth=0)
+    shares = [point.robust_accuracy for point in points]
+    axes.plot(factors, shares, color=colour, linewidth=2, marker="o", markersize=5, label=label)
+
+
+def _curve_frame(axes: Axes, points: Sequence[CurvePoint], *, chance: float) -> None:
+    """The axes of a curve: where guessing lies, and where the threat model."""
+    factors = [point.factor for point in points]
+    axes.axhline(chance, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
+    axes.text(max(factors), chance + 0.015, "guessing the commonest class", color=MUTED, fontsize=8.5, ha="right")
+    axes.axvline(1.0, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)))
+    axes.text(1.0 + 0.012 * max(factors), 1.0, "threat model", color=MUTED, fontsize=8.5, va="top")
+    axes.set_xlabel("epsilon, as a multiple of the threat model's")
+    axes.set_xticks(factors, [f"{factor:g}" for factor in factors])
+    _share_axis(axes, "y", "robust accuracy", maximum=1.03)
 
 
 def _share_axis(axes: Axes, axis: Literal["x", "y"], title: str, *, maximum: float) -> None:
@@ -226,7 +281,7 @@ def _render(
     draw: Callable[[Figure], None], *, width: float, height: float, kind: str, metadata: dict[str, None]
 ) -> bytes:
     """Draw on a figure of this size in inches; the caller's matplotlib settings stay as they were."""
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(cast(Any, STYLE)):
         figure = Figure(figsize=(width, height), layout="constrained" if kind == "svg" else None)
         draw(figure)
         buffer = io.BytesIO()

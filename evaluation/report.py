@@ -8,13 +8,14 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool
+from rich.console import Console
 from rich.table import Table
 
 from evaluation.certificates import Certificates
 from evaluation.config import EvaluateConfig, attack_label
 from evaluation.gradient_masking import Check, Outcome, run_checks
 from evaluation.intervals import CONFIDENCE, Interval, Resampling
-from evaluation.robustness import modality_threats
+from evaluation.robustness import Measurement, modality_threats
 from preprocessing.schema import Settings
 from training.attacks import Attack
 from training.threat import ThreatModel
@@ -127,6 +128,13 @@ class Report(Settings):
     config: EvaluateConfig
 
     @property
+    def headline(self) -> str:
+        """The worst case in a few words, or that it is withheld."""
+        if self.worst_case_robust_accuracy is None:
+            return "worst-case robust accuracy withheld"
+        return f"worst-case robust accuracy {self.worst_case_robust_accuracy:.3f} under {self.threat}"
+
+    @property
     def facts(self) -> Facts:
         """What does not follow from the certificates."""
         known = {name: getattr(self, name) for name in Facts.model_fields if name != "unbounded_threat"}
@@ -174,6 +182,11 @@ class Report(Settings):
         if self.withheld:
             table.caption = "worst case withheld: " + "; ".join(self.withheld.reasons)
         return table
+
+
+def print_table(report: Report) -> None:
+    """Print the report's table to the console."""
+    Console().print(report.table())
 
 
 def percent(share: float | None) -> str:
@@ -270,7 +283,7 @@ class _Summary:
             "robust_accuracy_interval": self.resampling.share(is_robust),
             "attack_success_rate": float((~is_robust)[is_right].mean()) if is_right.any() else None,
             "attack_success_rate_interval": self.resampling.share_among(~is_robust, is_right),
-            "passes": attack.passes if threat.video > 0 or threat.audio > 0 else 0,
+            "passes": Measurement(attack, threat).passes,
             "linf_video": float(rows.numbers("linf_video").max()),
             "linf_audio": float(rows.numbers("linf_audio").max()),
             "l2_video": float(rows.numbers("l2_video").mean()),

@@ -38,6 +38,11 @@ class Measurement:
         """The attack's name in the report."""
         return attack_label(self.attack)
 
+    @property
+    def passes(self) -> int:
+        """Forward and backward passes per clip; none without a budget."""
+        return self.attack.passes if self.threat.video > 0 or self.threat.audio > 0 else 0
+
 
 class BudgetError(RuntimeError):
     """An attack returned a clip outside its budget or outside [0, 1]: its numbers would be meaningless."""

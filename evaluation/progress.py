@@ -1,0 +1,57 @@
+"""How far is an evaluation, and how long will it take? One line per attack."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from evaluation.robustness import Measurement, Piece
+
+logger = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_LINES = 15.0
+"""A long attack says something this often."""
+
+
+@dataclass
+class Progress:
+    """Counts what has arrived and logs it."""
+
+    measurements: Sequence[Measurement]
+    num_clips: int
+    started: float = field(default_factory=time.monotonic)
+    passes_done: int = 0
+    last_line: float = field(default_factory=time.monotonic)
+    _seen: dict[int, int] = field(default_factory=dict)
+    _robust: dict[int, int] = field(default_factory=dict)
+
+    def add(self, piece: Piece) -> None:
+        """Count a batch; say so if it completes an attack, or if nothing was said for a while."""
+        number = piece.measurement
+        robust = (row.label == row.clean_prediction == row.perturbed_prediction for row in piece.rows)
+        self._seen[number] = self._seen.get(number, 0) + len(piece.rows)
+        self._robust[number] = self._robust.get(number, 0) + sum(robust)
+        self.passes_done += len(piece.rows) * self.measurements[number].passes
+        now = time.monotonic()
+        if self._seen[number] == self.num_clips or now - self.last_line > SECONDS_BETWEEN_LINES:
+            self.last_line = now
+            logger.info(self.line(number, seconds=now - self.started))
+
+    def line(self, number: int, *, seconds: float) -> str:
+        """What is known about one measurement, and the time left for all."""
+        measurement = self.measurements[number]
+        seen = self._seen[number]
+        return (
+            f"{measurement.label} {measurement.threat}: {seen}/{self.num_clips} clips, "
+            f"robust accuracy {self._robust[number] / seen:.3f}, {self.time_left(seconds)} left"
+        )
+
+    def time_left(self, seconds: float) -> str:
+        """At the speed so far, counted in forward and backward passes."""
+        total = self.num_clips * sum(measurement.passes for measurement in self.measurements)
+        if not self.passes_done:
+            return "unknown time"
+        left = round(seconds * (total - self.passes_done) / self.passes_done)
+        return f"{left // 60} min {left % 60:02d} s" if left >= 60 else f"{left} s"

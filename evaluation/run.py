@@ -1,0 +1,120 @@
+"""Where an evaluation starts: share the clips among Ray tasks, collect certificates, write the report."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+import numpy as np
+
+from evaluation.certificates import CERTIFICATES_NAME, Certificates, file_sha256
+from evaluation.config import EvaluateConfig
+from evaluation.page import PAGE_NAME, report_page
+from evaluation.pictures import Example
+from evaluation.progress import Progress
+from evaluation.report import REPORT_NAME, Facts, Report, summarise
+from evaluation.robustness import Measurement, measurements_of
+from evaluation.verification import verify
+from evaluation.workers import measure_on_ray, show_on_ray
+from preprocessing.schema import ClipFormat, DatasetIndex, load_index
+from training.checkpoint import model_sha256
+
+__all__ = ["evaluate", "verify"]
+
+logger = logging.getLogger(__name__)
+
+
+def evaluate(config: EvaluateConfig) -> Report:
+    """Measure a checkpoint and write report.json, report.html and certificates.parquet into `config.output`.
+
+    Ray is initialised by the caller. report.json is written last: its presence means that the evaluation is complete.
+
+    Raises:
+        ValueError: if the data set, its split or the checkpoint is missing, or the two do not belong together.
+    """
+    started = time.monotonic()
+    index = open_data(config)
+    model_hash = model_sha256(config.checkpoint)
+    measurements = measurements_of(config, values_per_clip(index.format))
+    certificates = certify(config, measurements, num_clips=num_clips(config, index), model_sha256=model_hash)
+    example = find_example(config, certificates, measurements, class_names=index.classes)
+    folder = Path(config.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / REPORT_NAME).unlink(missing_ok=True)
+    certificates.write(folder / CERTIFICATES_NAME)
+    facts = Facts(
+        class_names=index.classes,
+        unbounded_threat=str(measurements[-1].threat),
+        model_sha256=model_hash,
+        dataset_content_sha256=index.content_sha256,
+        certificates_sha256=file_sha256(folder / CERTIFICATES_NAME),
+        seconds=time.monotonic() - started,
+        device="GPU" if config.gpus_per_worker else "CPU",
+    )
+    report = summarise(certificates, config=config, facts=facts)
+    (folder / PAGE_NAME).write_text(report_page(report, example), encoding="utf-8")
+    report.write(folder)
+    logger.info("%s: clean accuracy %.3f, %s", folder, report.clean_accuracy, report.headline)
+    return report
+
+
+def certify(
+    config: EvaluateConfig, measurements: tuple[Measurement, ...], *, num_clips: int, model_sha256: str
+) -> Certificates:
+    """Attack all clips; the rows are in the order of measurements, then of clips, whichever worker was faster."""
+    progress = Progress(measurements, num_clips)
+    pieces = []
+    for worker, piece in measure_on_ray(config, measurements, model_sha256=model_sha256):
+        progress.add(piece)
+        pieces.append((piece.measurement, worker, piece.batch, piece.rows))
+    pieces.sort(key=lambda piece: piece[:3])
+    return Certificates.from_rows([row for *_, rows in pieces for row in rows])
+
+
+def find_example(
+    config: EvaluateConfig,
+    certificates: Certificates,
+    measurements: tuple[Measurement, ...],
+    *,
+    class_names: tuple[str, ...],
+) -> Example | None:
+    """The clip that most attacks of the list fooled, under the first iterative one that did; None if none was."""
+    listed = measurements[: len(config.attacks)]
+    fooled = np.stack([~certificates.select(one.label, str(one.threat)).is_robust for one in listed])
+    fooled &= certificates.select(listed[0].label, str(listed[0].threat)).is_right_when_clean
+    if not fooled.any():
+        return None
+    position = int(fooled.sum(0).argmax())
+    candidates = [one for one, has_fooled in zip(listed, fooled[:, position], strict=True) if has_fooled]
+    shown = next((one for one in candidates if one.passes > 1), candidates[0])
+    return show_on_ray(config, shown, position=position, class_names=class_names)
+
+
+def open_data(config: EvaluateConfig) -> DatasetIndex:
+    """The data set's index, checked against what the config asks for.
+
+    Raises:
+        ValueError: if the data set is not finished, the split is empty, or a GPU is asked for where there is none.
+    """
+    index = load_index(config.data)
+    if not index.num_clips.get(config.split):
+        counts = ", ".join(f"{split}: {count}" for split, count in index.num_clips.items())
+        raise ValueError(
+            f"split '{config.split}' of '{config.data}' has no clips (it has {counts}); choose another split"
+        )
+    return index
+
+
+def num_clips(config: EvaluateConfig, index: DatasetIndex) -> int:
+    """How many clips are measured."""
+    available = index.num_clips[config.split]
+    return min(available, config.limit or available)
+
+
+def values_per_clip(clip_format: ClipFormat) -> dict[str, int]:
+    """Numbers in a clip, per modality."""
+    return {
+        "video": clip_format.num_segments * 3 * clip_format.frame_size**2,
+        "audio": clip_format.num_segments * clip_format.num_mels * clip_format.steps,
+    }

@@ -1,0 +1,122 @@
+"""What one Ray task does: load the checkpoint, attack its share of the clips, hand back certificates as they come.
+
+Each task takes a contiguous run of whole batches, and randomness is keyed by clip, so that the number of tasks changes
+nothing: not the batches, not the arithmetic, not the verdicts.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar, cast
+
+import ray
+import torch
+from ray import ObjectRef, ObjectRefGenerator
+from ray.exceptions import RayTaskError
+
+from evaluation.config import EvaluateConfig
+from evaluation.pictures import Example
+from evaluation.robustness import Measurement, Piece, craft, measure_all, predicted_classes
+from training.checkpoint import load_model
+from training.data import evaluation_batches
+from training.models import Classifier
+
+T = TypeVar("T")
+
+
+def measure_on_ray(
+    config: EvaluateConfig, measurements: Sequence[Measurement], *, model_sha256: str
+) -> Iterator[tuple[int, Piece]]:
+    """Share the clips among `config.workers` tasks; yield (worker, piece) as they finish, in no certain order."""
+    task = ray.remote(_measure_share).options(num_returns="streaming", **_resources(config))
+    waiting: dict[ObjectRefGenerator, int] = {
+        cast(ObjectRefGenerator, task.remote(config, tuple(measurements), model_sha256, rank)): rank
+        for rank in range(config.workers)
+    }
+    while waiting:
+        ready, _ = ray.wait(list(waiting), num_returns=1)
+        for stream in cast(list[ObjectRefGenerator], ready):
+            try:
+                reference = next(stream)
+            except StopIteration:
+                del waiting[stream]
+            else:
+                yield waiting[stream], _get(reference)
+
+
+def show_on_ray(
+    config: EvaluateConfig, measurement: Measurement, *, position: int, class_names: Sequence[str]
+) -> Example:
+    """Attack again the batch that holds the clip at this position and keep that clip's pictures."""
+    task = ray.remote(_show).options(**_resources(config))
+    return _get(task.remote(config, measurement, position, tuple(class_names)))
+
+
+def _measure_share(
+    config: EvaluateConfig, measurements: tuple[Measurement, ...], model_sha256: str, rank: int
+) -> Iterator[Piece]:
+    batches = evaluation_batches(
+        config.data,
+        config.split,
+        batch_size=config.batch_size,
+        rank=rank,
+        world_size=config.workers,
+        limit=config.limit,
+    )
+    with exact_arithmetic(config.cpus_per_worker):
+        yield from measure_all(_load(config), batches, measurements, seed=config.seed, model_sha256=model_sha256)
+
+
+def _show(config: EvaluateConfig, measurement: Measurement, position: int, class_names: tuple[str, ...]) -> Example:
+    number, row = divmod(position, config.batch_size)
+    batches = evaluation_batches(config.data, config.split, batch_size=config.batch_size, limit=config.limit)
+    clean = next(itertools.islice(batches, number, None))
+    with exact_arithmetic(config.cpus_per_worker), torch.no_grad():
+        model = _load(config)
+        device = next(model.parameters()).device
+        perturbed = craft(model, clean.to(device), measurement, seed=config.seed)
+        mistaken_for = int(predicted_classes(model(perturbed.video, perturbed.audio).logits)[row])
+    return Example(
+        key=clean.keys[row],
+        attack=measurement.label,
+        threat=str(measurement.threat),
+        class_name=class_names[int(clean.labels[row])],
+        mistaken_for=class_names[mistaken_for] if mistaken_for >= 0 else "nothing: its scores are not finite",
+        clean_video=clean.video[row].numpy(),
+        perturbed_video=perturbed.video[row].cpu().numpy(),
+        clean_audio=clean.audio[row].numpy(),
+        perturbed_audio=perturbed.audio[row].cpu().numpy(),
+    )
+
+
+def _load(config: EvaluateConfig) -> Classifier:
+    model, _ = load_model(config.checkpoint)
+    model = model.to("cuda" if config.gpus_per_worker else "cpu")
+    model.eval()
+    return model
+
+
+def _resources(config: EvaluateConfig) -> dict[str, float]:
+    return {"num_cpus": config.cpus_per_worker, "num_gpus": config.gpus_per_worker}
+
+
+def _get(reference: ObjectRef[T]) -> T:
+    """The value, or the task's own error instead of Ray's wrapping of it."""
+    try:
+        return ray.get(reference)
+    except RayTaskError as error:
+        raise error.cause from error
+
+
+@contextmanager
+def exact_arithmetic(num_threads: int) -> Iterator[None]:
+    """Full 32-bit precision, repeatable kernels and a fixed number of threads; as before afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(num_threads)
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            yield
+    finally:
+        torch.set_num_threads(before)
