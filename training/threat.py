@@ -27,7 +27,10 @@ def _fraction(value: Any) -> Any:
     return value
 
 
-Epsilon = Annotated[float, BeforeValidator(_fraction), Field(ge=0)]
+Fraction = Annotated[float, BeforeValidator(_fraction)]
+"""A number; text such as `4/255` is accepted."""
+
+Epsilon = Annotated[Fraction, Field(ge=0)]
 """A budget in raw units ([0, 1] range); text such as `4/255` is accepted."""
 
 
