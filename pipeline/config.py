@@ -33,8 +33,10 @@ class ConfigError(ValueError):
         super().__init__("\n  ".join([f"{count} in {source}:", *problems]))
 
 
-def load(config_class: type[Config], file: Path | None = None, changes: Sequence[str] = ()) -> Config:
-    """Class defaults, then the YAML `file`, then `changes` such as `optimizer.learning_rate=1e-3`.
+def load(
+    config_class: type[Config], file: Path | None = None, changes: Sequence[str] | Mapping[str, object] = ()
+) -> Config:
+    """Class defaults, then the YAML `file`, then `changes`: `a.b=1e-3` words as typed, or dotted keys with values.
 
     A changed `name` (of an attack, an objective, a data set, ...) starts that member from its own defaults plus the
     other keys given at the same level of precedence.
@@ -42,14 +44,16 @@ def load(config_class: type[Config], file: Path | None = None, changes: Sequence
     Raises:
         ConfigError: if anything is unknown, missing, of the wrong kind or out of range.
     """
-    source = f"'{file}' and the command line" if file and changes else f"'{file}'" if file else "the command line"
-    given = read_yaml(file) if file else {}
     problems: list[str] = []
-    tree = _combine(Slot((config_class,)), {}, given, "")
-    for key, value in _in_order(_parse(changes, problems)):
+    tree = _combine(Slot((config_class,)), {}, read_yaml(file) if file else {}, "")
+    pairs = _pairs(changes) if isinstance(changes, Mapping) else _parse(changes, problems)
+    for key, value in _in_order(pairs):
         _tell_what_is_left_out(tree, key, value)
         tree = _change(config_class, tree, key, value, problems)
-    return _check(config_class, tree, problems, source)
+    given = [f"'{file}'"] if file else []
+    if changes or not file:
+        given.append("the given settings" if isinstance(changes, Mapping) else "the command line")
+    return _check(config_class, tree, problems, " and ".join(given))
 
 
 def override(config: Config, changes: Mapping[str, object]) -> Config:
@@ -61,7 +65,7 @@ def override(config: Config, changes: Mapping[str, object]) -> Config:
     config_class = type(config)
     problems: list[str] = []
     tree = plain(config)
-    for key, value in _in_order([(key, plain(value)) for key, value in changes.items()]):
+    for key, value in _in_order(_pairs(changes)):
         tree = _change(config_class, tree, key, value, problems)
     return _check(config_class, tree, problems, "the changed settings")
 
@@ -147,6 +151,10 @@ def _parse(changes: Sequence[str], problems: list[str]) -> list[tuple[str, Any]]
             except yaml.YAMLError:
                 parsed[key] = text
     return list(parsed.items())
+
+
+def _pairs(changes: Mapping[str, object]) -> list[tuple[str, Any]]:
+    return [(key, plain(value)) for key, value in changes.items()]
 
 
 def _in_order(changes: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:

@@ -139,6 +139,11 @@ def test_the_source_of_a_problem_is_named(tmp_path: Path) -> None:
     assert "ways.7.steps: '7' is no entry; the list has 2" in problems_of("data=x", "ways.7.steps=1")
 
 
+def test_values_may_be_given_as_they_are_instead_of_typed(yaml_file: Path) -> None:
+    job = load(Job, yaml_file, {"check.clips": 3, "way": Adversarial(steps=2)})
+    assert (job.check.clips, job.way) == (3, Adversarial(steps=2))
+
+
 def test_override_checks_again_and_leaves_the_original_alone() -> None:
     job = Job(data="x")
     assert override(job, {"way.name": "adversarial", "way.steps": 2}).way == Adversarial(steps=2)
