@@ -1,0 +1,31 @@
+"""One line of the benchmark table: a ratio of two things measured side by side in one run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Row:
+    """A measured ratio and what it should be."""
+
+    name: str
+    ratio: float
+    aim: str
+    """The ratio wanted, such as `1.05 or less` or `0.85 or more`."""
+    detail: dict[str, object] = field(default_factory=dict)
+    """The raw figures behind the ratio."""
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the ratio is what `aim` wants.
+
+        Raises:
+            ValueError: if `aim` is of neither form.
+        """
+        bound, _, side = self.aim.partition(" or ")
+        if side.startswith("less"):
+            return self.ratio <= float(bound)
+        if side.startswith("more"):
+            return self.ratio >= float(bound)
+        raise ValueError(f"the aim of '{self.name}' is '{self.aim}'; allowed: 'NUMBER or less', 'NUMBER or more'")
