@@ -1,0 +1,95 @@
+"""What can be set about a training."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from preprocessing.schema import Settings
+from training.attacks import PGD, AnyAttack
+from training.models import ModelConfig
+from training.objectives import AnyObjective, TMACurriculum
+from training.threat import ThreatModel
+
+
+class OptimizerConfig(Settings):
+    """How weights move. The learning rate rises over the warm-up and then falls to zero along half a cosine."""
+
+    name: Literal["adamw", "sgd"] = "adamw"
+    """`adamw` (Loshchilov & Hutter 2019, arXiv:1711.05101), or `sgd` with Nesterov momentum 0.9."""
+    learning_rate: PositiveFloat = 1e-3
+    """Highest learning rate."""
+    weight_decay: NonNegativeFloat = 1e-2
+    """Decay of weights per unit of learning rate."""
+    warmup: float = Field(default=0.1, ge=0, lt=1)
+    """Share of training over which the learning rate rises."""
+
+    def rate_at(self, progress: float) -> float:
+        """The learning rate at `progress` in [0, 1]."""
+        if progress < self.warmup:
+            return self.learning_rate * progress / self.warmup
+        share = (progress - self.warmup) / (1.0 - self.warmup)
+        return self.learning_rate * (1.0 + math.cos(math.pi * share)) / 2.0
+
+
+class ValidationConfig(Settings):
+    """How an epoch is judged. The attack stays the same whatever the objective trains against."""
+
+    attack: AnyAttack = PGD(steps=10)
+    """The attack behind the robust accuracy."""
+    threat: ThreatModel = ThreatModel()
+    """Its rules."""
+    limit: PositiveInt | None = None
+    """Judge by the first so many validation clips; unset = all."""
+    best_by: Literal["robust_accuracy", "clean_accuracy"] = "robust_accuracy"
+    """Which of the two decides the best epoch; the other breaks ties."""
+
+
+class TrainConfig(Settings):
+    """Shards -> checkpoint."""
+
+    data: str = Field(min_length=1)
+    """Preprocessed data set: a folder that all nodes see, or any fsspec URL."""
+    output: str = Field(min_length=1)
+    """Folder that receives `checkpoint/` (the best epoch) and the run's own files; all nodes must see it."""
+    objective: AnyObjective = TMACurriculum()
+    """What is minimised: the training method."""
+    model: ModelConfig = ModelConfig()
+    """What is trained."""
+    epochs: PositiveInt = 30
+    """Passes over the training split."""
+    batch_size: PositiveInt = 64
+    """Clips per step, all workers together."""
+    optimizer: OptimizerConfig = OptimizerConfig()
+    """How weights move."""
+    gradient_clip: PositiveFloat | None = 1.0
+    """Longest gradient (L2 over all weights); unset = any."""
+    validation: ValidationConfig = ValidationConfig()
+    """How an epoch is judged."""
+    workers: PositiveInt = 1
+    """Ray Train workers: one process each, with one GPU if `gpu`."""
+    gpu: bool | None = None
+    """Whether each worker gets a GPU. None: if the cluster has any."""
+    cpus_per_worker: PositiveInt = 1
+    """Processor cores, and so threads, of a worker."""
+    loader_workers: NonNegativeInt = 0
+    """Processes per worker that read and decode ahead; 0 = in the worker itself."""
+    cache_mib: NonNegativeInt = 1024
+    """Memory per worker for decoded clips, so that a small data set is decoded once (only without loader workers)."""
+    seed: int = 0
+    """Decides initial weights, the order of clips and, with the clips' keys, all attack randomness."""
+    max_failures: NonNegativeInt = 3
+    """Lost workers or nodes after which the run still goes on from its last checkpoint."""
+
+    @model_validator(mode="after")
+    def _batches_are_shared_evenly(self) -> TrainConfig:
+        if self.batch_size % self.workers:
+            raise ValueError(f"batch_size={self.batch_size} is not a multiple of workers={self.workers}")
+        return self
+
+    def decides_result(self) -> dict[str, object]:
+        """The settings that decide the trained weights, as plain data: a resumed run must have the same ones."""
+        free = {"output", "workers", "gpu", "cpus_per_worker", "loader_workers", "cache_mib", "max_failures"}
+        return self.model_dump(mode="json", exclude=free)
