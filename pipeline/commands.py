@@ -58,8 +58,7 @@ def preprocess(words: Words = None) -> None:
     from preprocessing.run import preprocess as run
 
     config = _load(PreprocessConfig, words)
-    config.dataset.prepare()
-    with connect(num_cpus=config.workers):
+    with connect():
         run(config)
 
 

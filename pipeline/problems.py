@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -19,14 +19,17 @@ def describe(error: ValidationError, config_class: type[BaseModel], tree: object
 
 
 def nearest(key: str, valid: Iterable[str]) -> str | None:
-    """The valid dotted key that was probably meant: by its whole spelling, else by its last word."""
-    choices = list(valid)
-    if close := difflib.get_close_matches(key, choices, n=1, cutoff=0.7):
-        return close[0]
-    last = key.rpartition(".")[2]
-    ends = {each.rpartition(".")[2]: each for each in reversed(choices)}
-    close = difflib.get_close_matches(last, ends, n=1, cutoff=0.75)
-    return ends[close[0]] if close else None
+    """The valid dotted key that was probably meant: one of the same group, else one anywhere that ends alike."""
+    group, _, last = key.rpartition(".")
+    ends: dict[str, list[str]] = {}
+    for each in valid:
+        ends.setdefault(each.rpartition(".")[2], []).append(each)
+    siblings = [end for end, places in ends.items() if any(place.rpartition(".")[0] == group for place in places)]
+    for choices, cutoff in ((siblings, 0.6), (list(ends), 0.75)):
+        if close := difflib.get_close_matches(last, choices, n=1, cutoff=cutoff):
+            places = ends[close[0]]
+            return next((place for place in places if place.rpartition(".")[0] == group), places[0])
+    return None
 
 
 def _line(problem: ErrorDetails, config_class: type[BaseModel], tree: object, valid: Sequence[str]) -> str:
@@ -37,11 +40,7 @@ def _line(problem: ErrorDetails, config_class: type[BaseModel], tree: object, va
         case "missing":
             return f"{key}: missing; it has no default, so give it in the YAML or as {key}=..."
         case "extra_forbidden":
-            meant = nearest(key, valid)
-            group = key.rpartition(".")[0]
-            siblings = [each.removeprefix(f"{group}.") for each in valid if each.rpartition(".")[0] == group]
-            hint = f"the nearest is '{meant}'" if meant else f"allowed: {', '.join(siblings)}"
-            return f"{key}: unknown setting; {hint}"
+            return f"{key}: {_unknown(key, problem['loc'], config_class, tree, valid)}"
         case "union_tag_invalid":
             name = str(context["discriminator"]).strip("'")
             return f"{_join(key, name)}: got '{context['tag']}'; allowed: {_words(context['expected_tags'])}"
@@ -59,19 +58,46 @@ def _line(problem: ErrorDetails, config_class: type[BaseModel], tree: object, va
             return f"{key}: {got}; " + (f"allowed: {allowed}" if allowed != message else message)
 
 
+def _unknown(
+    key: str, location: Sequence[str | int], config_class: type[BaseModel], tree: object, valid: Sequence[str]
+) -> str:
+    place, group = _find(location[:-1], config_class, tree)
+    name = str(location[-1])
+    if others := [tag for tag, each in place.members.items() if name in each.model_fields]:
+        here = group.get(place.discriminator) if isinstance(group, Mapping) else None
+        return f"'{here}' has no such setting; it belongs to {', '.join(others)}"
+    if meant := nearest(key, valid):
+        return f"unknown setting; the nearest is '{meant}'"
+    prefix = key.removesuffix(name)
+    siblings = [each.removeprefix(prefix) for each in valid if each.startswith(prefix)]
+    return f"unknown setting; allowed: {', '.join(each for each in siblings if '.' not in each)}"
+
+
 def dotted(location: Sequence[str | int], config_class: type[BaseModel], tree: object) -> str:
     """The key as a user writes it: pydantic's location without the tags of union members."""
-    place, value, parts = Slot((config_class,)), tree, list[str]()
-    rest = list(location)
-    while rest:
-        if place.discriminator and str(rest[0]) in place.members:
-            rest.pop(0)
-        if not rest:
-            break
-        step = rest.pop(0)
-        parts.append(str(step))
-        place, value = _step(place, value, step)
+    parts = [str(step) for step, _, _ in _walk(location, config_class, tree)]
     return ".".join(parts)
+
+
+def _find(location: Sequence[str | int], config_class: type[BaseModel], tree: object) -> tuple[Slot, object]:
+    """What may stand at `location`, and what does."""
+    places = [
+        (Slot((config_class,)), tree),
+        *((place, value) for _, place, value in _walk(location, config_class, tree)),
+    ]
+    return places[-1]
+
+
+def _walk(
+    location: Sequence[str | int], config_class: type[BaseModel], tree: object
+) -> Iterator[tuple[str | int, Slot, object]]:
+    """The keys along `location` (not the tags of union members), each with what may stand below it and what does."""
+    place, value = Slot((config_class,)), tree
+    for step in location:
+        if place.discriminator and str(step) in place.members:
+            continue
+        place, value = _step(place, value, step)
+        yield step, place, value
 
 
 def _step(place: Slot, value: object, step: str | int) -> tuple[Slot, object]:

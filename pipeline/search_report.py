@@ -1,0 +1,106 @@
+"""What a search found, as a table and a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+
+from preprocessing.schema import Settings
+
+
+class TrialResult(Settings):
+    """One trial: what it tried and what it reached on the validation clips, epoch by epoch."""
+
+    trial_id: str
+    settings: dict[str, Any]
+    epochs: tuple[int, ...]
+    robust_accuracies: tuple[float, ...]
+    clean_accuracies: tuple[float, ...]
+    status: Literal["finished", "stopped early", "failed"]
+
+    @property
+    def robust_accuracy(self) -> float:
+        """The best epoch's."""
+        return max(self.robust_accuracies)
+
+    @property
+    def clean_accuracy(self) -> float:
+        """Of the epoch that is best by robust accuracy."""
+        return self.clean_accuracies[self.robust_accuracies.index(self.robust_accuracy)]
+
+
+class SearchResult(Settings):
+    """All trials, best first."""
+
+    metric: str
+    threat: str
+    """The one threat model under which all trials were measured."""
+    trials: tuple[TrialResult, ...]
+
+    @property
+    def best(self) -> TrialResult:
+        """The trial with the highest robust accuracy."""
+        return self.trials[0]
+
+
+def show(result: SearchResult) -> None:
+    """Print the trials, best first."""
+    table = Table(title=f"Robust accuracy on validation under {result.threat}")
+    names = list(result.best.settings)
+    for name in ("trial", *names):
+        table.add_column(name, overflow="fold")
+    for name in ("epochs", "clean", "robust", "end"):
+        table.add_column(name, justify="right")
+    for trial in result.trials:
+        table.add_row(
+            trial.trial_id,
+            *(text(trial.settings.get(name)) for name in names),
+            str(trial.epochs[-1]),
+            f"{trial.clean_accuracy:.3f}",
+            f"{trial.robust_accuracy:.3f}",
+            trial.status,
+        )
+    Console().print(table)
+
+
+def draw(result: SearchResult, path: Path) -> None:
+    """Draw robust accuracy over epochs, and over each searched setting."""
+    names = list(result.best.settings)
+    figure = Figure(figsize=(4.0 * (1 + len(names)), 3.6), layout="constrained")
+    panels = figure.subplots(1, 1 + len(names), squeeze=False)[0]
+    draw_epochs(panels[0], result)
+    for panel, name in zip(panels[1:], names, strict=True):
+        draw_setting(panel, result, name)
+    figure.suptitle(f"Robust accuracy on validation under {result.threat}")
+    figure.savefig(path, dpi=120)
+
+
+def draw_epochs(axes: Axes, result: SearchResult) -> None:
+    """One line per trial, the best one in front."""
+    for trial in reversed(result.trials):
+        is_best = trial is result.best
+        colour, width = ("tab:red", 2.0) if is_best else ("0.6", 1.0)
+        label = "best" if is_best else None
+        axes.plot(trial.epochs, trial.robust_accuracies, marker=".", color=colour, linewidth=width, label=label)
+    axes.set(xlabel="epoch", ylabel="robust accuracy")
+    axes.legend()
+
+
+def draw_setting(axes: Axes, result: SearchResult, name: str) -> None:
+    """One point per trial; text values are put side by side."""
+    values = [trial.settings.get(name) for trial in result.trials]
+    are_numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    xs: Any = values if are_numbers else [text(value) for value in values]
+    colours = ["tab:red" if trial is result.best else "0.4" for trial in result.trials]
+    axes.scatter(xs, [trial.robust_accuracy for trial in result.trials], c=colours)
+    axes.set(xlabel=name)
+
+
+def text(value: object) -> str:
+    """A searched value in few characters."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,283 @@
+"""The search for better training settings: random search with early stopping over ordinary trainings.
+
+Every trial is `training.run.train` with its own output folder; the number it is judged by is the robust accuracy on the
+validation clips under the one threat model that `train.validation` names, which no trial can change.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, PositiveInt, model_validator
+from ray import tune
+from ray.train import UserCallback
+from ray.tune.experiment import Trial
+from ray.tune.integration.ray_train import TuneReportCallback
+from ray.tune.schedulers import ASHAScheduler
+from ray.tune.search import BasicVariantGenerator
+
+from pipeline.cluster import require_dashboard, total
+from pipeline.config import dump, flatten, load, override
+from pipeline.search_report import SearchResult, TrialResult, draw, show, text
+from pipeline.search_space import AnyDistribution, check_space
+from pipeline.settings_tree import plain
+from pipeline.tracking import EPOCH, Run, Store, open_store, tracked_run
+from preprocessing.schema import Settings
+from training.config import TrainConfig
+from training.run import train
+
+logger = logging.getLogger(__name__)
+
+METRIC = "validation/robust_accuracy"
+"""What trials are compared by, higher is better."""
+BEST_NAME = "best.yaml"
+SETTINGS_NAME = "tune.yaml"
+
+
+class EarlyStopping(Settings):
+    """Asynchronous successive halving: at each rung only the best share of the trials goes on."""
+
+    grace_epochs: PositiveInt = 1
+    """Epochs every trial gets; the first rung."""
+    reduction_factor: int = Field(default=2, ge=2)
+    """One in so many trials passes a rung; rungs lie at grace_epochs times its powers."""
+
+
+class TuneConfig(Settings):
+    """Which settings of a training are searched, and how."""
+
+    data: str
+    """Preprocessed data set: a folder or any fsspec URL."""
+    output: str
+    """Folder that receives best.yaml, search.json, search.png and one folder per trial."""
+    train: TrainConfig
+    """The training that trials vary; `data` and `output` are filled in."""
+    space: dict[str, AnyDistribution] = Field(min_length=1)
+    """Dotted settings of `train` -> distribution. Not `validation`, `epochs` or `workers`: trials must compare."""
+    trials: PositiveInt = 8
+    """Trials in all."""
+    concurrent: PositiveInt | None = None
+    """Trials at a time; unset = as many as the CPUs (or GPUs) allow."""
+    early_stopping: EarlyStopping = EarlyStopping()
+    """When a trial is given up."""
+    seed: int = 0
+    """Decides which settings are tried."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_train(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping) or not {"data", "output"} <= set(values):
+            return values
+        given = plain(values.get("train", {}))
+        return {**values, "train": {**given, "data": values["data"], "output": values["output"]}}
+
+    @model_validator(mode="after")
+    def _space_fits_train(self) -> TuneConfig:
+        check_space(self.space, self.train)
+        return self
+
+    def trial(self, settings: Mapping[str, object], trial_id: str) -> TrainConfig:
+        """The training of one trial."""
+        return override(self.train, {**settings, "output": f"{self.output}/trials/{trial_id}"})
+
+
+def search(config: TuneConfig) -> SearchResult:
+    """Try `config.trials` settings and write the best as a YAML file that `train` loads.
+
+    The caller is connected to Ray. Run again after an interruption, it goes on: finished trials stay as they are, begun
+    ones resume.
+
+    Raises:
+        ValueError: if Ray has no dashboard or too few CPUs, or `output` holds another search.
+    """
+    require_dashboard()
+    concurrent = config.concurrent or concurrent_trials(config.train)
+    begin(config)
+    store = open_store(config.output)
+    key = f"tune {config.output}"
+    with tracked_run(store, key, name=Path(config.output).name, settings=flatten(config)) as parent:
+        recorder = TrialRecorder(config, store, parent)
+        grid = tuner(config, recorder, concurrent=concurrent).fit()
+        result = collect(config, grid)
+        write(config, result)
+        parent.log_metrics({METRIC: result.best.robust_accuracy}, step=0)
+        for name in (BEST_NAME, "search.json", "search.png"):
+            parent.log_files(Path(config.output) / name, name="search")
+    show(result)
+    return result
+
+
+def concurrent_trials(config: TrainConfig) -> int:
+    """How many trials run at a time on the connected Ray.
+
+    A trial's driver takes no CPU: if it did, drivers could hold the CPUs that their own workers wait for.
+
+    Raises:
+        ValueError: if not even one trial fits.
+    """
+    needs = resources(config)
+    fit = {name: total(name) // need for name, need in needs.items()}
+    scarce = min(fit, key=lambda name: fit[name])
+    if fit[scarce] < 1:
+        raise ValueError(
+            f"a trial needs {needs[scarce]} {scarce}s and Ray has {total(scarce):g}: lower train.workers or "
+            "train.cpus_per_worker"
+        )
+    return int(fit[scarce])
+
+
+def resources(config: TrainConfig) -> dict[str, int]:
+    """What the workers of one training take."""
+    uses_gpu = total("GPU") > 0 if config.gpu is None else config.gpu
+    return {"CPU": config.workers * config.cpus_per_worker} | ({"GPU": config.workers} if uses_gpu else {})
+
+
+def begin(config: TuneConfig) -> None:
+    """Note the settings in `output`, or make sure that the search begun there is the same one."""
+    path = Path(config.output) / SETTINGS_NAME
+    if path.exists():
+        before, now = flatten(load(TuneConfig, path)), flatten(config)
+        differ = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+        if differ:
+            lines = "\n".join(f"  {name}: {before.get(name)} there, {now.get(name)} now" for name in differ)
+            raise ValueError(
+                f"output='{config.output}' holds another search; choose another output. It differs in\n{lines}"
+            )
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dump(config))
+
+
+def tuner(config: TuneConfig, recorder: TrialRecorder, *, concurrent: int) -> tune.Tuner:
+    """The search, new or as it was when it was interrupted."""
+    trainable = tune.with_resources(
+        tune.with_parameters(run_trial, config=config), {"CPU": 0, "node:__internal_head__": 0.001}
+    )
+    run_config = tune.RunConfig(name="tune", storage_path=config.output, callbacks=[recorder], verbose=0)
+    stored = str(Path(config.output) / "tune")
+    if tune.Tuner.can_restore(stored):
+        logger.info("going on with the search in '%s'", config.output)
+        return tune.Tuner.restore(stored, trainable, resume_errored=True)
+    scheduler = ASHAScheduler(
+        time_attr=EPOCH,  # not Tune's own counter: it starts again after a restore
+        max_t=config.train.epochs,
+        grace_period=min(config.early_stopping.grace_epochs, config.train.epochs),
+        reduction_factor=config.early_stopping.reduction_factor,
+    )
+    return tune.Tuner(
+        trainable,
+        param_space={key: distribution.domain() for key, distribution in config.space.items()},
+        run_config=run_config,
+        tune_config=tune.TuneConfig(
+            metric=METRIC,
+            mode="max",
+            num_samples=config.trials,
+            scheduler=scheduler,
+            search_alg=BasicVariantGenerator(random_state=config.seed, max_concurrent=concurrent),
+            trial_dirname_creator=lambda trial: str(trial.trial_id),
+        ),
+    )
+
+
+def run_trial(settings: Mapping[str, object], *, config: TuneConfig) -> None:
+    """One trial, as Ray Tune runs it: an ordinary training whose epochs are passed on to Tune."""
+    callbacks: Sequence[UserCallback] = [TuneReportCallback()]  # type: ignore[no-untyped-call]
+    train(config.trial(settings, tune.get_context().get_trial_id()), callbacks=callbacks)
+
+
+class TrialRecorder(tune.Callback):
+    """Logs every trial's epochs and keeps one MLflow run per trial, from the driver's process.
+
+    A trial that is stopped early is killed, so only the driver can end its run.
+    """
+
+    def __init__(self, config: TuneConfig, store: Store, parent: Run) -> None:
+        self.config = config
+        self.store = store
+        self.parent = parent
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Open the trial's run."""
+        self.run(trial).log_settings(flatten(self.config.trial(trial.config, trial.trial_id)))
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Record an epoch."""
+        epoch = int(result[EPOCH])
+        numbers = {name: value for name, value in result.items() if "/" in name or name == EPOCH}
+        self.run(trial).log_metrics(numbers, step=epoch)
+        tried = ", ".join(f"{key}={text(value)}" for key, value in trial.config.items())
+        logger.info(
+            "trial %s epoch %d/%d: robust accuracy %.3f (%s)",
+            trial.trial_id,
+            epoch,
+            self.config.train.epochs,
+            result[METRIC],
+            tried,
+        )
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """End the run; stopped early counts as finished."""
+        self.run(trial).finish()
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """End the run as failed."""
+        self.run(trial).finish("FAILED")
+
+    def run(self, trial: Trial) -> Run:
+        """The trial's own run, the same one after a restart."""
+        key = f"trial {self.config.output} {trial.trial_id}"
+        return self.store.open_run(key, name=f"trial {trial.trial_id}", parent=self.parent)
+
+
+def collect(config: TuneConfig, grid: tune.ResultGrid) -> SearchResult:
+    """What every trial reached, best first.
+
+    Raises:
+        RuntimeError: if no trial got through its first epoch.
+    """
+    trials = []
+    for result in (grid[number] for number in range(len(grid))):
+        frame = result.metrics_dataframe
+        epochs = [] if frame is None else frame.drop_duplicates(EPOCH, keep="last").to_dict("records")
+        if not epochs:
+            continue
+        trials.append(
+            TrialResult(
+                trial_id=Path(result.path).name,
+                settings=result.config or {},
+                epochs=tuple(int(each[EPOCH]) for each in epochs),
+                robust_accuracies=tuple(float(each[METRIC]) for each in epochs),
+                clean_accuracies=tuple(float(each["validation/clean_accuracy"]) for each in epochs),
+                status=status(result, num_epochs=len(epochs), max_epochs=config.train.epochs),
+            )
+        )
+    if not trials:
+        raise RuntimeError(f"no trial finished an epoch; the first error: {next(iter(grid.errors), None)}")
+    trials.sort(key=lambda trial: trial.robust_accuracy, reverse=True)
+    return SearchResult(trials=tuple(trials), threat=str(config.train.validation.threat), metric=METRIC)
+
+
+def status(result: tune.Result, *, num_epochs: int, max_epochs: int) -> Literal["finished", "stopped early", "failed"]:
+    """How a trial ended."""
+    if result.error:
+        return "failed"
+    return "finished" if num_epochs >= max_epochs else "stopped early"
+
+
+def write(config: TuneConfig, result: SearchResult) -> None:
+    """Write best.yaml, search.json and search.png into `output`."""
+    folder = Path(config.output)
+    best = config.trial(result.best.settings, result.best.trial_id)
+    comment = (
+        f"python -m pipeline train {folder / BEST_NAME} data=DIR output=DIR\n"
+        f"Best of {len(result.trials)} trials: robust accuracy {result.best.robust_accuracy:.3f} on validation, "
+        f"{result.threat}"
+    )
+    (folder / BEST_NAME).write_text(dump(best, exclude={"data", "output"}, comment=comment))
+    (folder / "search.json").write_text(result.model_dump_json(indent=2) + "\n")
+    draw(result, folder / "search.png")
