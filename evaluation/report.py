@@ -21,7 +21,7 @@ from training.attacks import Attack
 from training.threat import ThreatModel
 
 REPORT_NAME = "report.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION: Literal[1] = 1
 
 
 class AttackResult(Settings):
@@ -98,7 +98,7 @@ class Facts(Settings):
 class Report(Settings):
     """Everything an evaluation found."""
 
-    format_version: int = FORMAT_VERSION
+    format_version: Literal[1] = FORMAT_VERSION
     clean_accuracy: float
     clean_accuracy_interval: Interval
     worst_case_robust_accuracy: float | None

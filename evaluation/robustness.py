@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from evaluation.certificates import Certificate
 from evaluation.config import EvaluateConfig, attack_label
 from evaluation.gradient_masking import ClipFacts, clip_facts
+from preprocessing.schema import ClipFormat
 from training.attacks import Attack
 from training.batch import Batch
 from training.threat import ThreatModel
@@ -48,17 +49,17 @@ class BudgetError(RuntimeError):
     """An attack returned a clip outside its budget or outside [0, 1]: its numbers would be meaningless."""
 
 
-def measurements_of(config: EvaluateConfig, num_values: dict[str, int]) -> tuple[Measurement, ...]:
-    """Everything an evaluation measures, each once, the attacks of the list first.
-
-    `num_values` holds the values per clip of each modality, which bound an unbounded L2 attack.
-    """
+def measurements_of(config: EvaluateConfig, clip_format: ClipFormat) -> tuple[Measurement, ...]:
+    """Everything an evaluation measures, each once, the attacks of the list first."""
     reference = config.reference_attack
     wanted = [Measurement(attack, config.threat) for attack in config.attacks]
     wanted += [Measurement(reference, threat) for threat in modality_threats(config.threat).values()]
     wanted += [Measurement(reference, config.threat.scaled(factor)) for factor in config.curve]
-    wanted.append(Measurement(reference, unbounded_threat(config.threat, num_values)))
-    return tuple(dict.fromkeys(wanted))
+    wanted.append(Measurement(reference, unbounded_threat(config.threat, clip_format)))
+    found: dict[tuple[str, str], Measurement] = {}
+    for measurement in wanted:
+        found.setdefault((measurement.label, str(measurement.threat)), measurement)
+    return tuple(found.values())
 
 
 def modality_threats(threat: ThreatModel) -> dict[str, ThreatModel]:
@@ -68,9 +69,13 @@ def modality_threats(threat: ThreatModel) -> dict[str, ThreatModel]:
     return {name: alone[name] for name in names} | {"both": threat}
 
 
-def unbounded_threat(threat: ThreatModel, num_values: dict[str, int]) -> ThreatModel:
+def unbounded_threat(threat: ThreatModel, clip_format: ClipFormat) -> ThreatModel:
     """The same norm, with room to turn any clip into any other in the modalities that `threat` allows."""
-    radius = {name: 1.0 if threat.norm == "linf" else num_values[name] ** 0.5 for name in ("video", "audio")}
+    num_values = {
+        "video": clip_format.num_segments * 3 * clip_format.frame_size**2,
+        "audio": clip_format.num_segments * clip_format.num_mels * clip_format.steps,
+    }
+    radius = {name: 1.0 if threat.norm == "linf" else count**0.5 for name, count in num_values.items()}
     return ThreatModel(
         norm=threat.norm,
         video=radius["video"] if threat.video > 0 else 0.0,

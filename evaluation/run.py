@@ -14,11 +14,11 @@ from evaluation.page import PAGE_NAME, report_page
 from evaluation.pictures import Example
 from evaluation.progress import Progress
 from evaluation.report import REPORT_NAME, Facts, Report, summarise
-from evaluation.robustness import Measurement, measurements_of
+from evaluation.robustness import Measurement, measurements_of, unbounded_threat
 from evaluation.verification import verify
 from evaluation.workers import measure_on_ray, show_on_ray
-from preprocessing.schema import ClipFormat, DatasetIndex, load_index
-from training.checkpoint import model_sha256
+from preprocessing.schema import DatasetIndex, load_index
+from training.checkpoint import load_info, model_sha256
 
 __all__ = ["evaluate", "verify"]
 
@@ -36,7 +36,7 @@ def evaluate(config: EvaluateConfig) -> Report:
     started = time.monotonic()
     index = open_data(config)
     model_hash = model_sha256(config.checkpoint)
-    measurements = measurements_of(config, values_per_clip(index.format))
+    measurements = measurements_of(config, index.format)
     certificates = certify(config, measurements, num_clips=num_clips(config, index), model_sha256=model_hash)
     example = find_example(config, certificates, measurements, class_names=index.classes)
     folder = Path(config.output)
@@ -45,7 +45,7 @@ def evaluate(config: EvaluateConfig) -> Report:
     certificates.write(folder / CERTIFICATES_NAME)
     facts = Facts(
         class_names=index.classes,
-        unbounded_threat=str(measurements[-1].threat),
+        unbounded_threat=str(unbounded_threat(config.threat, index.format)),
         model_sha256=model_hash,
         dataset_content_sha256=index.content_sha256,
         certificates_sha256=file_sha256(folder / CERTIFICATES_NAME),
@@ -92,16 +92,27 @@ def find_example(
 
 
 def open_data(config: EvaluateConfig) -> DatasetIndex:
-    """The data set's index, checked against what the config asks for.
+    """The data set's index, checked against the config and the checkpoint before any work starts.
 
     Raises:
-        ValueError: if the data set is not finished, the split is empty, or a GPU is asked for where there is none.
+        ValueError: if the data set is not finished, the split is empty, the folder is no checkpoint, or the model was
+            trained on other classes or another clip format.
     """
-    index = load_index(config.data)
+    index, info = load_index(config.data), load_info(config.checkpoint)
     if not index.num_clips.get(config.split):
         counts = ", ".join(f"{split}: {count}" for split, count in index.num_clips.items())
         raise ValueError(
             f"split '{config.split}' of '{config.data}' has no clips (it has {counts}); choose another split"
+        )
+    if info.classes != index.classes:
+        raise ValueError(
+            f"'{config.checkpoint}' knows the classes {', '.join(info.classes)}, "
+            f"'{config.data}' has {', '.join(index.classes)}: they must be the same, in the same order"
+        )
+    if info.clip_format != index.format:
+        raise ValueError(
+            f"'{config.checkpoint}' was trained on clips as {info.clip_format}, '{config.data}' stores {index.format}: "
+            "preprocess with the checkpoint's format"
         )
     return index
 
@@ -110,11 +121,3 @@ def num_clips(config: EvaluateConfig, index: DatasetIndex) -> int:
     """How many clips are measured."""
     available = index.num_clips[config.split]
     return min(available, config.limit or available)
-
-
-def values_per_clip(clip_format: ClipFormat) -> dict[str, int]:
-    """Numbers in a clip, per modality."""
-    return {
-        "video": clip_format.num_segments * 3 * clip_format.frame_size**2,
-        "audio": clip_format.num_segments * clip_format.num_mels * clip_format.steps,
-    }

@@ -6,7 +6,6 @@ nothing: not the batches, not the arithmetic, not the verdicts.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar, cast
@@ -20,7 +19,7 @@ from evaluation.config import EvaluateConfig
 from evaluation.pictures import Example
 from evaluation.robustness import Measurement, Piece, craft, measure_all, predicted_classes
 from training.checkpoint import load_model
-from training.data import evaluation_batches
+from training.data import evaluation_batches, open_split
 from training.models import Classifier
 
 T = TypeVar("T")
@@ -70,9 +69,19 @@ def _measure_share(
 
 
 def _show(config: EvaluateConfig, measurement: Measurement, position: int, class_names: tuple[str, ...]) -> Example:
+    stored = open_split(config.data, config.split)
     number, row = divmod(position, config.batch_size)
-    batches = evaluation_batches(config.data, config.split, batch_size=config.batch_size, limit=config.limit)
-    clean = next(itertools.islice(batches, number, None))
+    num_batches = -(-min(len(stored), config.limit or len(stored)) // config.batch_size)
+    batches = evaluation_batches(
+        config.data,
+        config.split,
+        batch_size=config.batch_size,
+        rank=number,
+        world_size=num_batches,
+        limit=config.limit,
+        stored=stored,
+    )
+    clean = next(batches)
     with exact_arithmetic(config.cpus_per_worker), torch.no_grad():
         model = _load(config)
         device = next(model.parameters()).device

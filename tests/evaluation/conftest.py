@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
+from evaluation.certificates import Certificate, Certificates
+from evaluation.config import EvaluateConfig
+from evaluation.report import Facts, Report, summarise
+from evaluation.robustness import measure_all, measurements_of, unbounded_threat
 from preprocessing.schema import ClipFormat
+from training.attacks import FGSM, PGD
 from training.batch import Batch
 from training.models import Classifier, ModelConfig
+from training.threat import ThreatModel
 
 NUM_CLASSES = 4
 FORMAT = ClipFormat(num_segments=3, segment_seconds=0.1, frame_size=16, num_mels=16, n_fft=256, hop_length=100)
-CLASS_NAMES = ("blowing nose", "bowling", "playing drums", "playing <violin>")
+
+Certify = Callable[..., Certificates]
+Summarise = Callable[[Certificates, EvaluateConfig], Report]
+HandMade = Callable[[EvaluateConfig, Mapping[str, Sequence[int]]], Certificates]
 
 
 def make_clips(num_clips: int, *, seed: int) -> Batch:
-    """Noise with a class pattern: its amplitude is about the default epsilon's order, so attacks matter."""
+    """Noise with a class pattern, weak enough for attacks of a few grey levels to matter."""
     patterns = torch.Generator().manual_seed(99)
     video_patterns = torch.rand(NUM_CLASSES, 1, 3, FORMAT.frame_size, FORMAT.frame_size, generator=patterns) - 0.5
     audio_patterns = torch.rand(NUM_CLASSES, 1, FORMAT.num_mels, FORMAT.steps, generator=patterns) - 0.5
@@ -32,9 +44,8 @@ def make_clips(num_clips: int, *, seed: int) -> Batch:
     )
 
 
-def split(clips: Batch, batch_size: int) -> list[Batch]:
+def in_batches(clips: Batch, batch_size: int) -> list[Batch]:
     """The same clips in batches."""
-    starts = range(0, len(clips), batch_size)
     return [
         Batch(
             video=clips.video[start : start + batch_size],
@@ -42,30 +53,155 @@ def split(clips: Batch, batch_size: int) -> list[Batch]:
             labels=clips.labels[start : start + batch_size],
             keys=clips.keys[start : start + batch_size],
         )
-        for start in starts
+        for start in range(0, len(clips), batch_size)
     ]
+
+
+@pytest.fixture(scope="session")
+def class_names() -> tuple[str, ...]:
+    """One of them would be markup if a page did not escape it."""
+    return ("blowing nose", "bowling", "playing drums", "playing <violin>")
+
+
+@pytest.fixture(scope="session")
+def clip_format() -> ClipFormat:
+    """Three segments of 0.1 s: 16 px frames and 16 x 16 log-mel patches."""
+    return FORMAT
 
 
 @pytest.fixture(scope="session")
 def clips() -> Batch:
     """Clips that the model has not seen."""
-    return make_clips(64, seed=1)
+    return make_clips(48, seed=1)
+
+
+@pytest.fixture(scope="session")
+def few_clips(clips: Batch) -> Batch:
+    """The first 15 of them."""
+    return in_batches(clips, 15)[0]
 
 
 @pytest.fixture(scope="session")
 def model() -> Classifier:
-    """A tiny classifier trained for a second or two."""
+    """A tiny classifier trained for about a second."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         classifier = ModelConfig(video_encoder="tiny", audio_encoder="tiny", fusion="concat", feature_size=16).build(
             FORMAT, NUM_CLASSES
         )
-    train_clips = make_clips(256, seed=0)
     optimizer = torch.optim.Adam(classifier.parameters(), lr=5e-3)
     for _ in range(6):
-        for batch in split(train_clips, 32):
+        for batch in in_batches(make_clips(256, seed=0), 32):
             loss = functional.cross_entropy(classifier(batch.video, batch.audio).logits, batch.labels)
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
-    return classifier.eval()
+    classifier.eval()
+    return classifier
+
+
+@pytest.fixture(scope="session")
+def config() -> EvaluateConfig:
+    """Few steps at a budget that fools some clips and not others."""
+    return EvaluateConfig(
+        checkpoint="model",
+        data="dataset",
+        output="report",
+        threat=ThreatModel(video=7 / 255, audio=7 / 255),
+        attacks=(FGSM(), PGD(steps=5), PGD(steps=5, loss="margin")),
+        reference_attack=PGD(steps=5),
+        curve=(0.0, 1.0, 4.0),
+        num_resamples=200,
+    )
+
+
+@pytest.fixture(scope="session")
+def certify() -> Certify:
+    """Run all measurements of a config on clips, in this process."""
+
+    def run(model: nn.Module, clips: Batch, config: EvaluateConfig, *, batch_size: int = 16) -> Certificates:
+        measurements = measurements_of(config, FORMAT)
+        found = measure_all(
+            model, in_batches(clips, batch_size), measurements, seed=config.seed, model_sha256="ab" * 32
+        )
+        pieces = sorted(found, key=lambda piece: (piece.measurement, piece.batch))
+        return Certificates.from_rows([row for piece in pieces for row in piece.rows])
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def certificates(certify: Certify, model: Classifier, clips: Batch, config: EvaluateConfig) -> Certificates:
+    """What the attacks of `config` did to `clips`."""
+    return certify(model, clips, config)
+
+
+@pytest.fixture(scope="session")
+def summarised(class_names: tuple[str, ...]) -> Summarise:
+    """The report of certificates."""
+
+    def run(certificates: Certificates, config: EvaluateConfig) -> Report:
+        facts = Facts(
+            class_names=class_names,
+            unbounded_threat=str(unbounded_threat(config.threat, FORMAT)),
+            model_sha256="ab" * 32,
+            dataset_content_sha256="cd" * 32,
+            certificates_sha256="ef" * 32,
+            seconds=1.5,
+            device="CPU",
+        )
+        return summarise(certificates, config=config, facts=facts)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def hand_made() -> HandMade:
+    """Certificates with given predictions: `{"clean": ..., "fgsm": ...}`, the fallback "else" for what is not named.
+
+    Clip number n has the label n modulo 4; a measurement is named by its attack, or by attack and threat.
+    """
+
+    def make(config: EvaluateConfig, predictions: Mapping[str, Sequence[int]]) -> Certificates:
+        rows = []
+        for measurement in measurements_of(config, FORMAT):
+            threat = str(measurement.threat)
+            chosen = predictions.get(f"{measurement.label} {threat}", predictions.get(measurement.label))
+            for clip, clean in enumerate(predictions["clean"]):
+                rows.append(
+                    certificate(
+                        key=f"clip_{clip}",
+                        label=clip % NUM_CLASSES,
+                        clean_prediction=clean,
+                        attack=measurement.label,
+                        threat=threat,
+                        perturbed_prediction=(predictions["else"] if chosen is None else chosen)[clip],
+                        epsilon_video=measurement.threat.video,
+                        epsilon_audio=measurement.threat.audio,
+                    )
+                )
+        return Certificates.from_rows(rows)
+
+    return make
+
+
+def certificate(**changes: object) -> Certificate:
+    """A certificate of an untouched clip, with changes."""
+    untouched: dict[str, object] = {
+        "video_gradient": 1.0,
+        "audio_gradient": 1.0,
+        "uses_video": True,
+        "uses_audio": True,
+        "forward_difference": 0.0,
+        "distance_video": 0.0,
+        "distance_audio": 0.0,
+        "linf_video": 0.0,
+        "linf_audio": 0.0,
+        "l2_video": 0.0,
+        "l2_audio": 0.0,
+        "psnr_video_db": None,
+        "snr_audio_db": None,
+        "seed": 0,
+        "model_sha256": "ab" * 32,
+    }
+    return Certificate.model_validate(untouched | changes)

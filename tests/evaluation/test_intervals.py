@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from evaluation.intervals import Resampling, chance_of_at_least, chance_of_excess, exact_interval
+
+
+def outcomes(hits: int, of: int) -> np.ndarray:
+    return np.arange(of) < hits
+
+
+def test_the_interval_of_a_share_has_the_binomial_width() -> None:
+    """60 of 100: the normal half-width is 1.96 sqrt(0.6 0.4 / 100) = 0.096."""
+    low, high = Resampling.draw(100, num_draws=5000, seed=0).share(outcomes(60, 100))
+    assert low == pytest.approx(0.6 - 0.096, abs=0.011)
+    assert high == pytest.approx(0.6 + 0.096, abs=0.011)
+
+
+def test_a_seed_gives_the_same_interval_again() -> None:
+    first, again = (Resampling.draw(50, num_draws=100, seed=3).share(outcomes(20, 50)) for _ in range(2))
+    assert first == again
+    assert first != Resampling.draw(50, num_draws=100, seed=4).share(outcomes(20, 50))
+
+
+def test_no_hit_in_a_hundred_leaves_room_for_a_few_percent() -> None:
+    """Clopper-Pearson: the upper end u solves (1 - u)^100 = 0.025, so u = 1 - 0.025^(1/100) = 0.0362."""
+    low, high = Resampling.draw(100, num_draws=100, seed=0).share(outcomes(0, 100))
+    assert low == 0.0
+    assert high == pytest.approx(1 - 0.025 ** (1 / 100))
+    assert exact_interval(100, 100) == pytest.approx((0.025 ** (1 / 100), 1.0))
+
+
+def test_a_share_among_chosen_clips_counts_only_them() -> None:
+    """The first 80 of 100 clips are chosen, 20 of them hit: 0.25 with a half-width of about 1.96 sqrt(.25 .75 / 80)."""
+    interval = Resampling.draw(100, num_draws=5000, seed=0).share_among(outcomes(20, 100), outcomes(80, 100))
+    assert interval is not None
+    assert interval == pytest.approx((0.25 - 0.095, 0.25 + 0.095), abs=0.012)
+
+
+def test_a_share_among_no_clips_has_no_interval() -> None:
+    assert Resampling.draw(5, num_draws=10, seed=0).share_among(outcomes(3, 5), outcomes(0, 5)) is None
+
+
+def test_a_paired_difference_is_narrower_than_two_separate_intervals() -> None:
+    """Where one model is right, the other is too, but for 5 clips: the difference is 0.05 and cannot be below 0."""
+    low, high = Resampling.draw(100, num_draws=2000, seed=0).difference(outcomes(55, 100), outcomes(50, 100))
+    assert 0.0 <= low < 0.05 < high < 0.11
+
+
+def test_an_interval_needs_a_clip() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        Resampling.draw(0, num_draws=10, seed=0)
+
+
+def test_tails_of_the_binomial_are_exact() -> None:
+    """Two heads or more in three throws: 3/8 + 1/8."""
+    assert chance_of_at_least(2, trials=3, share=0.5) == pytest.approx(0.5)
+    assert chance_of_at_least(0, trials=3, share=0.5) == 1.0
+
+
+def test_an_excess_is_judged_by_the_clips_that_differ() -> None:
+    """8 wins against 0 losses: 2^-8. Clips on which both agree change nothing."""
+    less = outcomes(2, 20)
+    assert chance_of_excess(outcomes(10, 20), less) == pytest.approx(2.0**-8)
+    assert chance_of_excess(less, less) == 1.0

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from evaluation.certificates import Certificates
+from evaluation.config import EvaluateConfig
+from evaluation.robustness import (
+    BudgetError,
+    Measurement,
+    craft,
+    measure_all,
+    measurements_of,
+    modality_threats,
+    peak_signal_to_noise_db,
+    predicted_classes,
+    signal_to_noise_db,
+    unbounded_threat,
+)
+from pipeline.config import override
+from preprocessing.schema import ClipFormat
+from training.attacks import FGSM, PGD, Attack
+from training.batch import Batch
+from training.models import Classifier
+from training.threat import ThreatModel
+
+Certify = Callable[..., Certificates]
+
+
+class Shift(Attack):
+    """Breaks its promise: moves every frame by 0.1 whatever the budget."""
+
+    name: Literal["shift"] = "shift"
+
+    def __call__(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
+        return batch.with_streams(batch.video + 0.1, batch.audio)
+
+    def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
+        return batch
+
+    @property
+    def passes(self) -> int:
+        return 0
+
+
+def test_the_size_of_the_batches_changes_no_verdict(
+    certify: Certify, model: Classifier, few_clips: Batch, config: EvaluateConfig
+) -> None:
+    """The last of 15 clips is alone in batches of 1 and of 7, and among all others in a batch of 15."""
+    alone, few, all_at_once = (certify(model, few_clips, config, batch_size=size) for size in (1, 7, 15))
+    for column in ("key", "attack", "threat", "clean_prediction", "perturbed_prediction"):
+        assert alone.table[column].equals(few.table[column])
+        assert alone.table[column].equals(all_at_once.table[column])
+
+
+def test_measuring_again_gives_the_same_bits(
+    certify: Certify, model: Classifier, clips: Batch, config: EvaluateConfig, certificates: Certificates
+) -> None:
+    assert certify(model, clips, config).table.equals(certificates.table)
+
+
+def test_holding_fewer_clips_in_memory_changes_nothing(
+    model: Classifier, few_clips: Batch, config: EvaluateConfig
+) -> None:
+    batches = [few_clips, few_clips]
+    measurements = [Measurement(PGD(steps=2), config.threat), Measurement(FGSM(), config.threat)]
+    one_by_one, together = (
+        {
+            (piece.measurement, piece.batch): piece.rows
+            for piece in measure_all(model, batches, measurements, seed=0, model_sha256="ab", held_bytes=held)
+        }
+        for held in (1, 2**30)
+    )
+    assert one_by_one == together
+    assert len(together) == 4
+
+
+def test_attacks_fool_more_clips_with_a_larger_budget(certificates: Certificates) -> None:
+    shares = [
+        certificates.select("pgd-5", threat).is_robust.mean()
+        for threat in ("linf(video=0, audio=0)", "linf(video=7/255, audio=7/255)", "linf(video=28/255, audio=28/255)")
+    ]
+    assert shares[0] > 0.9
+    assert shares[0] > shares[1] > shares[2]
+
+
+def test_each_row_tells_how_far_the_clip_was_moved(certificates: Certificates) -> None:
+    """One full step of 7/255 on most values: the largest change is 7/255, the PSNR near 20 log10(255 / 7) = 31.2 dB."""
+    rows = certificates.select("fgsm", "linf(video=7/255, audio=7/255)")
+    assert rows.numbers("distance_video") == pytest.approx(np.full(48, 7 / 255), rel=1e-5)
+    assert (rows.numbers("distance_video") == rows.numbers("linf_video")).all()
+    assert (rows.numbers("psnr_video_db") > 31.2).all()
+    assert (rows.numbers("psnr_video_db") < 32.2).all()
+
+
+def test_a_modality_without_a_budget_is_untouched(certificates: Certificates) -> None:
+    rows = certificates.select("pgd-5", "linf(video=7/255, audio=0)")
+    assert (rows.numbers("linf_audio") == 0).all()
+    assert (rows.numbers("linf_video") > 0).all()
+
+
+def test_an_attack_that_leaves_its_budget_stops_the_evaluation(model: Classifier, clips: Batch) -> None:
+    with pytest.raises(
+        BudgetError, match=r"attack 'shift' left linf\(.*\): clip 'clip_1_0000' has video at distance 0.1"
+    ):
+        craft(model, clips, Measurement(Shift(), ThreatModel()), seed=0)
+
+
+def test_a_clip_without_finite_scores_has_no_class() -> None:
+    logits = torch.tensor([[0.0, 2.0], [float("nan"), 1.0], [float("inf"), 1.0]])
+    assert predicted_classes(logits).tolist() == [1, -1, -1]
+
+
+def test_every_measurement_is_run_once(clip_format: ClipFormat) -> None:
+    config = EvaluateConfig(
+        checkpoint="a", data="b", output="c", attacks=(PGD(steps=20), FGSM()), curve=(0.0, 0.5, 1.0)
+    )
+    found = [(one.label, str(one.threat), one.passes) for one in measurements_of(config, clip_format)]
+    assert found == [
+        ("pgd-20", "linf(video=4/255, audio=4/255)", 20),
+        ("fgsm", "linf(video=4/255, audio=4/255)", 1),
+        ("pgd-20", "linf(video=4/255, audio=0)", 20),
+        ("pgd-20", "linf(video=0, audio=4/255)", 20),
+        ("pgd-20", "linf(video=0, audio=0)", 0),
+        ("pgd-20", "linf(video=2/255, audio=2/255)", 20),
+        ("pgd-20", "linf(video=1, audio=1)", 20),
+    ]
+
+
+def test_a_single_modality_is_measured_once(clip_format: ClipFormat) -> None:
+    config = EvaluateConfig(
+        checkpoint="a",
+        data="b",
+        output="c",
+        threat=ThreatModel(video=4 / 255, audio=0),
+        attacks=(PGD(steps=20),),
+        curve=(),
+    )
+    assert [str(one.threat) for one in measurements_of(config, clip_format)] == [
+        "linf(video=4/255, audio=0)",
+        "linf(video=1, audio=0)",
+    ]
+
+
+def test_modalities_without_a_budget_are_left_out() -> None:
+    assert list(modality_threats(ThreatModel())) == ["video", "audio", "both"]
+    assert list(modality_threats(ThreatModel(video=0))) == ["audio", "both"]
+
+
+def test_an_unbounded_l2_attack_reaches_every_clip(clip_format: ClipFormat) -> None:
+    """3 segments of 3 x 16 x 16 pixels: from all black to all white is sqrt(2304) = 48 long."""
+    assert unbounded_threat(ThreatModel(norm="l2", video=1, audio=0), clip_format).video == 48.0
+    assert unbounded_threat(ThreatModel(norm="l2", video=1, audio=0), clip_format).audio == 0.0
+
+
+def test_signal_to_noise_ratios_are_in_decibels_per_clip() -> None:
+    """A change of 0.1 everywhere: PSNR 20 dB; at signal 0.5 the ratio is 0.25 / 0.01 = 25, or 13.98 dB."""
+    clean = torch.full((3, 2, 2), 0.5, dtype=torch.float64)
+    clean[2] = 0.0
+    changed = clean + torch.tensor([0.0, 0.1, 0.1], dtype=torch.float64)[:, None, None]
+    assert peak_signal_to_noise_db(changed, clean) == [None, pytest.approx(20.0), pytest.approx(20.0)]
+    assert signal_to_noise_db(changed, clean) == [None, pytest.approx(13.979, abs=1e-3), None]
+
+
+def test_the_seed_decides_random_starts(
+    certify: Certify, model: Classifier, clips: Batch, config: EvaluateConfig, certificates: Certificates
+) -> None:
+    other = certify(model, clips, override(config, {"seed": 1}))
+    threat = str(config.threat)
+    assert other.select("fgsm", threat).table["l2_video"].equals(certificates.select("fgsm", threat).table["l2_video"])
+    assert (
+        not other.select("pgd-5", threat)
+        .table["l2_video"]
+        .equals(certificates.select("pgd-5", threat).table["l2_video"])
+    )

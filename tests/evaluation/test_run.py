@@ -1,0 +1,164 @@
+"""The whole way on real clips: a trained checkpoint, Ray tasks, the three files, and what `verify` says of them."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional
+
+from evaluation.certificates import CERTIFICATES_NAME, Certificates
+from evaluation.config import EvaluateConfig
+from evaluation.page import PAGE_NAME
+from evaluation.report import REPORT_NAME, Report
+from evaluation.run import evaluate, verify
+from preprocessing.schema import ClipFormat, load_index
+from training.attacks import FGSM, PGD
+from training.checkpoint import CheckpointInfo, model_sha256, save
+from training.data import evaluation_batches
+from training.models import ModelConfig
+from training.threat import ThreatModel
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny classifier trained for a few seconds on the 24 training clips."""
+    index = load_index(str(tiny_dataset))
+    model_config = ModelConfig(video_encoder="tiny", audio_encoder="tiny", fusion="concat", feature_size=16)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = model_config.build(index.format, len(index.classes))
+    batches = list(evaluation_batches(str(tiny_dataset), "train", batch_size=8))
+    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
+    for _ in range(12):
+        for batch in batches:
+            loss = functional.cross_entropy(model(batch.video, batch.audio).logits, batch.labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    folder = tmp_path_factory.mktemp("model") / "checkpoint"
+    info = CheckpointInfo(
+        model=model_config,
+        clip_format=index.format,
+        classes=index.classes,
+        dataset_sha256=index.content_sha256,
+        epoch=1,
+        metrics={},
+    )
+    save(folder, model=model, info=info, config={}, state={})
+    return folder
+
+
+def settings(checkpoint: Path, data: Path, output: Path, **changes: Any) -> EvaluateConfig:
+    return EvaluateConfig(
+        **{
+            "checkpoint": str(checkpoint),
+            "data": str(data),
+            "output": str(output),
+            "threat": ThreatModel(video=8 / 255, audio=8 / 255),
+            "attacks": (FGSM(), PGD(steps=4)),
+            "reference_attack": PGD(steps=4),
+            "curve": (0.0, 1.0, 4.0),
+            "split": "train",
+            "batch_size": 7,
+            "num_resamples": 100,
+        }
+        | changes
+    )
+
+
+@pytest.fixture(scope="module")
+def two_workers(checkpoint: Path, tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Report]:
+    """24 clips in 4 batches of up to 7, shared by two tasks."""
+    output = tmp_path_factory.mktemp("two_workers")
+    return output, evaluate(settings(checkpoint, tiny_dataset, output))
+
+
+def test_an_evaluation_leaves_three_files_that_verify(two_workers: tuple[Path, Report]) -> None:
+    output, report = two_workers
+    assert sorted(path.name for path in output.iterdir()) == [CERTIFICATES_NAME, PAGE_NAME, REPORT_NAME]
+    assert Report.read(output) == report
+    assert verify(output) == []
+
+
+def test_one_worker_gives_the_same_bits_as_two(
+    two_workers: tuple[Path, Report], checkpoint: Path, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    output, report = two_workers
+    alone = evaluate(settings(checkpoint, tiny_dataset, tmp_path, workers=1))
+    assert (tmp_path / CERTIFICATES_NAME).read_bytes() == (output / CERTIFICATES_NAME).read_bytes()
+    changed = {"config", "seconds"}
+    assert alone.model_dump(exclude=changed) == report.model_dump(exclude=changed)
+
+
+def test_more_workers_than_batches_lose_no_clip(
+    two_workers: tuple[Path, Report], checkpoint: Path, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    output, _ = two_workers
+    config = settings(checkpoint, tiny_dataset, tmp_path, workers=6, attacks=(FGSM(),), curve=())
+    evaluate(config)
+    threat = str(config.threat)
+    found = Certificates.read(tmp_path / CERTIFICATES_NAME).select("fgsm", threat)
+    assert found.table.equals(Certificates.read(output / CERTIFICATES_NAME).select("fgsm", threat).table)
+
+
+def test_the_trained_model_is_right_until_it_is_attacked(two_workers: tuple[Path, Report]) -> None:
+    _, report = two_workers
+    assert report.num_clips == 24
+    assert report.clean_accuracy > 0.9
+    assert report.curve[-1].robust_accuracy < report.clean_accuracy
+    assert report.withheld is None
+
+
+def test_the_report_names_model_and_data(
+    two_workers: tuple[Path, Report], checkpoint: Path, tiny_dataset: Path
+) -> None:
+    _, report = two_workers
+    assert report.model_sha256 == model_sha256(checkpoint)
+    assert report.dataset_content_sha256 == load_index(str(tiny_dataset)).content_sha256
+
+
+def test_only_the_first_clips_are_measured_with_a_limit(
+    checkpoint: Path,
+    tiny_dataset: Path,
+    tmp_path: Path,
+    two_workers: tuple[Path, Report],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Each finished attack says how far it is: 10 clips in all."""
+    with caplog.at_level(logging.INFO, logger="evaluation"):
+        report = evaluate(settings(checkpoint, tiny_dataset, tmp_path, limit=10, attacks=(PGD(steps=2),), curve=()))
+    assert report.num_clips == 10
+    lines = [record.getMessage() for record in caplog.records if "pgd-2 linf(video=8/255" in record.getMessage()]
+    assert any("10/10 clips, robust accuracy " in line and line.endswith(" left") for line in lines)
+    keys = Certificates.read(tmp_path / CERTIFICATES_NAME).select("pgd-2", report.threat).table["key"]
+    everything = Certificates.read(two_workers[0] / CERTIFICATES_NAME).select("fgsm", report.threat).table["key"]
+    assert keys.to_pylist() == everything.to_pylist()[:10]
+
+
+def test_a_model_of_other_classes_or_clips_is_refused(checkpoint: Path, tiny_dataset: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "other"
+    other_format = ClipFormat(num_segments=4, segment_seconds=0.5, frame_size=16, num_mels=16)
+    model_config = ModelConfig(video_encoder="tiny", audio_encoder="tiny", feature_size=16)
+    classes = load_index(str(tiny_dataset)).classes
+    for clip_format, known, message in (
+        (load_index(str(tiny_dataset)).format, ("cat", "dog"), "knows the classes cat, dog"),
+        (other_format, classes, "was trained on clips as"),
+    ):
+        info = CheckpointInfo(
+            model=model_config, clip_format=clip_format, classes=known, dataset_sha256="", epoch=1, metrics={}
+        )
+        save(folder, model=model_config.build(clip_format, len(known)), info=info, config={}, state={})
+        with pytest.raises(ValueError, match=message):
+            evaluate(settings(folder, tiny_dataset, tmp_path / "report"))
+    assert not (tmp_path / "report").exists()
+
+
+def test_missing_inputs_are_named(checkpoint: Path, tiny_dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is not a finished data set"):
+        evaluate(settings(checkpoint, tmp_path, tmp_path))
+    with pytest.raises(ValueError, match="is not a checkpoint"):
+        evaluate(settings(tmp_path, tiny_dataset, tmp_path))
