@@ -59,8 +59,6 @@ def serve(request: dict[str, Any], options: DecodeOptions) -> bytes:
         flac = encode_flac(clip.samples, options.sample_rate_hz)
     except DecodeError as error:
         return message({"reason": error.reason, "detail": error.detail})
-    except MemoryError:
-        return message({"reason": "memory", "detail": "decoding it needs more memory than is allowed"})
     return message(describe(clip, source_sha256), [*jpegs, flac, clip.samples.astype("<i2").tobytes()])
 
 

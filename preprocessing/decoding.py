@@ -77,6 +77,8 @@ def decode(path: Path, options: DecodeOptions, *, root: Path, start_seconds: flo
     try:
         with av.open(str(file), format=container_format(file), options={"protocol_whitelist": "file"}) as container:
             return decode_container(container, options, start_seconds)
+    except MemoryError as error:
+        raise DecodeError("memory", "decoding it needs more memory than is allowed") from error
     except av.FFmpegError as error:
         raise DecodeError("open_failed", str(error)) from error
 
@@ -87,8 +89,7 @@ def decode_container(container: InputContainer, options: DecodeOptions, start_se
     video_packets, audio_packets, read_errors = read_packets(container, video, audio)
     timeline = read_timeline(video, video_packets)
     check_timeline(timeline, options)
-    if read_errors:
-        check_nothing_is_missing(video, timeline)
+    check_nothing_is_missing(video, timeline)
     grid = place_clip(timeline, options, start_seconds)
 
     frames, video_errors = decode_frames(video, video_packets, timeline, grid.middles, options.frame_size)

@@ -107,8 +107,8 @@ def decode_only(
             for frame in context.decode(packet):
                 if frame.pts in wanted and frame.pts not in found:
                     found[frame.pts] = to_square(frame, size, pixel_aspect)
-        except av.FFmpegError:
-            errors += 1
+        except av.FFmpegError as error:
+            errors += count_error(error)
     context.skip_frame = "DEFAULT"
     return found, errors
 
@@ -153,6 +153,13 @@ def to_square(frame: VideoFrame, size: int, pixel_aspect: float) -> NDArray[np.u
     return cast(NDArray[np.uint8], np.ascontiguousarray(upright))
 
 
+def count_error(error: av.FFmpegError) -> int:
+    """One, for a packet that the decoder refused; what is no fault of the packet is raised again."""
+    if isinstance(error, MemoryError):
+        raise error
+    return 1
+
+
 def decode_all(
     video: VideoStream, packets: Sequence[AnyPacket], timeline: Timeline, times: NDArray[np.float64], size: int
 ) -> tuple[list[Frame], int]:
@@ -167,8 +174,8 @@ def decode_all(
     for packet in [*packets, None]:
         try:
             decoded = video.codec_context.decode(packet)
-        except av.FFmpegError:
-            errors += 1
+        except av.FFmpegError as error:
+            errors += count_error(error)
             continue
         for frame in decoded:
             seconds = seconds_of(frame, timeline)

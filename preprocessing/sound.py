@@ -11,7 +11,7 @@ from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from numpy.typing import NDArray
 
-from preprocessing.frames import AnyPacket
+from preprocessing.frames import AnyPacket, count_error
 from preprocessing.segments import Grid, Sound
 
 # Decoded before and after the clip so that codec and resampler have settled: AAC, MP3 and Opus need 0.1 s at most.
@@ -41,7 +41,7 @@ class SoundRuns:
         start = self._end if start_seconds is None else start_seconds
         if layout != self._layout or abs(start - self._end) > MAX_JUMP_SECONDS or self._resampler is None:
             self.finish()
-            self._resampler = AudioResampler(format="flt", layout="mono", rate=self._rate)
+            self._resampler = AudioResampler(format="flt", layout="mono", rate=self._rate, frame_size=self._rate)
             self._layout, self._start, self._end = layout, start, start
         block.pts = None
         self._parts += [part.to_ndarray()[0] for part in self._resampler.resample(block)]
@@ -66,8 +66,8 @@ def decode_sound(
     for packet in [*packets_around(packets, time_base, zero_seconds, grid), None]:
         try:
             blocks = audio.codec_context.decode(packet)
-        except av.FFmpegError:
-            errors += 1
+        except av.FFmpegError as error:
+            errors += count_error(error)
             continue
         for block in blocks:
             runs.add(block, None if block.pts is None else block.pts * time_base - zero_seconds)
