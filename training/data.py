@@ -82,7 +82,8 @@ class StoredSplit:
         shard, place = self.samples[position]
         fragment = io.BytesIO(self._read_bytes(shard, place))
         # A sample's byte range is a piece of tar by itself; webdataset groups its members under their key.
-        members = next(iter(group_by_keys(tar_file_iterator(fragment))), None)
+        files = ({**file, "__url__": shard} for file in tar_file_iterator(fragment))
+        members = next(iter(group_by_keys(files)), None)
         if members is None or members["__key__"] != place.key:
             found = members["__key__"] if members else "nothing"
             raise ShardError(f"'{join(self.root, shard)}' holds {found} where '{place.key}' should be; {_REBUILD}")
