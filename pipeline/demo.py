@@ -1,0 +1,74 @@
+"""The whole path on a small data set of real MP4 files: what attacks do to a standard model, what the defence holds."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import NonNegativeInt, PositiveInt
+
+from evaluation.comparison import Comparison, compare
+from evaluation.config import EvaluateConfig
+from pipeline.config import load, override
+from pipeline.tracked import tracked_evaluation, tracked_training
+from preprocessing.config import PreprocessConfig
+from preprocessing.run import preprocess
+from preprocessing.schema import Settings
+from training.config import TrainConfig
+
+logger = logging.getLogger(__name__)
+
+CONFIGS = Path(__file__).parent / "configs"
+MODELS = ("standard", "robust")
+
+
+class DemoConfig(Settings):
+    """The demo's few settings; everything else stands in the YAML files `demo*.yaml` of each command."""
+
+    output: str = "runs/demo"
+    """Folder that receives `videos/`, `dataset/`, `standard/`, `robust/` and `comparison.json`."""
+    seed: NonNegativeInt = 0
+    """Seed of the clips, the models and the attacks."""
+    workers: PositiveInt = 2
+    """Ray workers of each training and each evaluation."""
+
+
+def run_demo(config: DemoConfig) -> Comparison:
+    """Make clips, preprocess, train a standard and a robust model, attack both, compare; the caller connects to Ray.
+
+    Running it again continues: what is finished is not done twice.
+    """
+    started = time.monotonic()
+    data = f"{config.output}/dataset"
+    with _timed("making and preprocessing clips"):
+        clips = {"dataset.root": f"{config.output}/videos", "dataset.seed": config.seed, "output": data}
+        preprocess(override(load(PreprocessConfig, CONFIGS / "preprocess" / "demo.yaml"), clips))
+    for name in MODELS:
+        _train_and_attack(name, data, config)
+    comparison = compare({name: f"{config.output}/{name}" for name in MODELS}, config.output)
+    comparison.print()
+    for name in MODELS:
+        logger.info("report of the %s model: %s/%s/report.html", name, config.output, name)
+    logger.info("both side by side: %s/comparison.html", config.output)
+    logger.info("the demo took %.0f s", time.monotonic() - started)
+    return comparison
+
+
+def _train_and_attack(name: str, data: str, config: DemoConfig) -> None:
+    output = f"{config.output}/{name}"
+    shared = {"data": data, "output": output, "seed": config.seed, "workers": config.workers}
+    with _timed(f"training the {name} model"):
+        trained = tracked_training(override(load(TrainConfig, CONFIGS / "train" / f"demo_{name}.yaml"), shared))
+    with _timed(f"attacking the {name} model"):
+        measured = shared | {"checkpoint": str(trained.checkpoint)}
+        tracked_evaluation(override(load(EvaluateConfig, CONFIGS / "evaluate" / "demo.yaml"), measured))
+
+
+@contextmanager
+def _timed(what: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    logger.info("%s took %.0f s", what, time.monotonic() - started)
