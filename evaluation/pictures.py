@@ -86,7 +86,7 @@ def attack_bars(report: Report) -> str:
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         for position, (_, bar, colour) in enumerate(rows):
-            _bar(axes, bar, position, colour=colour, height=0.62)
+            _bar(axes, bar, float(position), colour=colour, height=0.62)
         axes.set_yticks(range(len(rows)), [name for name, *_ in rows])
         axes.tick_params(axis="y", length=0)
         axes.invert_yaxis()

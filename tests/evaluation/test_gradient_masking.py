@@ -116,10 +116,10 @@ def test_a_masked_model_has_its_headline_withheld(
     certify: Certify,
     summarised: Summarised,
     model: Classifier,
-    clips: Batch,
+    few_clips: Batch,
     config: EvaluateConfig,
 ) -> None:
-    report = summarised(certify(masked(model).eval(), clips, config), config)
+    report = summarised(certify(masked(model).eval(), few_clips, config), config)
     assert expected <= fired(report)
     assert report.worst_case_robust_accuracy is None
     assert report.withheld is not None
@@ -127,16 +127,16 @@ def test_a_masked_model_has_its_headline_withheld(
 
 
 def test_a_model_that_does_not_listen_is_not_masked(
-    certify: Certify, summarised: Summarised, model: Classifier, clips: Batch, config: EvaluateConfig
+    certify: Certify, summarised: Summarised, model: Classifier, few_clips: Batch, config: EvaluateConfig
 ) -> None:
-    assert fired(summarised(certify(Deaf(model).eval(), clips, config), config)) == set()
+    assert fired(summarised(certify(Deaf(model).eval(), few_clips, config), config)) == set()
 
 
-def test_looking_at_the_clips_leaves_the_model_as_it_was(model: Classifier, clips: Batch) -> None:
+def test_looking_at_the_clips_leaves_the_model_as_it_was(model: Classifier, few_clips: Batch) -> None:
     before = {name: value.clone() for name, value in model.state_dict().items()}
     model.train()
     try:
-        clip_facts(model, clips)
+        clip_facts(model, few_clips)
         assert all(module.training for module in model.modules())
     finally:
         model.eval()

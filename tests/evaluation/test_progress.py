@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from evaluation.config import EvaluateConfig
+from evaluation.progress import Progress
+from evaluation.robustness import Measurement, measure_all
+from training.attacks import FGSM, PGD
+from training.batch import Batch
+from training.models import Classifier
+
+
+def test_a_finished_attack_tells_its_robust_accuracy(
+    model: Classifier, few_clips: Batch, config: EvaluateConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    measurements = (Measurement(FGSM(), config.threat), Measurement(PGD(steps=2), config.threat))
+    progress = Progress(measurements, num_clips=15)
+    pieces = list(measure_all(model, [few_clips], measurements, seed=0, model_sha256="ab"))
+    robust = sum(row.label == row.clean_prediction == row.perturbed_prediction for row in pieces[0].rows)
+    with caplog.at_level(logging.INFO, logger="evaluation"):
+        for piece in pieces:
+            progress.add(piece)
+    first, second = (record.getMessage() for record in caplog.records)
+    expected = f"fgsm linf(video=7/255, audio=7/255): 15/15 clips, robust accuracy {robust / 15:.3f}, "
+    assert first.startswith(expected)
+    assert second.endswith(", 0 s left")
+
+
+def test_time_left_is_counted_in_passes() -> None:
+    """3 passes a clip, 10 clips: 30 passes. 10 of them took 50 s, so 20 take 100 s."""
+    config = EvaluateConfig(checkpoint="a", data="b", output="c")
+    progress = Progress((Measurement(FGSM(), config.threat), Measurement(PGD(steps=2), config.threat)), num_clips=10)
+    assert progress.time_left(1.0) == "unknown time"
+    progress.passes_done = 10
+    assert progress.time_left(50.0) == "1 min 40 s"
