@@ -35,12 +35,12 @@ class OptimizerConfig(Settings):
 
 
 class ValidationConfig(Settings):
-    """How an epoch is judged. The attack stays the same whatever the objective trains against."""
+    """How an epoch is judged. Its attacks stay the same whatever the objective trains against."""
 
-    attack: AnyAttack = PGD(steps=10)
-    """The attack behind the robust accuracy."""
+    attacks: tuple[AnyAttack, ...] = Field(default=(PGD(steps=10),), min_length=1)
+    """The attacks behind the robust accuracy: a clip counts if it withstands all of them."""
     threat: ThreatModel = ThreatModel()
-    """Its rules."""
+    """Their rules."""
     limit: PositiveInt | None = None
     """Judge by the first so many validation clips; unset = all."""
     best_by: Literal["robust_accuracy", "clean_accuracy"] = "robust_accuracy"

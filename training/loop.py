@@ -15,8 +15,10 @@ from typing import Any
 import ray.train
 import ray.train.torch
 import torch
-from torch import nn
+from jaxtyping import Bool
+from torch import Tensor, nn
 
+from training.batch import Batch
 from training.checkpoint import CheckpointInfo, load_state, load_weights, save
 from training.config import TrainConfig
 from training.data import StoredSplit, evaluation_batches, open_split, train_batches, training_plan
@@ -180,7 +182,7 @@ def train_epoch(
 
 
 def validate(config: TrainConfig, split: StoredSplit, model: Classifier, worker: Worker) -> Metrics:
-    """Clean and robust accuracy on the validation split, each clip judged once by one of the workers."""
+    """Clean and worst-case robust accuracy on the validation split, each clip judged once by one of the workers."""
     settings = config.validation
     batches = evaluation_batches(
         config.data,
@@ -196,15 +198,21 @@ def validate(config: TrainConfig, split: StoredSplit, model: Classifier, worker:
     model.eval()
     for clips in batches:
         batch = clips.to(worker.device)
-        perturbed = settings.attack(model, batch, settings.threat, generator)
-        with torch.no_grad():
-            clean_right, robust_right = (
-                (model(each.video, each.audio).logits.argmax(1) == batch.labels).double() for each in (batch, perturbed)
-            )
-        accuracies = {"clean_accuracy": clean_right.mean(), "robust_accuracy": (clean_right * robust_right).mean()}
-        means.add(accuracies, weight=len(batch))
+        is_clean_right = is_right(model, batch)
+        is_robust = is_clean_right
+        for attack in settings.attacks:
+            is_robust = is_robust & is_right(model, attack(model, batch, settings.threat, generator))
+        accuracies = {"clean_accuracy": is_clean_right, "robust_accuracy": is_robust}
+        means.add({name: right.double().mean() for name, right in accuracies.items()}, weight=len(batch))
     reduced = means.reduce(("clean_accuracy", "robust_accuracy"), worker.device)
     return {f"validation/{name}": value for name, value in reduced.items()}
+
+
+@torch.no_grad()
+def is_right(model: Classifier, batch: Batch) -> Bool[Tensor, " batch"]:
+    """Which clips the model classifies correctly."""
+    logits: Tensor = model(batch.video, batch.audio).logits
+    return logits.argmax(1) == batch.labels
 
 
 def report(

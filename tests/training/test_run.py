@@ -8,7 +8,7 @@ import safetensors.torch
 import torch
 import yaml
 
-from training.attacks import PGD
+from training.attacks import FGSM, PGD
 from training.checkpoint import load_info, load_model, load_state
 from training.config import OptimizerConfig, TrainConfig, ValidationConfig
 from training.data import evaluation_batches
@@ -29,7 +29,7 @@ def settings(data: Path, output: Path, **changes: object) -> TrainConfig:
         "batch_size": 8,
         "workers": 2,
         "optimizer": OptimizerConfig(learning_rate=5e-3),
-        "validation": ValidationConfig(attack=PGD(steps=2)),
+        "validation": ValidationConfig(attacks=(PGD(steps=2), FGSM())),
         **changes,
     }
     return TrainConfig.model_validate(values)
