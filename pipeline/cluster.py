@@ -7,42 +7,35 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import ray
+from ray._private.ray_logging import global_worker_stdstream_dispatcher
 from ray._private.services import canonicalize_bootstrap_address
 from ray.util.state import list_actors
 from ray.util.state.exception import RayStateApiException
 
+from pipeline.environment import ENVIRONMENT, set_up_environment
+
 logger = logging.getLogger(__name__)
 
-ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",  # a Ray CPU is one thread; numerical libraries would take all cores each
-    "RAY_DEDUP_LOGS": "0",  # progress lines look alike, and every one of them counts
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # a checkpoint counts only once the controller has polled it
-    "RAY_TRAIN_COLLECTIVE_TIMEOUT_S": "600",  # without it a lost rank hangs the others for ever
-    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "60",
-    "RAY_TRAIN_METRICS_ENABLED": "0",
-}
-"""What Ray and its workers find in their environment unless the user set it otherwise."""
-
-LOCAL_ENVIRONMENT = {
-    "RAY_AUTH_MODE": "disabled",  # Ray listens on this machine only and must leave no token in the home folder
-    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # nobody preempts this machine
-}
+RAY_HANDLER = "ray_print_logs"
+"""Ray's name for what shows the lines of worker processes."""
+CHATTER = ("Reporting training result",)
+"""How lines begin that say nothing to a user."""
 
 
 @contextmanager
-def connect(address: str | None = None, *, num_cpus: int | None = None) -> Iterator[None]:
+def connect(address: str | None = None, *, num_cpus: int | None = None, show_workers: bool = True) -> Iterator[None]:
     """Be connected to Ray inside the `with` block.
 
     An already connected process (a test, or several stages in one run) keeps its Ray. Otherwise `address` or the
     variable `RAY_ADDRESS` names a cluster (`auto` or `host:port`; set by `ray job submit`); with neither, a private Ray
-    with `num_cpus` CPUs (default: all) is started on this machine and stopped at the end.
+    with `num_cpus` CPUs (default: all) is started on this machine and stopped at the end. `show_workers` repeats here
+    what worker processes say.
 
     Raises:
         ValueError: if the address is of another kind or nobody answers there.
@@ -50,48 +43,91 @@ def connect(address: str | None = None, *, num_cpus: int | None = None) -> Itera
     if ray.is_initialized():
         yield
         return
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
     address = address or os.environ.get("RAY_ADDRESS") or "local"
-    try:
-        with _local(num_cpus) if address == "local" else _cluster(address):
-            yield
-    finally:
-        ray.shutdown()
+    set_up_environment(local=address == "local")
+    started = local_ray(num_cpus=num_cpus, show_workers=show_workers)
+    with started if address == "local" else _cluster(address, show_workers=show_workers):
+        yield
 
 
 @contextmanager
-def _local(num_cpus: int | None) -> Iterator[None]:
-    for name, value in LOCAL_ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+def local_ray(*, num_cpus: int | None = None, num_gpus: int | None = None, show_workers: bool = True) -> Iterator[None]:
+    """A private Ray on this machine with its dashboard; gone without a trace at the end."""
     # Short, because it is the beginning of socket paths (at most 107 bytes); private, because runs do not share it.
-    base = "/tmp" if Path("/tmp").is_dir() else None
-    folder = tempfile.mkdtemp(prefix="ray-", dir=base)
+    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp" if Path("/tmp").is_dir() else None)
+    port = free_port()
     try:
-        ray.init(
-            address="local",
-            num_cpus=num_cpus,
-            include_dashboard=True,
-            log_to_driver=True,
-            logging_level=logging.ERROR,
-            _temp_dir=folder,
-        )
-        yield
+        # Ray's own actors look for the dashboard; beside another Ray on this machine they would not know which is ours.
+        with environment(RAY_API_SERVER_ADDRESS=f"http://127.0.0.1:{port}"):
+            ray.init(
+                address="local",
+                num_cpus=num_cpus,
+                num_gpus=num_gpus,
+                include_dashboard=True,
+                dashboard_host="127.0.0.1",
+                dashboard_port=port,
+                log_to_driver=show_workers,
+                logging_level=logging.ERROR,
+                _temp_dir=folder,
+            )
+            repeat_as_own_lines()
+            yield
     finally:
         ray.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def repeat_as_own_lines() -> None:
+    """Give what worker processes say the look of our own log lines, without Ray's chatter."""
+    handlers = global_worker_stdstream_dispatcher.handlers
+    if any(name == RAY_HANDLER for name, _ in handlers):
+        global_worker_stdstream_dispatcher.remove_handler(RAY_HANDLER)
+        global_worker_stdstream_dispatcher.add_handler(RAY_HANDLER, _repeat)
+
+
+def _repeat(said: Mapping[str, Any]) -> None:
+    if not str(said.get("pid")).isdigit():  # Ray's own processes, such as the autoscaler
+        return
+    for line in said.get("lines", ()):
+        if line.strip() and not line.startswith(CHATTER):
+            logger.info("%s", line)
+
+
 @contextmanager
-def _cluster(address: str) -> Iterator[None]:
+def environment(**variables: str) -> Iterator[None]:
+    """Environment variables that hold inside the block."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def free_port() -> int:
+    """A TCP port of this machine that nobody listens at."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def _cluster(address: str, *, show_workers: bool) -> Iterator[None]:
     require_listener(address)
-    environment = {name: os.environ[name] for name in ENVIRONMENT}
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:  # a submitted job: its working directory is there already
         runtime: dict[str, object] = {}
     else:
-        runtime = {"working_dir": str(Path.cwd()), "env_vars": environment}
-    ray.init(address=address, runtime_env=runtime, log_to_driver=True, logging_level=logging.ERROR)
-    yield
+        runtime = {"working_dir": str(Path.cwd()), "env_vars": {name: os.environ[name] for name in ENVIRONMENT}}
+    try:
+        ray.init(address=address, runtime_env=runtime, log_to_driver=show_workers, logging_level=logging.ERROR)
+        repeat_as_own_lines()
+        yield
+    finally:
+        ray.shutdown()
 
 
 def require_listener(address: str, *, timeout_seconds: float = 5.0) -> None:

@@ -16,6 +16,7 @@ import typer
 from pydantic import BaseModel
 
 from pipeline.config import Config, load, override
+from pipeline.environment import set_up_environment
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ def tune(words: Words = None) -> None:
     from pipeline.tuning import TuneConfig, search
 
     config = _load(TuneConfig, words)
-    with connect():
+    with connect(show_workers=False):
         search(config)
 
 
@@ -150,20 +151,23 @@ def set_up_logging() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and say how it ended: 0 done, 2 the user's mistake; anything else is raised, which ends in 1."""
+    set_up_environment()
     set_up_logging()
     try:
         app(args=list(sys.argv[1:] if arguments is None else arguments), prog_name="python -m pipeline")
     except SystemExit as end:
         return int(end.code or 0)
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:
         if not _is_ours(error):
             raise
         sys.stderr.write(f"error: {error}\n")
-        return 2
+        return 2 if isinstance(error, ValueError) else 1
     return 0
 
 
-def _is_ours(error: ValueError) -> bool:
-    """Whether our own code raised it, in this process: then its message is meant for the user."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return Path(frames[-1].filename).resolve().is_relative_to(ROOT) and ".venv" not in Path(frames[-1].filename).parts
+def _is_ours(error: Exception) -> bool:
+    """Whether a `raise` in our own code made it, in this process: then its message is meant for the user."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    file = Path(last.filename)
+    is_our_file = file.resolve().is_relative_to(ROOT) and "site-packages" not in file.parts
+    return is_our_file and (last.line or "").startswith("raise ")

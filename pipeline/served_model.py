@@ -22,10 +22,8 @@ class CheckpointModel(PythonModel):
         model, _ = load_model(Path(context.artifacts["checkpoint"]))
         self.model = model.eval()
 
-    def predict(
-        self, context: PythonModelContext, model_input: dict[str, NDArray[np.float32]], params: Any = None
-    ) -> NDArray[np.float32]:
-        """Logits `[B, classes]`."""
+    def predict(self, context: PythonModelContext, model_input: Any, params: Any = None) -> NDArray[np.float32]:
+        """Logits `[B, classes]`; `Any`, because MLflow knows no type for a mapping of arrays."""
         video, audio = (torch.as_tensor(model_input[name]) for name in ("video", "audio"))
         with torch.inference_mode():
             logits: NDArray[np.float32] = self.model(video, audio).logits.numpy()

@@ -40,7 +40,9 @@ def tracked_evaluation(config: EvaluateConfig) -> Report:
     """
     store = open_store(config.output)
     settings = flatten(config)
-    with tracked_run(store, f"evaluate {config.output}", name=f"{_name(config.output)} report", settings=settings) as run:
+    with tracked_run(
+        store, f"evaluate {config.output}", name=f"{_name(config.output)} report", settings=settings
+    ) as run:
         report = evaluate(config)
         numbers = {
             "test/clean_accuracy": report.clean_accuracy,

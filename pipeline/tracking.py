@@ -79,7 +79,7 @@ class Run:
         for start in range(0, len(new), _MAX_PARAMS_PER_CALL):
             client.log_batch(self.run_id, params=new[start : start + _MAX_PARAMS_PER_CALL])
 
-    def log_metrics(self, metrics: Mapping[str, object], *, step: int) -> None:
+    def log_metrics(self, metrics: Mapping[str, float | str | None], *, step: int) -> None:
         """Record the finite numbers of `metrics` under their names at `step`."""
         from mlflow.entities import Metric
 
@@ -91,11 +91,11 @@ class Run:
         ]
         self.store.client().log_batch(self.run_id, metrics=numbers)
 
-    def complete_history(self, history: Sequence[Mapping[str, object]]) -> None:
+    def complete_history(self, history: Sequence[Mapping[str, float]]) -> None:
         """Record the epochs of `history` that are not there yet: a killed job loses no point."""
         known = {point.step for point in self.store.client().get_metric_history(self.run_id, EPOCH)}
         for metrics in history:
-            step = int(str(metrics[EPOCH]))
+            step = round(metrics[EPOCH])
             if step not in known:
                 self.log_metrics(metrics, step=step)
 
@@ -185,7 +185,6 @@ class EpochLogger(UserCallback):
 
 
 def _client(uri: str) -> MlflowClient:
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     from mlflow.tracking import MlflowClient  # slow to import: only when something is written
 
     return MlflowClient(tracking_uri=uri)

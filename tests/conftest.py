@@ -10,36 +10,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.environment import set_up_environment
+
 # Set before anything starts Ray or loads a numerical library; worker processes inherit them.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.update(
-    RAY_AUTH_MODE="disabled",
-    RAY_USAGE_STATS_ENABLED="0",
     RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",
+    RAY_AUTH_MODE="disabled",
     RAY_TRAIN_HEALTH_CHECK_INTERVAL_S="0.2",
-    RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S="60",
-    RAY_TRAIN_ENABLE_PREEMPTION_WATCHER="0",
-    RAY_TRAIN_METRICS_ENABLED="0",
-    MPLBACKEND="Agg",
 )
-os.environ.pop("RAY_ADDRESS", None)
+set_up_environment(local=True)
+for name in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI"):
+    os.environ.pop(name, None)
 
 
 @pytest.fixture(scope="session")
 def ray_session() -> Iterator[None]:
     """A local Ray with two CPUs and its dashboard, shared by all tests of the run."""
-    import ray
+    from pipeline.cluster import local_ray
 
-    ray.init(
-        address="local",
-        num_cpus=2,
-        num_gpus=0,
-        include_dashboard=True,
-        log_to_driver=False,
-        logging_level="ERROR",
-    )
-    yield
-    ray.shutdown()
+    with local_ray(num_cpus=2, num_gpus=0, show_workers=False):
+        yield
 
 
 TINY_CLASSES = ("playing accordion", "playing drums", "playing piano", "singing")

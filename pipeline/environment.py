@@ -1,0 +1,32 @@
+"""The environment variables that Ray, MLflow and numerical libraries find: set before any of them is imported."""
+
+from __future__ import annotations
+
+import os
+
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",  # a Ray CPU is one thread; numerical libraries would take all cores each
+    "RAY_DEDUP_LOGS": "0",  # progress lines look alike, and every one of them counts
+    "RAY_COLOR_PREFIX": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # a checkpoint counts only once the controller has polled it
+    "RAY_TRAIN_COLLECTIVE_TIMEOUT_S": "600",  # without it a lost rank hangs the others for ever
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "60",
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MPLBACKEND": "Agg",
+}
+"""What holds unless the user has set it otherwise."""
+
+LOCAL_ENVIRONMENT = {
+    "RAY_AUTH_MODE": "disabled",  # Ray listens on this machine only and must leave no token in the home folder
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # nobody preempts this machine
+}
+"""The same for a Ray on this machine alone."""
+
+
+def set_up_environment(*, local: bool = False) -> None:
+    """Set what is not set yet."""
+    for name, value in (ENVIRONMENT | (LOCAL_ENVIRONMENT if local else {})).items():
+        os.environ.setdefault(name, value)
