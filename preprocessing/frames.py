@@ -147,7 +147,9 @@ def to_square(frame: VideoFrame, size: int, pixel_aspect: float) -> NDArray[np.u
     width, height = frame.width * max(pixel_aspect, 1.0), frame.height / min(pixel_aspect, 1.0)
     scale = size / min(width, height)
     columns, rows = max(round(width * scale), size), max(round(height * scale), size)
-    rgb = frame.reformat(width=columns, height=rows, format="rgb24", interpolation=Interpolation.BICUBIC).to_ndarray()
+    # Its own threads would cost more than the scaling itself.
+    scaled = frame.reformat(columns, rows, "rgb24", interpolation=Interpolation.BICUBIC, threads=1)
+    rgb = scaled.to_ndarray()
     left, top = (columns - size) // 2, (rows - size) // 2
     upright = np.rot90(rgb[top : top + size, left : left + size], k=round(frame.rotation / 90))
     return cast(NDArray[np.uint8], np.ascontiguousarray(upright))

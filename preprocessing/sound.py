@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import av
 import numpy as np
+from av.audio.fifo import AudioFifo
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
-from numpy.typing import NDArray
 
 from preprocessing.frames import AnyPacket, count_error
 from preprocessing.segments import Grid, Sound
@@ -29,31 +29,50 @@ class SoundRuns:
     def __init__(self, sample_rate_hz: int) -> None:
         self.sounds: list[Sound] = []
         self._rate = sample_rate_hz
-        self._resampler: AudioResampler | None = None
-        self._layout = (0, "", "")
         self._start = 0.0
         self._end = 0.0
-        self._parts: list[NDArray[np.float32]] = []
+        self._restart(0.0)
 
     def add(self, block: AudioFrame, start_seconds: float | None) -> None:
         """Add a decoded block that starts at `start_seconds` on the video clock (None: where the last one ended)."""
-        layout = (block.sample_rate, block.layout.name, block.format.name)
         start = self._end if start_seconds is None else start_seconds
-        if layout != self._layout or abs(start - self._end) > MAX_JUMP_SECONDS or self._resampler is None:
+        block.pts = None  # from here on samples are counted; where the first one lies is kept beside them
+        if abs(start - self._end) > MAX_JUMP_SECONDS or not self._queued(block):
             self.finish()
-            self._resampler = AudioResampler(format="flt", layout="mono", rate=self._rate, frame_size=self._rate)
-            self._layout, self._start, self._end = layout, start, start
-        block.pts = None
-        self._parts += [part.to_ndarray()[0] for part in self._resampler.resample(block)]
+            self._restart(start)
+            self._queued(block)
         self._end += block.samples / block.sample_rate
+        if self._queue.samples >= block.sample_rate:
+            self._resample()
 
     def finish(self) -> None:
         """End the sound that is being collected."""
-        if self._resampler is not None:
-            self._parts += [part.to_ndarray()[0] for part in self._resampler.resample(None)]
+        self._resample()
         if self._parts:
-            self.sounds.append(Sound(self._start, np.concatenate(self._parts)))
-        self._resampler, self._parts = None, []
+            self._parts += self._resampler.resample(None)
+            self.sounds.append(Sound(self._start, np.concatenate([part.to_ndarray()[0] for part in self._parts])))
+        self._restart(self._end)
+
+    def _restart(self, start_seconds: float) -> None:
+        self._start = self._end = start_seconds
+        # Blocks are resampled a second at a time: each by itself would take twice as long, for the same samples.
+        self._queue = AudioFifo()
+        self._resampler = AudioResampler("flt", "mono", self._rate)
+        self._parts: list[AudioFrame] = []
+
+    def _queued(self, block: AudioFrame) -> bool:
+        """Queue a block, unless its rate, channels or sample format differ from those before."""
+        try:
+            self._queue.write(block)
+        except ValueError:
+            return False
+        return True
+
+    def _resample(self) -> None:
+        queued = self._queue.read() if self._queue.samples else None
+        if queued is not None:
+            queued.pts = None
+            self._parts += self._resampler.resample(queued)
 
 
 def decode_sound(

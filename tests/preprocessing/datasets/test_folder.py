@@ -1,0 +1,67 @@
+"""Any tree of videos with one folder per class. The files are empty: only names are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from preprocessing.datasets import Folder
+from preprocessing.datasets.base import Shares
+from preprocessing.datasets.folder import key_of
+
+
+def touch(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def test_class_folders_are_the_classes(tmp_path: Path) -> None:
+    touch(tmp_path, "dogs/1.mp4", "cats/1.webm", "cats/2.MOV", "cats/notes.txt", "loose.mp4", "empty/readme.md")
+    listing = Folder(root=tmp_path).listing()
+    assert listing.classes == ("cats", "dogs")
+    assert [(video.key, video.label) for video in listing.videos] == [("cats__1", 0), ("cats__2", 0), ("dogs__1", 1)]
+
+
+def test_folders_of_splits_are_kept(tmp_path: Path) -> None:
+    touch(tmp_path, "train/a/1.mp4", "val/a/2.mp4", "test/a/deep/3.mkv", "testing ground/4.mp4")
+    listing = Folder(root=tmp_path, shares=Shares(validation=0, test=0)).listing()
+    assert listing.classes == ("a", "testing ground")
+    assert [(video.split, video.class_name) for video in listing.videos] == [
+        ("test", "a"),
+        ("train", "testing ground"),
+        ("train", "a"),
+        ("validation", "a"),
+    ]
+
+
+def test_the_split_of_a_file_depends_on_its_name_alone(tmp_path: Path) -> None:
+    names = [f"{index}.mp4" for index in range(400)]
+    touch(tmp_path / "one", *(f"a/{name}" for name in names))
+    touch(tmp_path / "two", *(f"b/{name}" for name in names[::2]))
+    shares = Shares(validation=0.25, test=0.25)
+    one = {video.path.name: video.split for video in Folder(root=tmp_path / "one", shares=shares).listing().videos}
+    two = {video.path.name: video.split for video in Folder(root=tmp_path / "two", shares=shares).listing().videos}
+    assert all(one[name] == split for name, split in two.items())
+    assert 60 <= sum(split == "test" for split in one.values()) <= 140
+
+
+def test_keys_are_safe_and_stay_apart() -> None:
+    assert key_of(Path("a/b_c-1.mp4")) == "a__b_c-1"
+    keys = [key_of(Path(name)) for name in ("a/x y.mp4", "a/x_y.mp4", "a/x.y.mp4", f"a/{'l' * 300}.mp4", "a/名前.mp4")]
+    assert len(set(keys)) == 5
+    assert all(len(key) <= 80 and "." not in key and key.isascii() for key in keys)
+
+
+def test_shares_must_leave_something_to_train() -> None:
+    with pytest.raises(ValidationError, match=r"validation=0\.5 and test=0\.5 leave nothing to train"):
+        Shares(validation=0.5, test=0.5)
+
+
+def test_a_tree_without_class_folders_is_the_users_mistake(tmp_path: Path) -> None:
+    touch(tmp_path, "1.mp4", "2.mp4")
+    with pytest.raises(ValueError, match=r"holds no video in a class folder \(2 video files in all\)"):
+        Folder(root=tmp_path).listing()
