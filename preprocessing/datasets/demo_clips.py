@@ -28,7 +28,7 @@ from preprocessing.datasets.demo_sounds import SAMPLE_RATE_HZ, SOUNDS, Note, Voi
 from preprocessing.schema import SPLITS, Settings, Split
 
 CLIP_SECONDS = 4.0
-FRAMES_PER_SECOND = 25
+FRAMES_PER_SECOND = 25.0
 FRAME_WIDTH, FRAME_HEIGHT = 340, 256
 ENCODE_SECONDS_LIMIT = 120.0
 """An encode takes a fraction of a second; one that takes this long hangs."""

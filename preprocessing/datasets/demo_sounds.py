@@ -180,7 +180,7 @@ def _note_time(note: Note, num_samples: int, longest: float = 0.0) -> Wave:
     return np.arange(max(1, min(length, num_samples - first))) / SAMPLE_RATE_HZ
 
 
-def _add(wave: Wave, note: Note, tone: Wave) -> None:
+def _add(wave: Wave, note: Note, tone: Float[np.ndarray, " tone"]) -> None:
     first = round(note.onset_seconds * SAMPLE_RATE_HZ)
     wave[first : first + len(tone)] += note.velocity * tone[: len(wave) - first]
 
