@@ -39,7 +39,7 @@ class EvaluateConfig(Settings):
     """Attacks under `threat`. The worst case is the per-clip minimum over all of them."""
     reference_attack: AnyAttack = PGD(steps=20)
     """The attack behind the curve over epsilon, the single modalities and the unbounded check."""
-    curve: tuple[NonNegativeFloat, ...] = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
+    curve: tuple[NonNegativeFloat, ...] = Field(default=(0.0, 0.25, 0.5, 1.0, 2.0, 4.0), min_length=1)
     """Points of the curve over epsilon, as factors of `threat`; rising."""
     split: Split = "test"
     """Clips of this split are measured."""

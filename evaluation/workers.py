@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar, cast
+from typing import TypeVar, cast, no_type_check
 
 import ray
 import torch
@@ -29,7 +29,7 @@ def measure_on_ray(
     config: EvaluateConfig, measurements: Sequence[Measurement], *, model_sha256: str
 ) -> Iterator[tuple[int, Piece]]:
     """Share the clips among `config.workers` tasks; yield (worker, piece) as they finish, in no certain order."""
-    task = ray.remote(_measure_share).options(num_returns="streaming", **_resources(config))
+    task = ray.remote(_stream_share).options(num_returns="streaming", **_resources(config))
     waiting: dict[ObjectRefGenerator, int] = {
         cast(ObjectRefGenerator, task.remote(config, tuple(measurements), model_sha256, rank)): rank
         for rank in range(config.workers)
@@ -51,6 +51,11 @@ def show_on_ray(
     """Attack again the batch that holds the clip at this position and keep that clip's pictures."""
     task = ray.remote(_show).options(**_resources(config))
     return _get(task.remote(config, measurement, position, tuple(class_names)))
+
+
+@no_type_check  # Ray knows a streaming task by its `yield`, which a run-time type checker's wrapper would hide
+def _stream_share(*arguments):
+    yield from _measure_share(*arguments)
 
 
 def _measure_share(
@@ -108,7 +113,7 @@ def _load(config: EvaluateConfig) -> Classifier:
 
 
 def _resources(config: EvaluateConfig) -> dict[str, float]:
-    return {"num_cpus": config.cpus_per_worker, "num_gpus": config.gpus_per_worker}
+    return {"num_cpus": float(config.cpus_per_worker), "num_gpus": config.gpus_per_worker}
 
 
 def _get(reference: ObjectRef[T]) -> T:

@@ -140,7 +140,7 @@ def test_a_single_modality_is_measured_once(clip_format: ClipFormat) -> None:
         output="c",
         threat=ThreatModel(video=4 / 255, audio=0),
         attacks=(PGD(steps=20),),
-        curve=(),
+        curve=(1.0,),
     )
     assert [str(one.threat) for one in measurements_of(config, clip_format)] == [
         "linf(video=4/255, audio=0)",

@@ -98,7 +98,7 @@ def test_more_workers_than_batches_lose_no_clip(
     two_workers: tuple[Path, Report], checkpoint: Path, tiny_dataset: Path, tmp_path: Path
 ) -> None:
     output, _ = two_workers
-    config = settings(checkpoint, tiny_dataset, tmp_path, workers=6, attacks=(FGSM(),), curve=())
+    config = settings(checkpoint, tiny_dataset, tmp_path, workers=6, attacks=(FGSM(),), curve=(1.0,))
     evaluate(config)
     threat = str(config.threat)
     found = Certificates.read(tmp_path / CERTIFICATES_NAME).select("fgsm", threat)
@@ -130,7 +130,7 @@ def test_only_the_first_clips_are_measured_with_a_limit(
 ) -> None:
     """Each finished attack says how far it is: 10 clips in all."""
     with caplog.at_level(logging.INFO, logger="evaluation"):
-        report = evaluate(settings(checkpoint, tiny_dataset, tmp_path, limit=10, attacks=(PGD(steps=2),), curve=()))
+        report = evaluate(settings(checkpoint, tiny_dataset, tmp_path, limit=10, attacks=(PGD(steps=2),), curve=(1.0,)))
     assert report.num_clips == 10
     lines = [record.getMessage() for record in caplog.records if "pgd-2 linf(video=8/255" in record.getMessage()]
     assert any("10/10 clips, robust accuracy " in line and line.endswith(" left") for line in lines)
