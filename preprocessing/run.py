@@ -87,6 +87,7 @@ def preprocess(config: PreprocessConfig) -> Summary:
         progress.log(shard)
         if progress.num_rejected + len(outside) > most_rejected:
             break
+    remove_unfinished(config.output)
     records = [built[shard.name].record for shard in plan.shards if shard.name in built]
     rejected = [*outside, *(rejection for record in records for rejection in record.rejected)]
     write_file(config.output, REJECTED_NAME, rejected_csv(rejected))
@@ -112,7 +113,6 @@ def begin(output: str, plan: Plan) -> None:
     filesystem, path = fsspec.core.url_to_fs(join(output, PLAN_NAME))
     if filesystem.exists(path):
         refuse_another(output, plan, filesystem.cat_file(path))
-        remove_unfinished(output)
     else:
         write_file(output, PLAN_NAME, plan.to_json())
 

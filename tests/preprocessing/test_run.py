@@ -2,10 +2,79 @@
 
 from __future__ import annotations
 
+import csv
+import gc
+import io
+import json
+import logging
+import os
+import shutil
+import signal
+import threading
+import time
+import warnings
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
-from preprocessing.run import verify
-from preprocessing.schema import load_index
+import numpy as np
+import pytest
+import webdataset
+from PIL import Image
+
+from preprocessing.config import PreprocessConfig
+from preprocessing.datasets import Folder, KineticsSounds
+from preprocessing.datasets.base import Shares
+from preprocessing.run import Summary, TooManyRejectedError, preprocess, verify
+from preprocessing.schema import ClipFormat, ClipRecord, load_index
+from preprocessing.shards import TEMPORARY_PREFIX
+
+FORMAT = ClipFormat(num_segments=4, segment_seconds=0.5, frame_size=32, num_mels=32)
+pytestmark = pytest.mark.usefixtures("ray_session")
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory, tiny_videos: Path) -> Path:
+    """Two classes of six videos."""
+    root = tmp_path_factory.mktemp("videos")
+    for name in ("playing piano", "singing"):
+        shutil.copytree(tiny_videos / "train" / name, root / name)
+    return root
+
+
+def config(root: Path, output: Path, **changes: Any) -> PreprocessConfig:
+    shares = Shares(validation=0.2, test=0.0)
+    settings = {"dataset": Folder(root=root, shares=shares), "output": str(output), "format": FORMAT, "shard_size": 4}
+    return PreprocessConfig.model_validate(settings | changes)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, videos: Path, ray_session: None) -> Path:
+    output = tmp_path_factory.mktemp("finished") / "shards"
+    preprocess(config(videos, output))
+    return output
+
+
+@pytest.fixture
+def copied(tmp_path: Path, finished: Path) -> Path:
+    """A finished data set to damage."""
+    return shutil.copytree(finished, tmp_path / "shards")
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    """All files but `dataset.json`, which names the output, by their path."""
+    files = (path for path in sorted(root.rglob("*")) if path.is_file() and path.name != "dataset.json")
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
+
+
+def samples(root: Path, split: str) -> list[dict[str, Any]]:
+    """The samples of a split as plain webdataset gives them."""
+    urls = [str(path) for path in sorted((root / split).glob("*.tar"))]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # it leaves closing its files to the garbage collector
+        found = list(webdataset.WebDataset(urls, shardshuffle=False))
+        gc.collect()
+    return found
 
 
 def test_a_finished_data_set_is_whole(tiny_dataset: Path) -> None:
@@ -13,3 +82,185 @@ def test_a_finished_data_set_is_whole(tiny_dataset: Path) -> None:
     assert verify(str(tiny_dataset)) == []
     assert index.num_clips == {"train": 24, "validation": 8, "test": 8}
     assert index.classes == ("playing accordion", "playing drums", "playing piano", "singing")
+    assert [shard.num_samples for shard in index.shards["train"]] == [10, 10, 4]
+
+
+def test_plain_webdataset_reads_every_clip_once(tiny_dataset: Path) -> None:
+    keys = [sample["__key__"] for sample in samples(tiny_dataset, "train")]
+    assert len(keys) == len(set(keys)) == 24
+    names = {name for name in samples(tiny_dataset, "train")[0] if not name.startswith("__")}
+    assert names == {"audio.flac", "json", "logmel.npy", *(f"frame_0{index}.jpg" for index in range(4))}
+
+
+def test_picture_and_sound_of_a_sample_tell_its_class(tiny_dataset: Path) -> None:
+    """Each class has its colour and its tone: red, green, blue, yellow; from low to high."""
+    peaks: dict[int, set[int]] = {}
+    for sample in samples(tiny_dataset, "train"):
+        record = ClipRecord.model_validate(json.loads(sample["json"]))
+        patches = np.load(io.BytesIO(sample["logmel.npy"]), allow_pickle=False)
+        assert (patches.shape, patches.dtype) == ((4, 32, 50), np.float16)
+        assert 0 <= patches.min() <= patches.max() <= 1
+        picture = np.asarray(Image.open(io.BytesIO(sample["frame_01.jpg"])), dtype=float)
+        red, green, blue = picture[12:20, 12:20].mean(axis=(0, 1))
+        seen = [
+            red > green + 50 < red - blue,
+            green > red + 50 < green - blue,
+            blue > red + 50,
+            min(red, green) > blue + 50,
+        ]
+        assert seen[record.label], f"{record.class_name}: {red:.0f} {green:.0f} {blue:.0f}"
+        peaks.setdefault(record.label, set()).add(int(patches[1].mean(axis=1).argmax()))
+    bounds = [(min(peaks[label]), max(peaks[label])) for label in sorted(peaks)]
+    assert all(upper < lower for (_, upper), (lower, _) in pairwise(bounds))
+
+
+def test_running_twice_does_no_work_twice(copied: Path, videos: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in copied.rglob("*.tar")}
+    summary = preprocess(config(videos, copied))
+    assert (summary.shards_written, summary.shards_reused) == (0, len(before))
+    assert {path: path.stat().st_mtime_ns for path in copied.rglob("*.tar")} == before
+
+
+def test_an_interrupted_run_ends_with_the_same_bytes(copied: Path, finished: Path, videos: Path) -> None:
+    """What a kill leaves: no `dataset.json`, a shard without its record, half a shard under a name of its own."""
+    (copied / "dataset.json").unlink()
+    (copied / "rejected.csv").unlink()
+    (copied / "train/000001.json").unlink()
+    (copied / "train/000000.json").unlink()
+    (copied / "train/000000.tar").rename(copied / "train" / f"{TEMPORARY_PREFIX}half")
+    summary = preprocess(config(videos, copied))
+    assert summary.shards_written == 2
+    assert contents(copied) == contents(finished)
+    assert verify(str(copied)) == []
+
+
+def test_one_worker_gives_the_same_bytes_as_two(tmp_path: Path, finished: Path, videos: Path) -> None:
+    preprocess(config(videos, tmp_path / "shards", workers=1))
+    assert contents(tmp_path / "shards") == contents(finished)
+
+
+def test_a_killed_worker_loses_nothing(tmp_path: Path, finished: Path, videos: Path) -> None:
+    """Whoever writes the first unfinished shard is killed; Ray runs the task again."""
+    killed: list[int] = []
+
+    def kill_writer() -> None:
+        deadline = time.monotonic() + 120
+        while not killed and time.monotonic() < deadline:
+            killed.extend(kill_holder_of(tmp_path))
+            time.sleep(0.002)
+
+    killer = threading.Thread(target=kill_writer)
+    killer.start()
+    preprocess(config(videos, tmp_path / "shards"))
+    killer.join()
+    assert killed
+    assert contents(tmp_path / "shards") == contents(finished)
+
+
+def kill_holder_of(folder: Path) -> list[int]:
+    """Kill the process that holds an unfinished shard below `folder` open, if there is one."""
+    if not any(folder.rglob(f"train/{TEMPORARY_PREFIX}*")):
+        return []
+    for descriptors in Path("/proc").glob("[0-9]*/fd"):
+        try:
+            targets = [str(descriptor.readlink()) for descriptor in descriptors.iterdir()]
+        except OSError:  # ended meanwhile, or not ours
+            continue
+        pid = int(descriptors.parent.name)
+        if pid != os.getpid() and any(target.startswith(f"{folder}/shards/train/.") for target in targets):
+            os.kill(pid, signal.SIGKILL)
+            return [pid]
+    return []
+
+
+def test_a_flipped_bit_names_the_shard_and_is_repaired(copied: Path, finished: Path, videos: Path) -> None:
+    shard = copied / "train/000001.tar"
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 1
+    shard.write_bytes(data)
+    (problem,) = verify(str(copied))
+    assert str(shard) in problem
+    assert "python -m pipeline preprocess" in problem
+    assert preprocess(config(videos, copied)).shards_written == 1
+    assert contents(copied) == contents(finished)
+
+
+def test_other_settings_are_refused_with_what_differs(copied: Path, finished: Path, videos: Path) -> None:
+    other = config(videos, copied, format=FORMAT.model_copy(update={"frame_size": 64}), seed=3)
+    with pytest.raises(ValueError, match="choose another output or remove it") as error:
+        preprocess(other)
+    assert "\n  format.frame_size: 32 there, 64 now\n  seed: 0 there, 3 now" in str(error.value)
+    assert contents(copied) == contents(finished)
+
+
+def test_moving_the_videos_is_no_difference(copied: Path, videos: Path, tmp_path: Path) -> None:
+    moved = shutil.copytree(videos, tmp_path / "moved")
+    assert preprocess(config(moved, copied, workers=1)).shards_written == 0
+
+
+def test_new_videos_are_a_difference(copied: Path, videos: Path, tmp_path: Path) -> None:
+    more = shutil.copytree(videos, tmp_path / "more")
+    shutil.copy(next((more / "singing").iterdir()), more / "singing/new.mp4")
+    with pytest.raises(ValueError, match="1 videos were added, such as 'singing__new'"):
+        preprocess(config(more, copied))
+
+
+def with_broken_ones(root: Path, videos: Path) -> Path:
+    """Kinetics clips with an annotation: two good ones, one that is no video, one that is missing, one badly named."""
+    root.mkdir()
+    good = sorted((videos / "singing").iterdir())
+    for index in range(2):
+        shutil.copy(good[index], root / f"good_______{index}_000000_000010.mp4"[1:])
+    (root / "broken_____0_000000_000010.mp4"[1:]).write_text("<html>Video unavailable</html>")
+    (root / "bad name.mp4").touch()
+    rows = [f"singing,{stem},0,10,train" for stem in ("ood_______0", "ood_______1", "roken_____0", "missing___0")]
+    (root / "train.csv").write_text("label,youtube_id,time_start,time_end,split\n" + "\n".join(rows) + "\n")
+    return root
+
+
+def test_every_video_left_out_is_recorded_with_its_reason(tmp_path: Path, videos: Path) -> None:
+    root = with_broken_ones(tmp_path / "videos", videos)
+    dataset = KineticsSounds(root=root, validation_share=0)
+    summary = preprocess(config(root, tmp_path / "shards", dataset=dataset, max_rejected_share=0.6))
+    assert summary.num_clips == {"train": 2, "validation": 0, "test": 0}
+    assert summary.num_rejected == {"bad_name": 1, "not_media": 1, "missing_file": 1}
+    with (tmp_path / "shards/rejected.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["file"], row["split"], row["reason"]) for row in rows] == [
+        ("bad name.mp4", "train", "bad_name"),
+        ("roken_____0_000000_000010.mp4", "train", "not_media"),
+        ("train/missing___0_000000_000010.mp4", "train", "missing_file"),
+    ]
+    assert load_index(str(tmp_path / "shards")).num_rejected == 3
+    assert verify(str(tmp_path / "shards")) == []
+
+
+def test_too_many_rejected_fail_the_job(tmp_path: Path, videos: Path) -> None:
+    root = with_broken_ones(tmp_path / "videos", videos)
+    with pytest.raises(TooManyRejectedError, match=r"3 of 5 videos were left out .*max_rejected_share=0\.5"):
+        preprocess(config(root, tmp_path / "shards", dataset=KineticsSounds(root=root, validation_share=0)))
+    assert (tmp_path / "shards/rejected.csv").exists()
+    assert not (tmp_path / "shards/dataset.json").exists()
+
+
+def test_progress_says_how_far_how_fast_and_how_long(
+    tmp_path: Path, videos: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with caplog.at_level(logging.INFO):
+        summary = preprocess(config(videos, tmp_path / "shards", shard_size=64))
+    lines = [record.getMessage() for record in caplog.records if "wrote" in record.getMessage()]
+    assert any("2/2 shards, 12/12 clips, 0 rejected" in line for line in lines)
+    assert all("clips/s" in line and "s left" in line for line in lines)
+    assert isinstance(summary, Summary)
+    assert "shards written" in capsys.readouterr().out
+
+
+def test_verify_reports_whatever_is_broken(copied: Path) -> None:
+    (copied / "train/000000.json").write_text("{")
+    (copied / "train/000001.tar").unlink()
+    problems = "\n".join(verify(str(copied)))
+    assert "the record of 'train/000000.tar' cannot be read" in problems
+    assert "train/000001.tar' is missing" in problems
+    (copied / "dataset.json").unlink()
+    (problem,) = verify(str(copied))
+    assert "is not a finished data set" in problem
