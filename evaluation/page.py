@@ -76,7 +76,7 @@ def levels(change: float) -> str:
 
 def size(length: float) -> str:
     """Three digits."""
-    return f"{length:.3g}"
+    return f"{length:#.3g}"
 
 
 def decibels(value: float | None) -> str:

@@ -153,8 +153,9 @@ def class_dumbbells(classes: Sequence[ClassResult]) -> str:
         clean = [row.clean_accuracy for row in ordered]
         worst = [row.worst_case_robust_accuracy for row in ordered]
         axes.hlines(positions, worst, clean, color="#cbd2d9", linewidth=3)
-        axes.scatter(clean, positions, color=CLEAN, s=42, zorder=3, label="no attack", clip_on=False)
-        axes.scatter(worst, positions, color=WORST, s=42, zorder=3, label="worst case", clip_on=False)
+        axes.scatter(clean, positions, color=CLEAN, s=64, zorder=3, label="no attack", clip_on=False)
+        axes.scatter(worst, positions, color=WORST, s=26, zorder=4, label="worst case", clip_on=False)
+        axes.set_ylim(-0.7, len(ordered) - 0.3)
         axes.set_yticks(positions, [f"{row.name}  ({row.num_clips})" for row in ordered])
         axes.tick_params(axis="y", length=0)
         axes.invert_yaxis()
@@ -234,9 +235,12 @@ def _curve_frame(axes: Axes, points: Sequence[CurvePoint], *, chance: float) -> 
     """The axes of a curve: where guessing lies, and where the threat model."""
     factors = [point.factor for point in points]
     axes.axhline(chance, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
-    axes.text(max(factors), chance + 0.015, "guessing the commonest class", color=MUTED, fontsize=8.5, ha="right")
+    paper = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1.0}
+    axes.text(
+        max(factors), chance + 0.02, "guessing the commonest class", color=MUTED, fontsize=8.5, ha="right", bbox=paper
+    )
     axes.axvline(1.0, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)))
-    axes.text(1.0 + 0.012 * max(factors), 1.0, "threat model", color=MUTED, fontsize=8.5, va="top")
+    axes.text(1.0, 1.045, "threat model", color=MUTED, fontsize=8.5, ha="center")
     axes.set_xlabel("epsilon, as a multiple of the threat model's")
     axes.set_xticks(factors, [f"{factor:g}" for factor in factors])
     _share_axis(axes, "y", "robust accuracy", maximum=1.03)
