@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from pipeline.config import Config, load, override
 from pipeline.environment import set_up_environment
+from pipeline.help import SettingsCommand
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ Words = Annotated[
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@app.command()
+@app.command(cls=SettingsCommand)
 def demo(words: Words = None) -> None:
     """Make a small data set of real videos, train a standard and a robust model on it, attack both, print one table."""
     from pipeline.cluster import connect
@@ -51,7 +52,7 @@ def demo(words: Words = None) -> None:
         run_demo(config)
 
 
-@app.command()
+@app.command(cls=SettingsCommand)
 def preprocess(words: Words = None) -> None:
     """Turn labelled videos into shards: preprocess FILE dataset.root=DIR output=DIR [workers=N]."""
     from pipeline.cluster import connect
@@ -63,7 +64,7 @@ def preprocess(words: Words = None) -> None:
         run(config)
 
 
-@app.command()
+@app.command(cls=SettingsCommand)
 def train(words: Words = None) -> None:
     """Train a classifier on shards: train FILE data=DIR output=DIR [workers=N] [objective.name=...]."""
     from pipeline.cluster import connect
@@ -76,7 +77,7 @@ def train(words: Words = None) -> None:
     logger.info("checkpoint: %s", result.checkpoint)
 
 
-@app.command()
+@app.command(cls=SettingsCommand)
 def tune(words: Words = None) -> None:
     """Search settings of a training: tune FILE data=DIR output=DIR [trials=N]. Writes OUTPUT/best.yaml for `train`."""
     from pipeline.cluster import connect
@@ -87,7 +88,7 @@ def tune(words: Words = None) -> None:
         search(config)
 
 
-@app.command()
+@app.command(cls=SettingsCommand)
 def evaluate(words: Words = None) -> None:
     """Measure a checkpoint under attacks: evaluate FILE checkpoint=DIR data=DIR output=DIR. Writes a report."""
     from evaluation.config import EvaluateConfig

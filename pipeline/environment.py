@@ -9,6 +9,7 @@ ENVIRONMENT = {
     "RAY_DEDUP_LOGS": "0",  # progress lines look alike, and every one of them counts
     "RAY_COLOR_PREFIX": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",  # Ray Tune's banner; a search has its own lines
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # a checkpoint counts only once the controller has polled it
     "RAY_TRAIN_COLLECTIVE_TIMEOUT_S": "600",  # without it a lost rank hangs the others for ever

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from rich.console import Console
 from rich.table import Table
 
@@ -50,16 +52,15 @@ class SearchResult(Settings):
 
 def show(result: SearchResult) -> None:
     """Print the trials, best first."""
-    table = Table(title=f"Robust accuracy on validation under {result.threat}")
-    names = list(result.best.settings)
-    for name in ("trial", *names):
+    table = Table(title=f"Robust accuracy on validation under {result.threat}", show_lines=True)
+    for name in ("trial", "settings"):
         table.add_column(name, overflow="fold")
     for name in ("epochs", "clean", "robust", "end"):
         table.add_column(name, justify="right")
     for trial in result.trials:
         table.add_row(
             trial.trial_id,
-            *(text(trial.settings.get(name)) for name in names),
+            "\n".join(f"{name}={text(value)}" for name, value in trial.settings.items()),
             str(trial.epochs[-1]),
             f"{trial.clean_accuracy:.3f}",
             f"{trial.robust_accuracy:.3f}",
@@ -71,11 +72,15 @@ def show(result: SearchResult) -> None:
 def draw(result: SearchResult, path: Path) -> None:
     """Draw robust accuracy over epochs, and over each searched setting."""
     names = list(result.best.settings)
-    figure = Figure(figsize=(4.0 * (1 + len(names)), 3.6), layout="constrained")
-    panels = figure.subplots(1, 1 + len(names), squeeze=False)[0]
+    columns = min(1 + len(names), 4)
+    rows = math.ceil((1 + len(names)) / columns)
+    figure = Figure(figsize=(3.6 * columns, 3.0 * rows), layout="constrained")
+    panels = list(figure.subplots(rows, columns, squeeze=False, sharey=True).flat)
     draw_epochs(panels[0], result)
-    for panel, name in zip(panels[1:], names, strict=True):
+    for panel, name in zip(panels[1:], names, strict=False):
         draw_setting(panel, result, name)
+    for panel in panels[1 + len(names) :]:
+        panel.set_visible(False)
     figure.suptitle(f"Robust accuracy on validation under {result.threat}")
     figure.savefig(path, dpi=120)
 
@@ -98,6 +103,8 @@ def draw_setting(axes: Axes, result: SearchResult, name: str) -> None:
     xs: Any = values if are_numbers else [text(value) for value in values]
     colours = ["tab:red" if trial is result.best else "0.4" for trial in result.trials]
     axes.scatter(xs, [trial.robust_accuracy for trial in result.trials], c=colours)
+    if are_numbers:
+        axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.set(xlabel=name)
 
 

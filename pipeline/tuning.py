@@ -226,6 +226,9 @@ class TrialRecorder(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """End the run as failed."""
+        logger.warning(
+            "trial %s failed; the reason is in '%s/tune/%s'", trial.trial_id, self.config.output, trial.trial_id
+        )
         self.run(trial).finish("FAILED")
 
     def run(self, trial: Trial) -> Run:

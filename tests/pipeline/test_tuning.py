@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+import ray
+
+from pipeline.config import load
+from pipeline.search_space import Choice, Uniform
+from pipeline.tracking import open_store
+from pipeline.tuning import METRIC, EarlyStopping, TuneConfig, begin, concurrent_trials, search
+from training.attacks import FGSM
+from training.config import OptimizerConfig, TrainConfig, ValidationConfig
+from training.models import ModelConfig
+from training.objectives import Standard
+
+
+def small_search(data: Path, output: Path, *, trials: int, epochs: int) -> TuneConfig:
+    train = TrainConfig(
+        data=str(data),
+        output=str(output),
+        objective=Standard(),
+        model=ModelConfig(video_encoder="tiny", audio_encoder="tiny", feature_size=16),
+        epochs=epochs,
+        batch_size=8,
+        optimizer=OptimizerConfig(learning_rate=3e-3),
+        validation=ValidationConfig(attacks=(FGSM(),), limit=8),
+    )
+    return TuneConfig(
+        data=str(data),
+        output=str(output),
+        train=train,
+        space={
+            "optimizer.learning_rate": Choice(values=(1e-3, 1e-2)),
+            "optimizer.weight_decay": Uniform(low=0, high=1),
+        },
+        trials=trials,
+        early_stopping=EarlyStopping(grace_epochs=1),
+    )
+
+
+def free_cpus() -> float:
+    return float(ray.available_resources().get("CPU", 0))  # type: ignore[no-untyped-call]
+
+
+def test_a_trial_is_an_ordinary_training_with_its_own_output(tmp_path: Path) -> None:
+    config = small_search(tmp_path / "data", tmp_path / "out", trials=1, epochs=1)
+    trial = config.trial({"optimizer.learning_rate": 0.5}, "t1")
+    assert trial.output == f"{tmp_path}/out/trials/t1"
+    assert trial.optimizer.learning_rate == 0.5
+    assert trial.validation == config.train.validation
+
+
+def test_as_many_trials_run_as_the_cpus_allow(ray_session: None) -> None:
+    train = TrainConfig(data="data", output="output")
+    assert concurrent_trials(train) == 2
+    assert concurrent_trials(train.model_copy(update={"workers": 2})) == 1
+    with pytest.raises(ValueError, match=r"a trial needs 4 CPUs and Ray has 2: lower train\.workers"):
+        concurrent_trials(train.model_copy(update={"workers": 2, "cpus_per_worker": 2}))
+
+
+def test_another_search_in_the_same_output_is_refused(tmp_path: Path) -> None:
+    config = small_search(tmp_path / "data", tmp_path / "out", trials=2, epochs=1)
+    begin(config)
+    begin(config)
+    with pytest.raises(ValueError, match="holds another search") as caught:
+        begin(small_search(tmp_path / "data", tmp_path / "out", trials=3, epochs=1))
+    assert "trials: 2 there, 3 now" in str(caught.value)
+
+
+@pytest.mark.slow
+def test_a_search_finds_settings_frees_its_cpus_and_nests_its_runs(
+    tiny_dataset: Path, tmp_path: Path, ray_session: None
+) -> None:
+    """Four trials, two at a time, weak ones stopped early; then the same search again, which has nothing left to do."""
+    config = small_search(tiny_dataset, tmp_path / "search", trials=4, epochs=4)
+    result = search(config)
+    assert len(result.trials) == 4
+    assert any(trial.status == "stopped early" for trial in result.trials)
+    assert result.best.robust_accuracy == max(trial.robust_accuracy for trial in result.trials)
+    deadline = time.monotonic() + 30
+    while free_cpus() < 2 and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert free_cpus() == 2
+
+    best = load(TrainConfig, tmp_path / "search" / "best.yaml", ["data=data", "output=output"])
+    assert best.optimizer.learning_rate == result.best.settings["optimizer.learning_rate"]
+    written = json.loads((tmp_path / "search" / "search.json").read_text())
+    assert [trial["trial_id"] for trial in written["trials"]] == [trial.trial_id for trial in result.trials]
+    assert (tmp_path / "search" / "search.png").stat().st_size > 10_000
+
+    store = open_store(config.output)
+    client = store.client()
+    parent = store.find(f"tune {config.output}")
+    children = client.search_runs([store.experiment_id], f"tags.`mlflow.parentRunId` = '{parent}'")
+    assert [child.info.status for child in children] == ["FINISHED"] * 4
+    for trial in result.trials:
+        run_id = store.find(f"trial {config.output} {trial.trial_id}")
+        assert run_id
+        points = client.get_metric_history(run_id, METRIC)
+        assert tuple(point.step for point in points) == trial.epochs
+
+    again = search(config)
+    assert {trial.trial_id for trial in again.trials} == {trial.trial_id for trial in result.trials}
