@@ -74,10 +74,10 @@ class TrainConfig(Settings):
     """Whether each worker gets a GPU. None: if the cluster has any."""
     cpus_per_worker: PositiveInt = 1
     """Processor cores, and so threads, of a worker."""
-    loader_workers: NonNegativeInt = 0
-    """Processes per worker that read and decode ahead; 0 = in the worker itself."""
+    loader_threads: NonNegativeInt = 0
+    """Threads per worker that read and decode the next batches while the model works; 0 = none."""
     cache_mib: NonNegativeInt = 1024
-    """Memory per worker for decoded clips, so that a small data set is decoded once (only without loader workers)."""
+    """Memory per worker and split for decoded clips, so that a small data set is decoded once and not once an epoch."""
     seed: int = 0
     """Decides initial weights, the order of clips and, with the clips' keys, all attack randomness."""
     max_failures: NonNegativeInt = 3
@@ -91,5 +91,5 @@ class TrainConfig(Settings):
 
     def decides_result(self) -> dict[str, object]:
         """The settings that decide the trained weights, as plain data: a resumed run must have the same ones."""
-        free = {"output", "workers", "gpu", "cpus_per_worker", "loader_workers", "cache_mib", "max_failures"}
+        free = {"output", "workers", "gpu", "cpus_per_worker", "loader_threads", "cache_mib", "max_failures"}
         return self.model_dump(mode="json", exclude=free)

@@ -98,13 +98,13 @@ def train_worker(config: TrainConfig) -> Progress:
 
 def open_splits(config: TrainConfig, worker: Worker) -> tuple[StoredSplit, StoredSplit]:
     """The training and the validation split; the workers share the work of verifying their shards."""
-    cache_bytes = 0 if config.loader_workers else config.cache_mib * MIB
+    cache_bytes = config.cache_mib * MIB
     splits = (
         open_split(config.data, "train", cache_bytes=cache_bytes),
         open_split(config.data, "validation", cache_bytes=cache_bytes),
     )
     for split in splits:
-        split.verify(worker.rank, worker.world_size)
+        split.verify(list(split.shards)[worker.rank :: worker.world_size])
     return splits
 
 
@@ -152,13 +152,13 @@ def train_epoch(
         batch_size=config.batch_size,
         rank=worker.rank,
         world_size=worker.world_size,
-        loader_workers=config.loader_workers,
+        device=worker.device,
+        threads=config.loader_threads,
     )
     generator = torch.Generator().manual_seed(epoch_seed(config.seed, epoch))
     means, parts = Means(), dict[str, Any]()
     model.train()
-    for step, clips in enumerate(batches):
-        batch = clips.to(worker.device)
+    for step, batch in enumerate(batches):
         progress = (epoch * num_steps + step) / (config.epochs * num_steps)
         set_learning_rate(optimizer, config.optimizer.rate_at(progress))
         loss = config.objective(model, batch, progress=progress, generator=generator)
@@ -192,12 +192,13 @@ def validate(config: TrainConfig, split: StoredSplit, model: Classifier, worker:
         world_size=worker.world_size,
         limit=settings.limit,
         stored=split,
+        device=worker.device,
+        threads=config.loader_threads,
     )
     generator = torch.Generator().manual_seed(config.seed)
     means = Means()
     model.eval()
-    for clips in batches:
-        batch = clips.to(worker.device)
+    for batch in batches:
         is_clean_right = is_right(model, batch)
         is_robust = is_clean_right
         for attack in settings.attacks:

@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import webdataset
+from PIL import Image
+from webdataset.tariterators import group_by_keys, tar_file_expander
+
+from preprocessing.schema import Split, load_index
+from training.batch import Batch
+from training.data import (
+    ShardError,
+    decode_array,
+    evaluation_batches,
+    open_split,
+    stored_batches,
+    tar_members,
+    train_batches,
+    training_plan,
+)
+
+
+def keys_of(batches: list[Batch]) -> list[tuple[str, ...]]:
+    return [batch.keys for batch in batches]
+
+
+def read_epoch(root: Path, *, epoch: int = 0, world_size: int = 1, seed: int = 0) -> list[list[Batch]]:
+    """The batches of every rank."""
+    stored = open_split(str(root), "train")
+    return [
+        list(train_batches(stored, epoch=epoch, seed=seed, batch_size=8, rank=rank, world_size=world_size))
+        for rank in range(world_size)
+    ]
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_a_clip_is_what_plain_webdataset_reads(tiny_dataset: Path, split: Split) -> None:
+    """Pillow and numpy decode the same members to the same numbers."""
+    plain: dict[str, dict[str, bytes]] = {}
+    for shard in load_index(str(tiny_dataset)).shards[split]:
+        with (tiny_dataset / shard.name).open("rb") as file:
+            samples = group_by_keys(tar_file_expander([{"url": shard.name, "stream": file}]))
+            plain |= {sample["__key__"]: sample for sample in samples}
+    batches = list(evaluation_batches(str(tiny_dataset), split, batch_size=3))
+    assert sorted(key for batch in batches for key in batch.keys) == sorted(plain)
+    for batch in batches:
+        for key, video, audio, label in zip(batch.keys, batch.video, batch.audio, batch.labels, strict=True):
+            members = plain[key]
+            frames = [np.asarray(Image.open(io.BytesIO(members[f"frame_{t:02d}.jpg"]))) for t in range(4)]
+            expected = torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2) / 255
+            assert torch.equal(video, expected)
+            logmel = np.load(io.BytesIO(members["logmel.npy"]), allow_pickle=False).astype(np.float32)
+            assert torch.equal(audio, torch.from_numpy(logmel))
+            assert json.loads(members["json"])["label"] == label
+
+
+def test_batches_are_contiguous_numbers_from_zero_to_one(tiny_dataset: Path) -> None:
+    batch = read_epoch(tiny_dataset)[0][0]
+    assert batch.video.shape == (8, 4, 3, 32, 32)
+    assert batch.audio.shape == (8, 4, 32, 50)
+    for stream in (batch.video, batch.audio):
+        assert stream.is_contiguous()
+        assert stream.dtype == torch.float32
+        assert 0 <= stream.min() < stream.max() <= 1
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3, 4, 8, 20])
+def test_evaluation_reads_every_clip_once_in_the_same_batches_for_any_number_of_ranks(
+    tiny_dataset: Path, world_size: int
+) -> None:
+    """24 clips in batches of 5 are 5 batches; with more ranks than batches, some ranks have none."""
+    root = str(tiny_dataset)
+    alone = keys_of(list(evaluation_batches(root, "train", batch_size=5)))
+    shared = [
+        list(evaluation_batches(root, "train", batch_size=5, rank=rank, world_size=world_size))
+        for rank in range(world_size)
+    ]
+    assert [keys for batches in shared for keys in keys_of(batches)] == alone
+    assert len({key for keys in alone for key in keys}) == 24
+    assert max(map(len, shared)) - min(map(len, shared)) <= 1
+
+
+def test_a_limit_keeps_the_first_clips(tiny_dataset: Path) -> None:
+    root = str(tiny_dataset)
+    everything = list(itertools.chain(*keys_of(list(evaluation_batches(root, "train", batch_size=24)))))
+    limited = keys_of(list(evaluation_batches(root, "train", batch_size=4, limit=6)))
+    assert [len(keys) for keys in limited] == [4, 2]
+    assert list(itertools.chain(*limited)) == everything[:6]
+
+
+def test_an_epoch_trains_on_every_clip_once(tiny_dataset: Path) -> None:
+    (batches,) = read_epoch(tiny_dataset)
+    assert len({key for batch in batches for key in batch.keys}) == 24
+
+
+@pytest.mark.parametrize("world_size", [2, 4, 8])
+def test_ranks_take_equal_steps_and_together_the_batches_of_one(tiny_dataset: Path, world_size: int) -> None:
+    (alone,) = read_epoch(tiny_dataset, epoch=3)
+    shares = read_epoch(tiny_dataset, epoch=3, world_size=world_size)
+    assert {len(share) for share in shares} == {len(alone)}
+    for step, batch in enumerate(alone):
+        assert tuple(key for share in shares for key in share[step].keys) == batch.keys
+
+
+def test_order_depends_on_seed_and_epoch_alone(tiny_dataset: Path) -> None:
+    first = keys_of(read_epoch(tiny_dataset)[0])
+    assert keys_of(read_epoch(tiny_dataset)[0]) == first
+    assert keys_of(read_epoch(tiny_dataset, epoch=1)[0]) != first
+    assert keys_of(read_epoch(tiny_dataset, seed=1)[0]) != first
+
+
+def test_the_incomplete_last_batch_is_left_out() -> None:
+    plan = training_plan(29, batch_size=8, seed=0, epoch=0)
+    assert [len(batch) for batch in plan] == [8, 8, 8]
+    assert len({position for batch in plan for position in batch}) == 24
+
+
+def test_fewer_clips_than_a_batch_are_refused() -> None:
+    with pytest.raises(ValueError, match="batch_size=8, but there are only 7 training clips; lower it"):
+        training_plan(7, batch_size=8, seed=0, epoch=0)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_reading_ahead_changes_nothing(tiny_dataset: Path, threads: int) -> None:
+    stored = open_split(str(tiny_dataset), "train")
+    plan = [[position, 23 - position] for position in range(12)]
+    plain = list(stored_batches(stored, plan))
+    ahead = list(stored_batches(stored, plan, threads=threads))
+    for one, other in zip(plain, ahead, strict=True):
+        assert one.keys == other.keys
+        assert torch.equal(one.frames, other.frames)
+        assert torch.equal(one.logmel, other.logmel)
+
+
+def test_reading_ahead_may_be_given_up_midway(tiny_dataset: Path) -> None:
+    batches = stored_batches(open_split(str(tiny_dataset), "train"), [[0], [1], [2], [3]], threads=2)
+    assert len(next(batches).keys) == 1
+    del batches
+
+
+def test_cached_clips_are_the_stored_ones_and_stay_within_their_bytes(tiny_dataset: Path, tmp_path: Path) -> None:
+    """A clip is 4 x (32 x 32 x 3 + 32 x 50 x 2) = 25,088 bytes: three fit into 80,000."""
+    copy = shutil.copytree(tiny_dataset, tmp_path / "copy")
+    stored = open_split(str(copy), "train", cache_bytes=80_000)
+    before = stored.read([0, 1, 2, 3])
+    for tar in copy.glob("train/*.tar"):
+        tar.unlink()
+    again = stored.read([0, 1, 2])
+    assert torch.equal(again.frames, before.frames[:3])
+    assert torch.equal(again.logmel, before.logmel[:3])
+    with pytest.raises(FileNotFoundError):
+        stored.read([3])
+
+
+def test_a_flipped_bit_names_the_shard_and_the_command_that_rebuilds_it(tiny_dataset: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(tiny_dataset, tmp_path / "copy")
+    damaged = copy / "train" / "000001.tar"
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    stored = open_split(str(copy), "train")
+    stored.verify(["train/000000.tar"])
+    with pytest.raises(ShardError, match=r"train/000001.tar' is damaged: its SHA-256 is (.|\n)*pipeline preprocess"):
+        stored.verify(stored.shards)
+    with pytest.raises(ShardError, match=r"train/000001\.tar"):
+        next(evaluation_batches(str(copy), "train", batch_size=24))
+
+
+def test_evaluation_verifies_only_what_it_reads(tiny_dataset: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(tiny_dataset, tmp_path / "copy")
+    (copy / "train" / "000002.tar").write_bytes(b"broken")
+    assert len(next(evaluation_batches(str(copy), "train", batch_size=10, limit=10))) == 10
+
+
+def test_a_clip_at_another_place_is_an_error(tiny_dataset: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(tiny_dataset, tmp_path / "copy")
+    shutil.copy(copy / "train" / "000000.tar", copy / "train" / "000001.tar")
+    stored = open_split(str(copy), "train")
+    with pytest.raises(ShardError, match=r"000001.tar' holds .* where '.*' should be"):
+        stored.read([10])
+
+
+def test_keys_may_begin_with_dashes_and_underscores(tiny_dataset: Path, tmp_path: Path) -> None:
+    keys = ("--4-0ihtnBU_000058_000068", "__a_b__cdEF_000001_000011", "_")
+    with webdataset.TarWriter(str(tmp_path / "odd.tar"), mtime=0) as writer:
+        for key in keys:
+            writer.write({"__key__": key, "frame_00.jpg": b"x" * 700, "json": b"{}"})
+    names = [
+        str(member["fname"]) for member in tar_members((tmp_path / "odd.tar").read_bytes()[:-1024]) if member["fname"]
+    ]
+    assert names[:2] == ["--4-0ihtnBU_000058_000068.frame_00.jpg", "--4-0ihtnBU_000058_000068.json"]
+    assert names[2:4] == ["__a_b__cdEF_000001_000011.frame_00.jpg", "__a_b__cdEF_000001_000011.json"]
+
+
+def test_a_url_of_another_file_system_works(tiny_dataset: Path) -> None:
+    """fsspec's memory file system stands in for an object store."""
+    import fsspec
+
+    memory = fsspec.filesystem("memory")
+    memory.put(str(tiny_dataset), "/tiny_dataset", recursive=True)
+    there = list(evaluation_batches("memory://tiny_dataset", "train", batch_size=24))
+    here = list(evaluation_batches(str(tiny_dataset), "train", batch_size=24))
+    assert there[0].keys == here[0].keys
+    assert torch.equal(there[0].video, here[0].video)
+
+
+def test_an_unfinished_data_set_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"not a finished data set; run `python -m pipeline preprocess`"):
+        open_split(str(tmp_path), "train")
+
+
+@pytest.mark.parametrize("array", [np.zeros(3, np.float32), np.zeros((2, 2), np.float16).T, np.array([{}], object)])
+def test_another_kind_of_array_is_refused_and_never_unpickled(array: np.ndarray) -> None:
+    file = io.BytesIO()
+    np.save(file, array)
+    if array.flags.c_contiguous and array.dtype == np.float16:
+        pytest.fail("the table should hold only arrays that are no log-mel arrays")
+    with pytest.raises(ShardError, match="it should be float16 in C order"):
+        decode_array(file.getvalue())
