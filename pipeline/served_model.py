@@ -1,33 +1,32 @@
-"""A checkpoint behind MLflow's generic model interface; MLflow runs this file to load it."""
+"""A checkpoint behind MLflow's generic model interface (its loader module)."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import torch
-from mlflow.models import set_model
-from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from numpy.typing import NDArray
 
 from training.checkpoint import load_model
+from training.models import Classifier
 
 
-class CheckpointModel(PythonModel):
-    """Logits of clips: `predict({"video": [B T 3 H W], "audio": [B T M S]})`, both float32 in [0, 1]."""
+class ServedModel:
+    """A classifier that takes and gives arrays."""
 
-    def load_context(self, context: PythonModelContext) -> None:
-        """Read the checkpoint that was stored with the model."""
-        model, _ = load_model(Path(context.artifacts["checkpoint"]))
-        self.model = model.eval()
+    def __init__(self, classifier: Classifier) -> None:
+        self.classifier = classifier
 
-    def predict(self, context: PythonModelContext, model_input: Any, params: Any = None) -> NDArray[np.float32]:
-        """Logits `[B, classes]`; `Any`, because MLflow knows no type for a mapping of arrays."""
-        video, audio = (torch.as_tensor(model_input[name]) for name in ("video", "audio"))
+    def predict(self, clips: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Logits `[B, classes]` of `{"video": [B T 3 H W], "audio": [B T M S]}`, both float32 in [0, 1]."""
+        video, audio = (torch.as_tensor(clips[name]) for name in ("video", "audio"))
         with torch.inference_mode():
-            logits: NDArray[np.float32] = self.model(video, audio).logits.numpy()
+            logits: NDArray[np.float32] = self.classifier(video, audio).logits.numpy()
         return logits
 
 
-set_model(CheckpointModel())
+def _load_pyfunc(path: str) -> ServedModel:
+    """What MLflow calls with the folder of the stored checkpoint."""
+    classifier, _ = load_model(path)
+    return ServedModel(classifier)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 import os
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from ray.train import Checkpoint, UserCallback
@@ -109,16 +111,15 @@ class Run:
 
     def log_model(self, checkpoint: Path) -> None:
         """Keep the checkpoint as `model`, which `mlflow.pyfunc.load_model("runs:/<id>/model")` loads without pickle."""
-        from tempfile import TemporaryDirectory
-
-        import mlflow.pyfunc
-
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*type hint", UserWarning)  # MLflow's about its own modules
+            import mlflow.pyfunc
         with TemporaryDirectory() as folder:
             path = Path(folder) / "model"
             mlflow.pyfunc.save_model(
                 path,
-                python_model=str(Path(__file__).with_name("served_model.py")),
-                artifacts={"checkpoint": str(checkpoint)},
+                loader_module="pipeline.served_model",
+                data_path=str(checkpoint),
                 pip_requirements=["robust-audio-visual"],
             )
             self.log_files(path, name="model")

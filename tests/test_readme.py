@@ -136,7 +136,7 @@ def test_the_readmes_example_is_in_mlflow(example: Path) -> None:
     assert run.data.params["objective.name"] == "tma_curriculum"
     history = client.get_metric_history(training, "validation/robust_accuracy")
     assert [point.step for point in history] == [1, 2]
-    assert {file.path for file in client.list_artifacts(training, "model")} >= {"model/MLmodel", "model/artifacts"}
+    assert {file.path for file in client.list_artifacts(training, "model")} >= {"model/MLmodel", "model/data"}
     assert "test/clean_accuracy" in client.get_run(report).data.metrics
     assert {file.path for file in client.list_artifacts(report, "report")} >= {"report/report.html"}
 
