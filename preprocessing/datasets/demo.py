@@ -26,7 +26,7 @@ DEMO_VERSION = 1
 MANIFEST_NAME = "demo.json"
 SPLIT_FOLDERS: dict[Split, str] = {"train": "train", "validation": "val", "test": "test"}
 CLIPS_PER_TASK = 8
-PROGRESS_SECONDS = 5.0
+PROGRESS_SECONDS = 10.0
 
 
 class Demo(Dataset):

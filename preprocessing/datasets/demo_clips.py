@@ -21,7 +21,7 @@ import ffmpeg
 import imageio_ffmpeg
 import numpy as np
 from jaxtyping import Float, UInt8
-from pydantic import Field, NonNegativeFloat
+from pydantic import Field, NonNegativeFloat, model_validator
 
 from preprocessing.datasets.demo_scenes import HEIGHT, LOOKS, WIDTH, Actor, SceneStyle, render_frames
 from preprocessing.datasets.demo_sounds import SAMPLE_RATE_HZ, SOUNDS, Note, Voice, compose, render_sound
@@ -72,6 +72,19 @@ class Difficulty(Settings):
     lean: NonNegativeFloat = 0.3
     """Distance between the two classes that share a look (or a sound) in size, tint and register, in standard
     deviations: 0.3 lets a perfect eye (or ear) alone tell them apart in 56 of 100 clips."""
+
+    @model_validator(mode="after")
+    def _ranges_ascend(self) -> Difficulty:
+        wrong = [
+            f"{name}={(low, high)} must be a range from low to high"
+            for name, (low, high) in (("picture_contrast", self.picture_contrast), ("noise_db", self.noise_db))
+            if low > high
+        ]
+        if min(self.picture_contrast) < 0.0 or max(self.picture_contrast) > 1.0:
+            wrong.append(f"picture_contrast={self.picture_contrast} must lie in [0, 1]")
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
 
 
 @dataclass(frozen=True)
@@ -209,14 +222,10 @@ def encode_command(sound_file: Path, target: Path, *, seed: int) -> list[str]:
     return command
 
 
-def clip_seed(seed: int, split: Split, index: int) -> np.random.SeedSequence:
-    """Where all randomness of a clip comes from."""
-    return np.random.SeedSequence([seed, SPLITS.index(split), index])
-
-
 def _generators(seed: int, split: Split, index: int) -> list[np.random.Generator]:
     """Independent streams for a clip's name, cast, melody, picture and sound."""
-    return [np.random.default_rng(child) for child in clip_seed(seed, split, index).spawn(5)]
+    root = np.random.SeedSequence([seed, SPLITS.index(split), index])
+    return [np.random.default_rng(child) for child in root.spawn(5)]
 
 
 def _cast(

@@ -6,6 +6,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from preprocessing.datasets.demo_clips import (
     CLASS_STREAMS,
@@ -96,6 +97,11 @@ def test_a_weak_picture_hides_the_performer_and_leaves_the_sound_alone() -> None
     clear = render_clip(0, plan, EASY.model_copy(update=even))
     assert np.array_equal(weak.sound, clear.sound)
     assert np.allclose(spread(weak), 0.2 * spread(clear), rtol=0.2, atol=1.0)
+
+
+def test_ranges_that_make_no_sense_are_all_named() -> None:
+    with pytest.raises(ValidationError, match=r"noise_db=\(0.0, -9.0\) must be a range.*picture_contrast.*\[0, 1\]"):
+        Difficulty(noise_db=(0.0, -9.0), picture_contrast=(0.5, 1.5))
 
 
 def test_an_encoded_clip_has_the_streams_of_a_kinetics_clip(encoded: Path) -> None:
