@@ -60,7 +60,13 @@ class Resampling:
         return _percentiles((self.weights @ hits)[drawn] / totals[drawn])
 
     def difference(self, first: Bool[np.ndarray, " clips"], second: Bool[np.ndarray, " clips"]) -> Interval:
-        """Interval of share(first) - share(second) over the same clips."""
+        """Interval of share(first) - share(second) over the same clips.
+
+        Where the two agree on every clip, the exact binomial bound on how often they may differ is given.
+        """
+        if (first == second).all():
+            _, most = exact_interval(0, len(first))
+            return (-most, most)
         paired = first.astype(np.float64) - second.astype(np.float64)
         return _percentiles(self.weights @ paired / len(paired))
 

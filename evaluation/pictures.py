@@ -186,8 +186,14 @@ def clip_pictures(example: Example, *, num_shown: int = 10) -> tuple[str, int, i
         (f"difference\n× {audio_gain}", audio_gain * audio_change, "RdBu_r", -0.5),
     )
 
+    cell = min(1.5, 9.5 / len(shown))
+    width, height = cell * len(shown) + 1.0, 3 * cell + 3 * 0.85
+
     def draw(figure: Figure) -> None:
-        grid = figure.add_gridspec(6, len(shown), height_ratios=[1, 1, 1, 0.75, 0.75, 0.75], hspace=0.06, wspace=0.03)
+        heights = [cell, cell, cell, 0.85, 0.85, 0.85]
+        grid = figure.add_gridspec(
+            6, len(shown), height_ratios=heights, hspace=0.06, wspace=0.03, left=1.0 / width, right=1.0, top=1, bottom=0
+        )
         for row, (title, frames) in enumerate(frame_rows):
             for column, segment in enumerate(shown):
                 axes = figure.add_subplot(grid[row, column])
@@ -204,7 +210,7 @@ def clip_pictures(example: Example, *, num_shown: int = 10) -> tuple[str, int, i
                 axes.axvline(boundary * patches.shape[2] - 0.5, color="white", linewidth=0.8)
             _bare(axes, title)
 
-    return _png(draw, width=10.5, height=10.5 / len(shown) * 5.25 * 0.92), video_gain, audio_gain
+    return _png(draw, width=width, height=height), video_gain, audio_gain
 
 
 def _gain(change: Float[np.ndarray, "*shape"]) -> int:

@@ -92,12 +92,13 @@ def tune(words: Words = None) -> None:
 def evaluate(words: Words = None) -> None:
     """Measure a checkpoint under attacks: evaluate FILE checkpoint=DIR data=DIR output=DIR. Writes a report."""
     from evaluation.config import EvaluateConfig
+    from evaluation.report import print_table
     from pipeline.cluster import connect
     from pipeline.tracked import tracked_evaluation
 
     config = _load(EvaluateConfig, words)
     with connect():
-        tracked_evaluation(config)
+        print_table(tracked_evaluation(config))
 
 
 @app.command()

@@ -94,7 +94,7 @@ def model() -> Classifier:
         for batch in in_batches(make_clips(256, seed=0), 32):
             loss = functional.cross_entropy(classifier(batch.video, batch.audio).logits, batch.labels)
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
     classifier.eval()
     return classifier

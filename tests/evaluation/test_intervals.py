@@ -48,6 +48,13 @@ def test_a_paired_difference_is_narrower_than_two_separate_intervals() -> None:
     assert 0.0 <= low < 0.05 < high < 0.11
 
 
+def test_models_that_agree_on_every_clip_may_still_differ_on_others() -> None:
+    """No difference in 100 clips: at most 3.62 % may differ either way."""
+    same = outcomes(40, 100)
+    interval = Resampling.draw(100, num_draws=50, seed=0).difference(same, same)
+    assert interval == pytest.approx((-0.0362, 0.0362), abs=1e-4)
+
+
 def test_an_interval_needs_a_clip() -> None:
     with pytest.raises(ValueError, match="at least one"):
         Resampling.draw(0, num_draws=10, seed=0)

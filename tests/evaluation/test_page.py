@@ -145,5 +145,5 @@ def test_the_clip_is_shown_before_after_and_as_a_difference(text: str) -> None:
 
     (picture,) = re.findall(r'src="data:image/png;base64,([^"]+)"', text)
     image = Image.open(io.BytesIO(base64.b64decode(picture)))
-    assert image.width > 1000
+    assert image.width > 600
     assert "amplified 18 and 18 times" in text
