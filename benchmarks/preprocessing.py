@@ -38,11 +38,11 @@ QUIET = ("-nostdin", "-v", "error", "-y")
 PICTURES = (
     "testsrc2=s=340x256:r=25,noise=alls=4:allf=t",
     "testsrc2=s=340x256:r=25,noise=alls=6:allf=t",
-    "mandelbrot=s=340x256:r=25:end_scale=0.01,noise=alls=5:allf=t",
+    "mandelbrot=s=340x256:r=25:end_scale=0.01,noise=alls=3:allf=t",
     "life=s=340x256:r=25:mold=10:ratio=0.1:seed=1:death_color=#402010:life_color=#c0d0a0,gblur=sigma=2",
     "life=s=340x256:r=25:mold=10:ratio=0.1:seed=2:death_color=#204010:life_color=#c0a0d0,gblur=sigma=2",
 )
-"""Ten seconds of each come to 0.5 to 0.9 MB, as Kinetics clips of this size do."""
+"""Ten seconds of each come to 0.5 to 1 MB, as Kinetics clips of this size do."""
 
 
 def rows() -> list[Row]:

@@ -31,7 +31,7 @@ from preprocessing.schema import (
     Split,
     join,
 )
-from preprocessing.shards import remove_unfinished, write_file
+from preprocessing.shards import absolute, remove_unfinished, write_file
 from preprocessing.verification import content_hash, verify
 
 __all__ = ["Summary", "TooManyRejectedError", "preprocess", "verify"]
@@ -78,6 +78,13 @@ def preprocess(config: PreprocessConfig) -> Summary:
         seed=config.seed,
     )
     begin(config.output, plan)
+    logger.info(
+        "%d videos of %d classes in %d shards, to '%s'",
+        plan.num_clips,
+        len(plan.classes),
+        len(plan.shards),
+        config.output,
+    )
     outside = (*listing.rejected, *duplicates)
     built: dict[str, BuiltShard] = {}
     progress = Progress(num_clips=plan.num_clips, num_shards=len(plan.shards))
@@ -137,7 +144,7 @@ def build_all(config: PreprocessConfig, plan: Plan) -> Iterator[BuiltShard]:
     plan_sha256 = plan.sha256()
     waiting = [
         ShardJob(
-            output=config.output,
+            output=absolute(config.output),
             data_root=config.dataset.root.resolve(),
             shard=shard,
             plan_sha256=plan_sha256,

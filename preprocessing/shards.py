@@ -135,6 +135,12 @@ def local_folder(root: str, name: str) -> Path | None:
     return folder
 
 
+def absolute(root: str) -> str:
+    """The same place under a name that holds in every process: workers may run in another folder."""
+    filesystem, path = fsspec.core.url_to_fs(root)
+    return path if isinstance(filesystem, LocalFileSystem) else root
+
+
 def remove_unfinished(root: str) -> None:
     """Remove what killed runs left behind."""
     filesystem, path = fsspec.core.url_to_fs(root)
