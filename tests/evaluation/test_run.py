@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +94,54 @@ def test_one_worker_gives_the_same_bits_as_two(
     assert (tmp_path / CERTIFICATES_NAME).read_bytes() == (output / CERTIFICATES_NAME).read_bytes()
     changed = {"config", "seconds"}
     assert alone.model_dump(exclude=changed) == report.model_dump(exclude=changed)
+
+
+class WorkerKiller(logging.Handler):
+    """Kills one task of this evaluation when the first attack is done, while the others still run."""
+
+    killed: int | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.killed is None:
+            self.killed = next(iter(own_tasks()))
+            os.kill(self.killed, signal.SIGKILL)
+
+
+def own_tasks() -> list[int]:
+    """Processes below this one that run a share of an evaluation."""
+    parents = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(status.parent.name)] = int(status.read_text().rpartition(")")[2].split()[1])
+        except OSError:  # ended meanwhile
+            continue
+    below, found = [os.getpid()], set()
+    while below:
+        parent = below.pop()
+        children = [child for child, its_parent in parents.items() if its_parent == parent]
+        below += children
+        found |= {child for child in children if b"_stream_share" in Path(f"/proc/{child}/cmdline").read_bytes()}
+    return sorted(found)
+
+
+def test_a_killed_worker_changes_nothing(checkpoint: Path, tiny_dataset: Path, tmp_path: Path) -> None:
+    """Ray runs its share again from the start; what had arrived before is not counted twice."""
+    config = settings(checkpoint, tiny_dataset, tmp_path / "killed", attacks=(FGSM(), PGD(steps=20)))
+    killer = WorkerKiller()
+    progress = logging.getLogger("evaluation.progress")
+    level = progress.level
+    progress.addHandler(killer)
+    progress.setLevel(logging.INFO)
+    try:
+        evaluate(config)
+    finally:
+        progress.removeHandler(killer)
+        progress.setLevel(level)
+    assert killer.killed is not None
+    assert verify(tmp_path / "killed") == []
+    evaluate(config.model_copy(update={"output": str(tmp_path / "whole")}))
+    killed, whole = (tmp_path / name / CERTIFICATES_NAME for name in ("killed", "whole"))
+    assert killed.read_bytes() == whole.read_bytes()
 
 
 def test_more_workers_than_batches_lose_no_clip(
