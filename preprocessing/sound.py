@@ -57,7 +57,8 @@ class SoundRuns:
         self._start = self._end = start_seconds
         # Blocks are resampled a second at a time: each by itself would take twice as long, for the same samples.
         self._queue = AudioFifo()
-        self._resampler = AudioResampler("flt", "mono", self._rate)
+        # Channels are averaged: ffmpeg's weights for floating-point samples add up to more than full scale.
+        self._resampler = AudioResampler("flt", "mono", self._rate, options={"rematrix_maxval": "1.0"})
         self._parts: list[AudioFrame] = []
 
     def _queued(self, block: AudioFrame) -> bool:
