@@ -22,6 +22,7 @@ import imageio_ffmpeg
 import numpy as np
 from jaxtyping import Float, UInt8
 from pydantic import Field, NonNegativeFloat, model_validator
+from scipy.io import wavfile
 
 from preprocessing.datasets.demo_scenes import HEIGHT, LOOKS, WIDTH, Actor, SceneStyle, render_frames
 from preprocessing.datasets.demo_sounds import SAMPLE_RATE_HZ, SOUNDS, Note, Voice, compose, render_sound
@@ -165,8 +166,8 @@ def encode_clip(clip: Clip, target: Path, *, seed: int) -> None:
     """
     partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
     with tempfile.TemporaryDirectory() as folder:
-        sound_file = Path(folder) / "sound.f32"
-        clip.sound.astype("<f4").tofile(sound_file)
+        sound_file = Path(folder) / "sound.wav"
+        wavfile.write(sound_file, SAMPLE_RATE_HZ, clip.sound)
         command = encode_command(sound_file, partial, seed=seed)
         try:
             done = subprocess.run(
@@ -194,10 +195,9 @@ def encode_command(sound_file: Path, target: Path, *, seed: int) -> list[str]:
     frames = ffmpeg.input(
         "pipe:0", format="rawvideo", pixel_format="gbrp", video_size=(WIDTH, HEIGHT), framerate=FRAMES_PER_SECOND
     )
-    sound = ffmpeg.input(str(sound_file), format="f32le", sample_rate=SAMPLE_RATE_HZ, ch_layout="mono")
     output = ffmpeg.output(
         frames.filter("scale", FRAME_WIDTH, FRAME_HEIGHT, flags="fast_bilinear"),
-        sound,
+        ffmpeg.input(str(sound_file)),
         str(target),
         format="mp4",
         vcodec="libx264",
