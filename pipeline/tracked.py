@@ -10,7 +10,7 @@ from evaluation.report import Report
 from evaluation.run import evaluate
 from pipeline.cluster import num_nodes
 from pipeline.config import flatten
-from pipeline.tracking import EpochLogger, open_store, tracked_run
+from pipeline.tracking import EpochLogger, open_store, run_key, tracked_run
 from training.config import TrainConfig
 from training.run import TrainResult, train
 
@@ -26,7 +26,8 @@ def tracked_training(config: TrainConfig) -> TrainResult:
     follow = num_nodes() == 1 or not store.is_a_local_file
     if not follow:
         logger.warning("MLflow gets this run's epochs at its end: set MLFLOW_TRACKING_URI to a server to follow it")
-    with tracked_run(store, f"train {config.output}", name=_name(config.output), settings=flatten(config)) as run:
+    key = run_key("train", config.output, config.decides_result())
+    with tracked_run(store, key, name=_name(config.output), settings=flatten(config)) as run:
         result = train(config, callbacks=[EpochLogger(run)] if follow else [])
         run.complete_history(result.history)
         run.log_model(result.checkpoint)
@@ -40,9 +41,8 @@ def tracked_evaluation(config: EvaluateConfig) -> Report:
     """
     store = open_store(config.output)
     settings = flatten(config)
-    with tracked_run(
-        store, f"evaluate {config.output}", name=f"{_name(config.output)} report", settings=settings
-    ) as run:
+    key = run_key("evaluate", config.output, settings)
+    with tracked_run(store, key, name=f"{_name(config.output)} report", settings=settings) as run:
         report = evaluate(config)
         numbers = {
             "test/clean_accuracy": report.clean_accuracy,

@@ -6,6 +6,8 @@ client with explicit run ids: no active run, no global address, and any process 
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import os
 import time
@@ -18,17 +20,23 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from ray.train import Checkpoint, UserCallback
-from ray.train.v2._internal.execution.context import TrainRunContext
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
+    from ray.train.v2._internal.execution.context import TrainRunContext
 
 KEY_TAG = "run_key"
-"""Names a run for good: the place where its output lies."""
+"""Names a run for good: what it does, where its output lies, and a hash of the settings that decide its result."""
 EPOCH = "epoch"
 """The metric that numbers the points of a run."""
 _MAX_PARAMS_PER_CALL = 100
 _MAX_PARAM_LENGTH = 6000
+
+
+def run_key(command: str, output: str, settings: Mapping[str, object]) -> str:
+    """The key of the run that `command` does with these settings into `output`."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    return f"{command} {output} {digest[:12]}"
 
 
 @dataclass(frozen=True)
@@ -158,18 +166,27 @@ def open_store(output: str, *, experiment: str = "robust-audio-visual") -> Store
 def tracked_run(
     store: Store, key: str, *, name: str, settings: Mapping[str, str | float], parent: Run | None = None
 ) -> Iterator[Run]:
-    """A run that ends as the block ends: FINISHED, FAILED on an error, KILLED when interrupted."""
+    """A run that ends as the block ends: FINISHED, FAILED on an error, KILLED when interrupted.
+
+    A new run whose job was refused (`ValueError`: the user's mistake, before any work) leaves nothing.
+    """
+    is_new = store.find(key) is None
     run = store.open_run(key, name=name, parent=parent)
     run.log_settings(settings)
     status = "FAILED"
     try:
         yield run
         status = "FINISHED"
+    except ValueError:
+        if is_new:
+            store.client().delete_run(run.run_id)
+        raise
     except KeyboardInterrupt:
         status = "KILLED"
         raise
     finally:
-        run.finish(status)
+        if store.find(key):
+            run.finish(status)
 
 
 class EpochLogger(UserCallback):

@@ -14,12 +14,13 @@ from evaluation.config import EvaluateConfig
 from pipeline.commands import main
 from pipeline.config import load
 from pipeline.demo import DemoConfig
-from pipeline.tracking import open_store
+from pipeline.tracking import Store, open_store
 from pipeline.tuning import TuneConfig
 from preprocessing.config import PreprocessConfig
 from preprocessing.schema import Settings
 from training.config import TrainConfig
 
+pytestmark = pytest.mark.timeout(900)
 ROOT = Path(__file__).parent.parent
 CONFIGS: dict[str, type[Settings]] = {
     "demo": DemoConfig,
@@ -114,6 +115,11 @@ def example(tmp_path_factory: pytest.TempPathFactory, tiny_videos: Path, ray_ses
     return folder / "runs" / "ks"
 
 
+def find_run(store: Store, name: str) -> str:
+    [run] = store.client().search_runs([store.experiment_id], f"attributes.run_name = '{name}'")
+    return str(run.info.run_id)
+
+
 def test_the_readmes_example_leaves_shards_a_checkpoint_and_a_report(example: Path) -> None:
     assert (example / "dataset" / "dataset.json").exists()
     assert (example / "robust" / "checkpoint" / "model.safetensors").exists()
@@ -127,10 +133,7 @@ def test_the_readmes_example_is_in_mlflow(example: Path) -> None:
     """Settings, a point per epoch, the model and the report's files."""
     store = open_store(str(example / "robust"))
     client = store.client()
-    training = store.find(f"train {example / 'robust'}")
-    report = store.find(f"evaluate {example / 'robust'}")
-    assert training
-    assert report
+    training, report = (find_run(store, name) for name in ("robust", "robust report"))
     run = client.get_run(training)
     assert run.info.status == "FINISHED"
     assert run.data.params["objective.name"] == "tma_curriculum"
@@ -149,7 +152,7 @@ def test_the_model_in_mlflow_gives_the_checkpoints_logits(example: Path) -> None
     from training.checkpoint import load_model
 
     store = open_store(str(example / "robust"))
-    run_id = store.find(f"train {example / 'robust'}")
+    run_id = find_run(store, "robust")
     [model_folder] = Path(store.uri.removeprefix("sqlite:///")).parent.glob(f"mlflow-files/{run_id}/artifacts/model")
     served = mlflow.pyfunc.load_model(str(model_folder))
     video, audio = torch.rand(2, 4, 3, 32, 32), torch.rand(2, 4, 32, 50)

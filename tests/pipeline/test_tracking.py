@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.tracking import Store, open_store, tracked_run
+from pipeline.tracking import Store, open_store, run_key, tracked_run
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +81,15 @@ def test_a_run_that_breaks_off_says_so(store: Store, error: BaseException, statu
     run_id = store.find(key)
     assert run_id is not None
     assert store.client().get_run(run_id).info.status == status
+
+
+def test_other_settings_are_another_run_and_their_order_is_not() -> None:
+    key = run_key("train", "out", {"epochs": 1, "seed": 2})
+    assert key == run_key("train", "out", {"seed": 2, "epochs": 1})
+    assert key != run_key("train", "out", {"epochs": 1, "seed": 3})
+
+
+def test_a_refused_job_leaves_no_run(store: Store) -> None:
+    with pytest.raises(ValueError, match="refused"), tracked_run(store, "train new", name="new", settings={}):
+        raise ValueError("refused")
+    assert store.find("train new") is None
