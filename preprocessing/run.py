@@ -236,10 +236,13 @@ def rejected_csv(rejected: Sequence[Rejection]) -> bytes:
 
 def too_many_rejected(config: PreprocessConfig, rejected: Sequence[Rejection], num_videos: int) -> str:
     """Why the job failed, and where to look."""
-    reasons = ", ".join(f"{count} {reason}" for reason, count in Counter(r.reason for r in rejected).most_common())
+    counts = Counter(rejection.reason for rejection in rejected).most_common()
+    reasons = ", ".join(f"{count} {reason}" for reason, count in counts)
+    wanted = f"{config.format.clip_seconds:g} s are wanted of each: lower format.num_segments or format.segment_seconds"
     return (
         f"{len(rejected)} of {num_videos} videos were left out ({reasons}), more than max_rejected_share="
         f"{config.max_rejected_share:g}; '{join(config.output, REJECTED_NAME)}' lists them"
+        + (f". {wanted}" if counts[0][0] == "too_short" else "")
     )
 
 

@@ -243,6 +243,12 @@ def test_too_many_rejected_fail_the_job(tmp_path: Path, videos: Path) -> None:
     assert not (tmp_path / "shards/dataset.json").exists()
 
 
+def test_too_short_videos_are_told_apart_from_broken_ones(tmp_path: Path, videos: Path) -> None:
+    """The videos last 2 s."""
+    with pytest.raises(TooManyRejectedError, match=r"4 s are wanted of each: lower format\.num_segments"):
+        preprocess(config(videos, tmp_path / "shards", format=ClipFormat(num_segments=4, frame_size=32)))
+
+
 def test_progress_says_how_far_how_fast_and_how_long(
     tmp_path: Path, videos: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
