@@ -8,8 +8,9 @@ from typing import Any
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from evaluation.pictures import Example, attack_bars, class_dumbbells, clip_pictures, epsilon_curve
+from evaluation.pictures import attack_bars, class_dumbbells, clip_pictures, epsilon_curve
 from evaluation.report import Report, percent, percents
+from evaluation.robustness import Example
 from training.threat import ThreatModel
 
 PAGE_NAME = "report.html"

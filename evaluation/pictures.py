@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from evaluation.intervals import Interval
 from evaluation.report import ClassResult, CurvePoint, Report
+from evaluation.robustness import Example
 
 INK = "#1f2933"
 MUTED = "#7b8794"
@@ -53,23 +54,6 @@ class Bar:
 
     share: float
     interval: Interval
-
-
-@dataclass(frozen=True)
-class Example:
-    """One clip before and after an attack."""
-
-    key: str
-    attack: str
-    threat: str
-    class_name: str
-    """The true class, which the model named for the untouched clip."""
-    mistaken_for: str
-    """The class that the model named after the attack."""
-    clean_video: Float[np.ndarray, "segments 3 height width"]
-    perturbed_video: Float[np.ndarray, "segments 3 height width"]
-    clean_audio: Float[np.ndarray, "segments mels steps"]
-    perturbed_audio: Float[np.ndarray, "segments mels steps"]
 
 
 def attack_bars(report: Report) -> str:

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
-from jaxtyping import Bool
 from rich.console import Console
 from rich.table import Table
 
-from evaluation.certificates import Certificates
-from evaluation.config import EvaluateConfig, attack_label
-from evaluation.gradient_masking import Check, Outcome, run_checks
-from evaluation.intervals import CONFIDENCE, Interval, Resampling
-from evaluation.robustness import Measurement, modality_threats
+from evaluation.config import EvaluateConfig
+from evaluation.gradient_masking import Check
+from evaluation.intervals import CONFIDENCE, Interval
 from preprocessing.schema import Settings
-from training.attacks import Attack
-from training.threat import ThreatModel
 
 REPORT_NAME = "report.json"
 FORMAT_VERSION: Literal[1] = 1
@@ -197,119 +190,3 @@ def percent(share: float | None) -> str:
 def percents(interval: Interval | None) -> str:
     """`81.0 to 91.0`."""
     return "-" if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}"
-
-
-def summarise(certificates: Certificates, *, config: EvaluateConfig, facts: Facts) -> Report:
-    """Compute every number of a report.
-
-    Raises:
-        ValueError: if certificates that the config asks for are missing.
-    """
-    return _Summary(certificates, config, facts).report()
-
-
-class _Summary:
-    """The certificates of one evaluation with the draws that all of its intervals share."""
-
-    def __init__(self, certificates: Certificates, config: EvaluateConfig, facts: Facts) -> None:
-        self.certificates = certificates
-        self.config = config
-        self.facts = facts
-        self.clips = certificates.select(attack_label(config.attacks[0]), str(config.threat))
-        self.resampling = Resampling.draw(self.clips.table.num_rows, num_draws=config.num_resamples, seed=config.seed)
-
-    def report(self) -> Report:
-        """Put the parts together."""
-        config, reference = self.config, self.config.reference_attack
-        survivors = [self.outcome(attack, config.threat) for attack in config.attacks]
-        worst_case = np.logical_and.reduce([outcome.is_robust for outcome in survivors])
-        unbounded = ThreatModel.model_validate(self.facts.unbounded_threat)
-        curve = [config.threat.scaled(factor) for factor in config.curve]
-        checks = run_checks(
-            self.clips,
-            attacks=survivors,
-            curve=[self.outcome(reference, threat) for threat in curve],
-            unbounded=self.outcome(reference, unbounded),
-            attacked=[name for name in ("video", "audio") if getattr(config.threat, name) > 0],
-            limits=config.checks,
-        )
-        is_right = self.clips.is_right_when_clean
-        return Report(
-            clean_accuracy=float(is_right.mean()),
-            clean_accuracy_interval=self.resampling.share(is_right),
-            **self.headline(worst_case, checks),
-            threat=str(config.threat),
-            attacks=tuple(AttackResult(**self.result(attack, config.threat)) for attack in config.attacks),
-            modalities=tuple(
-                ModalityResult(perturbed=name, **self.result(reference, threat))
-                for name, threat in modality_threats(config.threat).items()
-            ),
-            curve=tuple(
-                CurvePoint(factor=factor, **self.result(reference, threat))
-                for factor, threat in zip(config.curve, curve, strict=True)
-            ),
-            unbounded=AttackResult(**self.result(reference, unbounded)),
-            classes=tuple(self.classes(is_right, worst_case)),
-            checks=checks,
-            num_clips=len(is_right),
-            config=config,
-            **self.facts.model_dump(exclude={"unbounded_threat"}),
-        )
-
-    def outcome(self, attack: Attack, threat: ThreatModel) -> Outcome:
-        """Which clips withstood one measurement."""
-        rows = self.certificates.select(attack_label(attack), str(threat))
-        return Outcome(attack_label(attack), str(threat), attack.passes, rows.is_robust)
-
-    def headline(self, worst_case: Bool[np.ndarray, " clips"], checks: Sequence[Check]) -> dict[str, Any]:
-        """The worst case, or the reasons why it must not be quoted."""
-        number = {
-            "worst_case_robust_accuracy": float(worst_case.mean()),
-            "worst_case_robust_accuracy_interval": self.resampling.share(worst_case),
-        }
-        reasons = [f"{check.name}: {check.finding}" for check in checks if check.outcome == "fired"]
-        if not reasons:
-            return {**number, "withheld": None}
-        return {**dict.fromkeys(number), "withheld": {**number, "reasons": reasons}}
-
-    def result(self, attack: Attack, threat: ThreatModel) -> dict[str, Any]:
-        """The numbers of one measurement."""
-        rows = self.certificates.select(attack_label(attack), str(threat))
-        is_right, is_robust = rows.is_right_when_clean, rows.is_robust
-        return {
-            "name": attack_label(attack),
-            "threat": str(threat),
-            "robust_accuracy": float(is_robust.mean()),
-            "robust_accuracy_interval": self.resampling.share(is_robust),
-            "attack_success_rate": float((~is_robust)[is_right].mean()) if is_right.any() else None,
-            "attack_success_rate_interval": self.resampling.share_among(~is_robust, is_right),
-            "passes": Measurement(attack, threat).passes,
-            "linf_video": float(rows.numbers("linf_video").max()),
-            "linf_audio": float(rows.numbers("linf_audio").max()),
-            "l2_video": float(rows.numbers("l2_video").mean()),
-            "l2_audio": float(rows.numbers("l2_audio").mean()),
-            "psnr_video_db": _mean_of_known(rows.numbers("psnr_video_db")),
-            "snr_audio_db": _mean_of_known(rows.numbers("snr_audio_db")),
-        }
-
-    def classes(
-        self, is_right: Bool[np.ndarray, " clips"], worst_case: Bool[np.ndarray, " clips"]
-    ) -> list[ClassResult]:
-        """Accuracy of each class that has clips."""
-        labels = self.clips.column("label")
-        members = {label: labels == label for label in range(len(self.facts.class_names))}
-        return [
-            ClassResult(
-                name=self.facts.class_names[label],
-                num_clips=int(chosen.sum()),
-                clean_accuracy=float(is_right[chosen].mean()),
-                worst_case_robust_accuracy=float(worst_case[chosen].mean()),
-            )
-            for label, chosen in members.items()
-            if chosen.any()
-        ]
-
-
-def _mean_of_known(values: np.ndarray[Any, np.dtype[np.float64]]) -> float | None:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else None

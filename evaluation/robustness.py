@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -43,6 +44,23 @@ class Measurement:
     def passes(self) -> int:
         """Forward and backward passes per clip; none without a budget."""
         return self.attack.passes if self.threat.video > 0 or self.threat.audio > 0 else 0
+
+
+@dataclass(frozen=True)
+class Example:
+    """One clip before and after an attack."""
+
+    key: str
+    attack: str
+    threat: str
+    class_name: str
+    """The true class, which the model named for the untouched clip."""
+    mistaken_for: str
+    """The class that the model named after the attack."""
+    clean_video: Float[np.ndarray, "segments 3 height width"]
+    perturbed_video: Float[np.ndarray, "segments 3 height width"]
+    clean_audio: Float[np.ndarray, "segments mels steps"]
+    perturbed_audio: Float[np.ndarray, "segments mels steps"]
 
 
 class BudgetError(RuntimeError):

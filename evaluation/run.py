@@ -11,10 +11,10 @@ import numpy as np
 from evaluation.certificates import CERTIFICATES_NAME, Certificates, file_sha256
 from evaluation.config import EvaluateConfig
 from evaluation.page import PAGE_NAME, report_page
-from evaluation.pictures import Example
 from evaluation.progress import Progress
-from evaluation.report import REPORT_NAME, Facts, Report, summarise
-from evaluation.robustness import Measurement, measurements_of, unbounded_threat
+from evaluation.report import REPORT_NAME, Facts, Report
+from evaluation.robustness import Example, Measurement, measurements_of, unbounded_threat
+from evaluation.summary import summarise
 from evaluation.verification import verify
 from evaluation.workers import measure_on_ray, show_on_ray
 from preprocessing.schema import DatasetIndex, load_index

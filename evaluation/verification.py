@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from evaluation.certificates import CERTIFICATES_NAME, CLIP_COLUMNS, Certificates, file_sha256
 from evaluation.page import PAGE_NAME
-from evaluation.report import REPORT_NAME, Report, summarise
+from evaluation.report import REPORT_NAME, Report
 from evaluation.robustness import allowed_distance
+from evaluation.summary import summarise
 
 TOLERANCE = 1e-9
 """Numbers may differ by this much: the order of additions can differ between machines."""

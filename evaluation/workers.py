@@ -16,8 +16,7 @@ from ray import ObjectRef, ObjectRefGenerator
 from ray.exceptions import RayTaskError
 
 from evaluation.config import EvaluateConfig
-from evaluation.pictures import Example
-from evaluation.robustness import Measurement, Piece, craft, measure_all, predicted_classes
+from evaluation.robustness import Example, Measurement, Piece, craft, measure_all, predicted_classes
 from training.checkpoint import load_model
 from training.data import evaluation_batches, open_split
 from training.models import Classifier

@@ -13,8 +13,8 @@ from PIL import Image
 from evaluation.certificates import Certificates
 from evaluation.config import EvaluateConfig
 from evaluation.page import report_page, threat_sentence
-from evaluation.pictures import Example
 from evaluation.report import Report
+from evaluation.robustness import Example
 from training.threat import ThreatModel
 
 Summarised = Callable[[Certificates, EvaluateConfig], Report]
