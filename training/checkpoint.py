@@ -9,6 +9,7 @@ format.json         `CheckpointInfo`
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import uuid
 from pathlib import Path
@@ -66,7 +67,7 @@ def save(
         state: tensors and plain data by name, for `load_state`.
     """
     folder = Path(folder)
-    partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
+    partial = temporary_name(folder)
     partial.mkdir(parents=True)
     safetensors.torch.save_file(
         {name: value.contiguous() for name, value in model.state_dict().items()}, partial / MODEL_NAME
@@ -74,13 +75,21 @@ def save(
     torch.save(state, partial / STATE_NAME)
     (partial / CONFIG_NAME).write_text(yaml.safe_dump(config, sort_keys=False))
     (partial / INFO_NAME).write_text(info.model_dump_json(indent=1) + "\n")
-    publish(partial, folder)
+    for file in partial.iterdir():  # on the disk before the name says so
+        with file.open("rb") as stored:
+            os.fsync(stored.fileno())
+    replace_folder(partial, folder)
 
 
-def publish(partial: Path, folder: Path) -> None:
+def temporary_name(path: Path) -> Path:
+    """A name beside `path` that nobody else uses."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+
+
+def replace_folder(partial: Path, folder: Path) -> None:
     """Give a complete folder its final name, in place of what had it."""
     if folder.exists():
-        old = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.old")
+        old = temporary_name(folder)
         folder.rename(old)
         partial.rename(folder)
         shutil.rmtree(old)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
@@ -45,6 +46,11 @@ class ValidationConfig(Settings):
     """Judge by the first so many validation clips; unset = all."""
     best_by: Literal["robust_accuracy", "clean_accuracy"] = "robust_accuracy"
     """Which of the two decides the best epoch; the other breaks ties."""
+
+    def score(self, metrics: Mapping[str, float]) -> tuple[float, ...]:
+        """How good an epoch with these metrics is."""
+        other = "clean_accuracy" if self.best_by == "robust_accuracy" else "robust_accuracy"
+        return metrics[f"validation/{self.best_by}"], metrics[f"validation/{other}"]
 
 
 class TrainConfig(Settings):
@@ -90,6 +96,6 @@ class TrainConfig(Settings):
         return self
 
     def decides_result(self) -> dict[str, object]:
-        """The settings that decide the trained weights, as plain data: a resumed run must have the same ones."""
-        free = {"output", "workers", "gpu", "cpus_per_worker", "loader_threads", "cache_mib", "max_failures"}
+        """What decides the trained weights beside the data's content: a resumed run must have the same settings."""
+        free = {"data", "output", "workers", "gpu", "cpus_per_worker", "loader_threads", "cache_mib", "max_failures"}
         return self.model_dump(mode="json", exclude=free)

@@ -5,30 +5,29 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-import tempfile
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import ray.train
 import ray.train.torch
 import torch
 from jaxtyping import Bool
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from training.batch import Batch
 from training.checkpoint import CheckpointInfo, load_state, load_weights, save
 from training.config import TrainConfig
-from training.data import StoredSplit, evaluation_batches, open_split, train_batches, training_plan
-from training.metrics import Means
+from training.data import ShardError, StoredSplit, evaluation_batches, open_split, train_batches
+from training.metrics import Means, Waiting, average_batch_statistics
 from training.models import Classifier
+from training.run_folder import Metrics, RunFolder
 
 logger = logging.getLogger(__name__)
 
-Metrics = dict[str, float]
 MIB = 2**20
+VALIDATION_BATCHES = 24
+"""At least so many, so that 2, 3, 4, 6, 8 or 12 workers have equal shares."""
 
 
 class NonFiniteGradientError(ArithmeticError):
@@ -60,52 +59,75 @@ class Worker:
     world_size: int
     device: torch.device
 
+    def hear_all(self, said: str) -> list[str]:
+        """What every worker says, in order of rank; every worker must call this."""
+        if self.world_size == 1:
+            return [said]
+        everything = [""] * self.world_size
+        distributed.all_gather_object(everything, said)
+        return everything
+
 
 def train_worker(config: TrainConfig) -> Progress:
-    """Train as one of the workers of a Ray Train run: build, resume, then train, validate and report epoch by epoch.
-
-    All workers take the same number of steps, and all stop at the same step if the gradient is not finite.
-    """
+    """Train as one of the workers of a Ray Train run, and tell how far it came."""
     context = ray.train.get_context()
     worker = Worker(context.get_world_rank(), context.get_world_size(), ray.train.torch.get_device())
     torch.set_num_threads(config.cpus_per_worker)
+    if worker.device.type == "cuda":
+        torch.cuda.set_device(worker.device)
+    try:
+        return train_epochs(config, worker)
+    except (ShardError, NonFiniteGradientError) as error:
+        # Handed back, not raised: Ray would try again, and it would end the same.
+        return Progress(stopped=str(error))
+
+
+def train_epochs(config: TrainConfig, worker: Worker) -> Progress:
+    """Build, resume, then epoch by epoch train, validate, report and keep.
+
+    All workers take the same number of steps, and all stop at the same step if the gradient is not finite.
+    """
     train_split, validation_split = open_splits(config, worker)
     torch.manual_seed(config.seed)
     model = config.model.build(train_split.index.format, len(train_split.index.classes))
-    wrapped = ray.train.torch.prepare_model(model)
+    # Batch statistics are averaged once an epoch instead of being copied from the first worker at every step.
+    wrapped = ray.train.torch.prepare_model(model, parallel_strategy_kwargs={"forward_sync_buffers": False})
     optimizer = build_optimizer(config, model)
-    progress = resume(model, optimizer)
+    progress = resume(config, model, optimizer, worker)
     while progress.epochs < config.epochs:
         started = time.monotonic()
-        try:
-            trained = train_epoch(config, train_split, wrapped, optimizer, worker, epoch=progress.epochs)
-        except NonFiniteGradientError as error:
-            progress.stopped = str(error)
-            break
-        trained_seconds = time.monotonic() - started
-        judged = validate(config, validation_split, model, worker)
-        metrics = {
-            "epoch": float(progress.epochs + 1),
-            **trained,
-            **judged,
-            "time/clips_per_second": len(train_split) // config.batch_size * config.batch_size / trained_seconds,
-            "time/epoch_seconds": time.monotonic() - started,
-        }
+        metrics: Metrics = {"epoch": float(progress.epochs + 1)}
+        metrics |= train_epoch(config, train_split, wrapped, optimizer, worker, epoch=progress.epochs)
+        average_batch_statistics(model)
+        metrics |= validate(config, validation_split, model, worker)
+        metrics["time/epoch_seconds"] = time.monotonic() - started
         progress.history.append(metrics)
-        report(config, train_split, model, optimizer, progress, worker)
+        # Reported before it is kept: what is lost in between is done and reported again, nothing goes unreported.
+        ray.train.report(metrics)
+        if worker.rank == 0:
+            logger.info("%s", progress_line(progress.history, num_epochs=config.epochs))
+            keep(config, train_split, model, optimizer, progress)
     return progress
 
 
 def open_splits(config: TrainConfig, worker: Worker) -> tuple[StoredSplit, StoredSplit]:
-    """The training and the validation split; the workers share the work of verifying their shards."""
+    """The training and the validation split; the workers share the work of verifying their shards.
+
+    Raises:
+        ShardError: on all workers if one of them finds a damaged shard.
+    """
     cache_bytes = config.cache_mib * MIB
-    splits = (
-        open_split(config.data, "train", cache_bytes=cache_bytes),
-        open_split(config.data, "validation", cache_bytes=cache_bytes),
-    )
-    for split in splits:
-        split.verify(list(split.shards)[worker.rank :: worker.world_size])
-    return splits
+    train_split = open_split(config.data, "train", cache_bytes=cache_bytes)
+    validation_split = open_split(config.data, "validation", cache_bytes=cache_bytes)
+    problem = ""
+    try:
+        for split in (train_split, validation_split):
+            split.verify(list(split.shards)[worker.rank :: worker.world_size])
+    except ShardError as error:
+        problem = str(error)
+    if problems := [text for text in worker.hear_all(problem) if text]:
+        raise ShardError(problems[0])
+    return train_split, validation_split
 
 
 def build_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
@@ -118,14 +140,21 @@ def build_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimi
             return torch.optim.SGD(model.parameters(), lr=rate, weight_decay=decay, momentum=0.9, nesterov=True)
 
 
-def resume(model: Classifier, optimizer: torch.optim.Optimizer) -> Progress:
-    """Continue from the run's last checkpoint, if there is one."""
-    checkpoint = ray.train.get_checkpoint()
-    if checkpoint is None:
+def resume(config: TrainConfig, model: Classifier, optimizer: torch.optim.Optimizer, worker: Worker) -> Progress:
+    """Go on from the newest epoch in the output folder, if there is one.
+
+    Raises:
+        RuntimeError: if the workers do not see the same output folder.
+    """
+    folder = RunFolder(Path(config.output))
+    newest = max(folder.epochs(), default=0)
+    seen = worker.hear_all(f"{newest} epochs" if folder.settings.exists() else "nothing")
+    if len(set(seen)) > 1 or "nothing" in seen:
+        raise RuntimeError(f"the workers see {', '.join(seen)} in output='{config.output}': all nodes must share it")
+    if not newest:
         return Progress()
-    with checkpoint.as_directory() as folder:
-        load_weights(folder, model)
-        state = load_state(folder)
+    load_weights(folder.epoch(newest), model)
+    state = load_state(folder.epoch(newest))
     optimizer.load_state_dict(state["optimizer"])
     return Progress(history=state["history"], resumed_from=len(state["history"]))
 
@@ -144,19 +173,22 @@ def train_epoch(
     Raises:
         NonFiniteGradientError: before the weights are touched, on all workers at the same step.
     """
-    num_steps = len(training_plan(len(split), batch_size=config.batch_size, seed=config.seed, epoch=epoch))
-    batches = train_batches(
-        split,
-        epoch=epoch,
-        seed=config.seed,
-        batch_size=config.batch_size,
-        rank=worker.rank,
-        world_size=worker.world_size,
-        device=worker.device,
-        threads=config.loader_threads,
+    num_steps = len(split) // config.batch_size
+    batches = Waiting(
+        train_batches(
+            split,
+            epoch=epoch,
+            seed=config.seed,
+            batch_size=config.batch_size,
+            rank=worker.rank,
+            world_size=worker.world_size,
+            device=worker.device,
+            threads=config.loader_threads,
+        )
     )
-    generator = torch.Generator().manual_seed(epoch_seed(config.seed, epoch))
-    means, parts = Means(), dict[str, Any]()
+    generator = torch.Generator().manual_seed(seed_of(config.seed, "attacks", epoch))
+    torch.manual_seed(seed_of(config.seed, "dropout", epoch, worker.rank))
+    means, started = Means(), time.monotonic()
     model.train()
     for step, batch in enumerate(batches):
         progress = (epoch * num_steps + step) / (config.epochs * num_steps)
@@ -172,22 +204,25 @@ def train_epoch(
                 f"the loss is {float(loss.total.detach())}; lower optimizer.learning_rate or set gradient_clip"
             )
         optimizer.step()
-        parts = {"loss": loss.total, **loss.parts, "gradient_norm": length}
-        means.add(parts, weight=len(batch))
-    reduced = means.reduce(tuple(parts), worker.device)
+        means.add({"loss": loss.total, **loss.parts, "gradient_norm": length}, weight=len(batch))
+    seconds = time.monotonic() - started
     at_end = config.objective.settings_at((epoch + 1) / config.epochs)
-    return {f"train/{name}": value for name, value in reduced.items()} | {
-        f"curriculum/{name}": value for name, value in at_end.items()
+    return {
+        **{f"train/{name}": value for name, value in means.reduce(worker.device).items()},
+        **{f"curriculum/{name}": value for name, value in at_end.items()},
+        "time/clips_per_second": num_steps * config.batch_size / seconds,
+        "time/data_seconds": batches.seconds,
     }
 
 
 def validate(config: TrainConfig, split: StoredSplit, model: Classifier, worker: Worker) -> Metrics:
     """Clean and worst-case robust accuracy on the validation split, each clip judged once by one of the workers."""
     settings = config.validation
+    num_clips = min(len(split), settings.limit or len(split))
     batches = evaluation_batches(
         config.data,
         "validation",
-        batch_size=max(1, config.batch_size // 2),
+        batch_size=min(config.batch_size, math.ceil(num_clips / VALIDATION_BATCHES)),
         rank=worker.rank,
         world_size=worker.world_size,
         limit=settings.limit,
@@ -196,7 +231,7 @@ def validate(config: TrainConfig, split: StoredSplit, model: Classifier, worker:
         threads=config.loader_threads,
     )
     generator = torch.Generator().manual_seed(config.seed)
-    means = Means()
+    means = Means("clean_accuracy", "robust_accuracy")
     model.eval()
     for batch in batches:
         is_clean_right = is_right(model, batch)
@@ -205,8 +240,7 @@ def validate(config: TrainConfig, split: StoredSplit, model: Classifier, worker:
             is_robust = is_robust & is_right(model, attack(model, batch, settings.threat, generator))
         accuracies = {"clean_accuracy": is_clean_right, "robust_accuracy": is_robust}
         means.add({name: right.double().mean() for name, right in accuracies.items()}, weight=len(batch))
-    reduced = means.reduce(("clean_accuracy", "robust_accuracy"), worker.device)
-    return {f"validation/{name}": value for name, value in reduced.items()}
+    return {f"validation/{name}": value for name, value in means.reduce(worker.device).items()}
 
 
 @torch.no_grad()
@@ -216,51 +250,40 @@ def is_right(model: Classifier, batch: Batch) -> Bool[Tensor, " batch"]:
     return logits.argmax(1) == batch.labels
 
 
-def report(
-    config: TrainConfig,
-    split: StoredSplit,
-    model: Classifier,
-    optimizer: torch.optim.Optimizer,
-    progress: Progress,
-    worker: Worker,
+def keep(
+    config: TrainConfig, split: StoredSplit, model: Classifier, optimizer: torch.optim.Optimizer, progress: Progress
 ) -> None:
-    """Hand the epoch's metrics and, from the first worker, its checkpoint to Ray; tell how far training is."""
-    metrics = progress.history[-1]
-    name = f"epoch_{progress.epochs:06d}"  # the same name again after a lost commit, so nothing is orphaned
-    if worker.rank > 0:
-        ray.train.report(metrics, checkpoint_dir_name=name)
-        return
-    logger.info("%s", progress_line(metrics, num_epochs=config.epochs, history=progress.history))
+    """Store the epoch, and show it as the training's checkpoint if it is the best."""
+    folder = RunFolder(Path(config.output))
     info = CheckpointInfo(
         model=config.model,
         clip_format=split.index.format,
         classes=split.index.classes,
         dataset_sha256=split.index.content_sha256,
         epoch=progress.epochs,
-        metrics=metrics,
+        metrics=progress.history[-1],
     )
     state = {"optimizer": optimizer.state_dict(), "history": progress.history}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "checkpoint"
-        save(path, model=model, info=info, config=config.model_dump(mode="json"), state=state)
-        ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(path), checkpoint_dir_name=name)
+    save(folder.epoch(info.epoch), model=model, info=info, config=config.model_dump(mode="json"), state=state)
+    folder.keep_best_and_last(progress.history, score=config.validation.score)
 
 
-def progress_line(metrics: Mapping[str, float], *, num_epochs: int, history: list[Metrics]) -> str:
-    """What is said of an epoch: loss, clean and robust accuracy on validation, clips per second, time left."""
-    epoch = round(metrics["epoch"])
+def progress_line(history: list[Metrics], *, num_epochs: int) -> str:
+    """What is said of the last epoch: loss, clean and robust accuracy on validation, clips per second, time left."""
+    metrics = history[-1]
     mean_seconds = sum(each["time/epoch_seconds"] for each in history) / len(history)
     return (
-        f"epoch {epoch}/{num_epochs}: loss {metrics['train/loss']:.3f}, "
+        f"epoch {len(history)}/{num_epochs}: loss {metrics['train/loss']:.3f}, "
         f"validation clean {metrics['validation/clean_accuracy']:.1%}, "
         f"robust {metrics['validation/robust_accuracy']:.1%}, "
-        f"{metrics['time/clips_per_second']:.1f} clips/s, {(num_epochs - epoch) * mean_seconds:.0f} s left"
+        f"{metrics['time/clips_per_second']:.1f} clips/s, {(num_epochs - len(history)) * mean_seconds:.0f} s left"
     )
 
 
-def epoch_seed(seed: int, epoch: int) -> int:
-    """The seed of an epoch's attack randomness; a clip occurs once an epoch, so its key tells the rest."""
-    return int.from_bytes(hashlib.sha256(f"attacks {seed}/{epoch}".encode()).digest()[:8], "little") >> 1
+def seed_of(*path: object) -> int:
+    """A seed for one purpose, such as the attacks of an epoch (a clip occurs once in it, so its key tells the rest)."""
+    text = "/".join(map(str, path)).encode()
+    return int.from_bytes(hashlib.sha256(text).digest()[:8], "little") >> 1
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:

@@ -2,30 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Generic, TypeVar
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+T = TypeVar("T")
 
 
 class Means:
     """Weighted means by name, exact over all workers: sums and weights are added once, at the end."""
 
-    def __init__(self) -> None:
-        self._sums: dict[str, Tensor] = {}
-        self._weight = 0.0
+    def __init__(self, *names: str) -> None:
+        """Set the names in advance if a worker may have nothing to add: all workers must know the same ones."""
+        self._sums: dict[str, Tensor | float] = dict.fromkeys(names, 0.0)
+        self._weight = 0
 
     def add(self, values: Mapping[str, Tensor], *, weight: int) -> None:
         """Add a batch's mean values, which stand for `weight` clips; the names are the same every time."""
         for name, value in values.items():
-            scaled = value.detach().double() * weight
-            self._sums[name] = self._sums[name] + scaled if name in self._sums else scaled
+            self._sums[name] = self._sums.get(name, 0.0) + value.detach().double() * weight
         self._weight += weight
 
-    def reduce(self, names: tuple[str, ...], device: torch.device) -> dict[str, float]:
-        """The means of `names` over all workers; every worker must call this, also one that has seen nothing."""
-        zero = torch.zeros((), dtype=torch.float64, device=device)
-        totals = torch.stack([*(self._sums.get(name, zero).to(device) for name in names), zero + self._weight])
+    def reduce(self, device: torch.device) -> dict[str, float]:
+        """The means over all workers, 0 if nobody added anything; every worker must call this."""
+        values = [*self._sums.values(), self._weight]
+        totals = torch.stack([torch.as_tensor(value, dtype=torch.float64, device=device) for value in values])
         if distributed.is_initialized():
             distributed.all_reduce(totals)
-        return dict(zip(names, (totals[:-1] / totals[-1].clamp_min(1.0)).tolist(), strict=True))
+        return dict(zip(self._sums, (totals[:-1] / totals[-1].clamp_min(1.0)).tolist(), strict=True))
+
+
+class Waiting(Generic[T]):
+    """Passes items on and counts the seconds that were spent waiting for them."""
+
+    def __init__(self, items: Iterable[T]) -> None:
+        self._items = iter(items)
+        self.seconds = 0.0
+
+    def __iter__(self) -> Iterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        started = time.monotonic()
+        try:
+            return next(self._items)
+        finally:
+            self.seconds += time.monotonic() - started
+
+
+def average_batch_statistics(model: nn.Module) -> None:
+    """Give all workers the mean of their batch normalisation statistics; every worker must call this."""
+    if not distributed.is_initialized() or distributed.get_world_size() == 1:
+        return
+    for module in model.modules():
+        if isinstance(module, _BatchNorm):
+            for statistic in (module.running_mean, module.running_var):
+                if statistic is not None:
+                    distributed.all_reduce(statistic)
+                    statistic /= distributed.get_world_size()

@@ -1,25 +1,31 @@
 from __future__ import annotations
 
-import json
+import os
+import shutil
+import signal
+import threading
+import time
 from pathlib import Path
 
 import pytest
-import safetensors.torch
 import torch
 import yaml
+from ray.util.state import list_actors
 
-from training.attacks import FGSM, PGD
+from training.attacks import PGD
 from training.checkpoint import load_info, load_model, load_state
 from training.config import OptimizerConfig, TrainConfig, ValidationConfig
 from training.data import evaluation_batches
 from training.models import ModelConfig
 from training.objectives import Standard, TMACurriculum
-from training.run import TrainingError, TrainResult, set_aside_torn_snapshot, train
+from training.run import TrainingError, TrainResult, train
+from training.run_folder import RunFolder
 
 EPOCHS = 4
+Run = tuple[TrainConfig, TrainResult]
 
 
-def settings(data: Path, output: Path, **changes: object) -> TrainConfig:
+def settings(data: Path | str, output: Path, **changes: object) -> TrainConfig:
     """A training that takes seconds: 24 clips, 4 epochs of 3 steps."""
     values = {
         "data": str(data),
@@ -29,22 +35,28 @@ def settings(data: Path, output: Path, **changes: object) -> TrainConfig:
         "batch_size": 8,
         "workers": 2,
         "optimizer": OptimizerConfig(learning_rate=5e-3),
-        "validation": ValidationConfig(attacks=(PGD(steps=2), FGSM())),
+        "validation": ValidationConfig(attacks=(PGD(steps=2),)),
         **changes,
     }
     return TrainConfig.model_validate(values)
 
 
 @pytest.fixture(scope="module")
-def two_workers(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainConfig, TrainResult]:
+def two_workers(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A curriculum training by two workers, shared by the tests below."""
     config = settings(tiny_dataset, tmp_path_factory.mktemp("two_workers"))
     return config, train(config)
 
 
-def test_each_epoch_reports_losses_accuracies_speed_and_curriculum(
-    two_workers: tuple[TrainConfig, TrainResult],
-) -> None:
+def losses(result: TrainResult) -> list[float]:
+    return [metrics["train/loss"] for metrics in result.history]
+
+
+def weights(result: TrainResult) -> dict[str, torch.Tensor]:
+    return load_model(result.checkpoint)[0].state_dict()
+
+
+def test_each_epoch_reports_losses_accuracies_speed_and_curriculum(two_workers: Run) -> None:
     _, result = two_workers
     assert [metrics["epoch"] for metrics in result.history] == [1, 2, 3, 4]
     assert result.resumed_from == 0
@@ -56,27 +68,27 @@ def test_each_epoch_reports_losses_accuracies_speed_and_curriculum(
             "validation/clean_accuracy",
             "validation/robust_accuracy",
             "time/clips_per_second",
+            "time/data_seconds",
             "time/epoch_seconds",
             "curriculum/attack_steps",
         } <= set(metrics)
         assert 0 <= metrics["validation/robust_accuracy"] <= metrics["validation/clean_accuracy"] <= 1
+        assert metrics["time/data_seconds"] < metrics["time/epoch_seconds"]
 
 
-def test_the_loss_falls(two_workers: tuple[TrainConfig, TrainResult]) -> None:
+def test_the_loss_falls(two_workers: Run) -> None:
     _, result = two_workers
-    assert result.history[-1]["train/loss"] < result.history[0]["train/loss"]
+    assert losses(result)[-1] < losses(result)[0]
 
 
-def test_the_best_epoch_by_robust_accuracy_is_published(two_workers: tuple[TrainConfig, TrainResult]) -> None:
+def test_the_best_epoch_by_robust_accuracy_is_the_checkpoint(two_workers: Run) -> None:
     config, result = two_workers
-    best = max(result.history, key=lambda metrics: (metrics["validation/robust_accuracy"], metrics["epoch"]))
-    info = load_info(result.checkpoint)
-    assert info.metrics == result.best
-    assert info.metrics["validation/robust_accuracy"] == best["validation/robust_accuracy"]
     assert result.checkpoint == Path(config.output) / "checkpoint"
+    assert result.best == max(result.history, key=lambda metrics: (*config.validation.score(metrics), metrics["epoch"]))
+    assert load_info(result.checkpoint).metrics == result.best
 
 
-def test_the_published_model_scores_what_its_metrics_say(two_workers: tuple[TrainConfig, TrainResult]) -> None:
+def test_the_checkpoint_scores_what_its_metrics_say(two_workers: Run) -> None:
     config, result = two_workers
     model, info = load_model(result.checkpoint)
     right = total = 0
@@ -87,70 +99,103 @@ def test_the_published_model_scores_what_its_metrics_say(two_workers: tuple[Trai
     assert right / total == pytest.approx(info.metrics["validation/clean_accuracy"])
 
 
-def test_one_worker_learns_the_same_weights_as_two(
-    two_workers: tuple[TrainConfig, TrainResult], tmp_path: Path
-) -> None:
+def test_the_checkpoint_tells_its_settings_and_its_history(two_workers: Run) -> None:
+    config, result = two_workers
+    stored = yaml.safe_load((result.checkpoint / "config.yaml").read_text())
+    assert TrainConfig.model_validate(stored) == config
+    assert isinstance(config.objective, TMACurriculum)
+    info = load_info(result.checkpoint)
+    assert load_state(result.checkpoint)["history"] == result.history[: info.epoch]
+
+
+def test_one_worker_learns_the_same_weights_as_two(two_workers: Run, tmp_path: Path) -> None:
     """Same clips per step, same attacks per clip, averaged gradients: equal up to rounding."""
     config, result = two_workers
-    alone = train(settings(Path(config.data), tmp_path, workers=1))
+    alone = train(settings(config.data, tmp_path, workers=1))
+    assert losses(alone) == pytest.approx(losses(result), rel=1e-2)
     for one, other in zip(alone.history, result.history, strict=True):
-        assert one["train/loss"] == pytest.approx(other["train/loss"], rel=1e-2)
         assert one["validation/robust_accuracy"] == other["validation/robust_accuracy"]
+    expected = weights(result)
+    for name, value in weights(alone).items():
+        torch.testing.assert_close(value, expected[name], rtol=1e-2, atol=1e-3)
 
 
-def test_a_finished_training_is_not_done_twice(two_workers: tuple[TrainConfig, TrainResult]) -> None:
+def test_a_killed_worker_is_replaced_and_changes_nothing(two_workers: Run, tmp_path: Path) -> None:
+    """One of two workers is killed after the first epoch: the rest is done from its checkpoint, to the same bits."""
+    config, undisturbed = two_workers
+    disturbed = settings(config.data, tmp_path)
+    killer = threading.Thread(target=kill_a_worker_after, args=(1, RunFolder(tmp_path)), daemon=True)
+    killer.start()
+    result = train(disturbed)
+    assert not killer.is_alive()
+    assert 1 <= result.resumed_from < EPOCHS
+    assert losses(result) == losses(undisturbed)
+    expected = weights(undisturbed)
+    assert all(torch.equal(value, expected[name]) for name, value in weights(result).items())
+
+
+def kill_a_worker_after(epochs: int, folder: RunFolder) -> None:
+    """SIGKILL one training worker as soon as so many epochs are stored."""
+    pid = None
+    while pid is None:
+        alive = list_actors(filters=[("state", "=", "ALIVE")], detail=True)
+        pid = next((actor.pid for actor in alive if actor.class_name == "RayTrainWorker"), None)
+    while max(folder.epochs(), default=0) < epochs:
+        time.sleep(0.01)
+    os.kill(pid, signal.SIGKILL)
+
+
+def test_a_finished_training_is_not_started_again(two_workers: Run) -> None:
     config, result = two_workers
     again = train(config)
-    assert again.history == result.history
+    assert (again.history, again.best, again.checkpoint) == (result.history, result.best, result.checkpoint)
     assert again.resumed_from == EPOCHS
-    assert load_info(again.checkpoint) == load_info(result.checkpoint)
+    assert again.seconds < 5
 
 
-def test_other_settings_in_the_same_output_are_refused(two_workers: tuple[TrainConfig, TrainResult]) -> None:
+def test_a_lost_checkpoint_folder_is_made_again(two_workers: Run) -> None:
+    config, result = two_workers
+    info = load_info(result.checkpoint)
+    shutil.rmtree(result.checkpoint)
+    RunFolder(Path(config.output)).keep_best_and_last(result.history, score=config.validation.score)
+    assert load_info(result.checkpoint) == info
+
+
+def test_other_settings_in_the_same_output_are_refused(two_workers: Run) -> None:
     config, _ = two_workers
     other = TrainConfig.model_validate(config.model_dump() | {"epochs": 5, "objective": Standard()})
     with pytest.raises(ValueError, match=r"other settings(.|\n)*epochs: there 4, asked for 5(.|\n)*objective: there"):
         train(other)
 
 
-def test_workers_may_change_between_attempts(two_workers: tuple[TrainConfig, TrainResult]) -> None:
+def test_other_data_under_the_same_settings_is_refused(two_workers: Run, tmp_path: Path) -> None:
     config, _ = two_workers
-    fewer = TrainConfig.model_validate(config.model_dump() | {"workers": 1})
-    assert fewer.decides_result() == config.decides_result()
+    other = shutil.copytree(config.data, tmp_path / "other")
+    index = other / "dataset.json"
+    content = yaml.safe_load(index.read_text())["content_sha256"]
+    index.write_text(index.read_text().replace(content, "0" * 64))
+    with pytest.raises(ValueError, match=r"dataset_sha256: there '[0-9a-f]{64}', asked for '0{64}'"):
+        train(settings(other, Path(config.output)))
 
 
-def test_a_data_set_without_enough_clips_is_refused_before_work(tiny_dataset: Path, tmp_path: Path) -> None:
+def test_a_damaged_shard_ends_training_once_and_for_all(tiny_dataset: Path, tmp_path: Path) -> None:
+    """The second worker finds it, the first one hears of it, and Ray does not try again."""
+    damaged = shutil.copytree(tiny_dataset, tmp_path / "damaged")
+    shard = damaged / "train" / "000001.tar"
+    content = bytearray(shard.read_bytes())
+    content[1000] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(TrainingError, match=r"training stopped: .*train/000001\.tar' is damaged"):
+        train(settings(damaged, tmp_path / "output"))
+
+
+def test_what_cannot_work_is_refused_before_work(tiny_dataset: Path, tmp_path: Path) -> None:
+    output = tmp_path / "output"
     with pytest.raises(ValueError, match="batch_size=64, but there are only 24 training clips"):
-        train(settings(tiny_dataset, tmp_path, batch_size=64))
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_gradient_that_is_not_finite_stops_and_tells_the_step(tiny_dataset: Path, tmp_path: Path) -> None:
-    wild = settings(
-        tiny_dataset,
-        tmp_path,
-        objective=Standard(),
-        optimizer=OptimizerConfig(name="sgd", learning_rate=1e30, warmup=0.0),
-        gradient_clip=None,
-        workers=1,
-    )
-    with pytest.raises(TrainingError, match=r"epoch 1, step \d of 3: the gradient has length (nan|inf)"):
-        train(wild)
-
-
-def test_a_torn_list_of_checkpoints_is_set_aside(tmp_path: Path) -> None:
-    snapshot = tmp_path / "checkpoint_manager_snapshot.json"
-    for text in ('{"checkpoint_resu', json.dumps({"checkpoint_results": [{"checkpoint_dir_name": "epoch_000001"}]})):
-        snapshot.write_text(text)
-        set_aside_torn_snapshot(tmp_path)
-        assert not snapshot.exists()
-    assert len(list(tmp_path.iterdir())) == 2
-
-
-def test_the_checkpoint_tells_its_settings_and_holds_no_pickle(two_workers: tuple[TrainConfig, TrainResult]) -> None:
-    config, result = two_workers
-    stored = yaml.safe_load((result.checkpoint / "config.yaml").read_text())
-    assert TrainConfig.model_validate(stored) == config
-    assert isinstance(config.objective, TMACurriculum)
-    assert safetensors.torch.load_file(result.checkpoint / "model.safetensors")
-    assert len(load_state(result.checkpoint)["history"]) == load_info(result.checkpoint).epoch
+        train(settings(tiny_dataset, output, batch_size=64))
+    with pytest.raises(ValueError, match="workers=4 with 1 CPU each need 4 CPU, Ray has 2: lower workers"):
+        train(settings(tiny_dataset, output, workers=4))
+    with pytest.raises(ValueError, match="is a URL; it must be a folder"):
+        train(settings(tiny_dataset, output).model_copy(update={"output": "s3://bucket/run"}))
+    with pytest.raises(ValueError, match="not a finished data set"):
+        train(settings(tmp_path, output))

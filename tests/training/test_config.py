@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from pipeline.config import load
+from training.config import OptimizerConfig, TrainConfig, ValidationConfig
+from training.objectives import PGDAT, Standard, TMACurriculum
+
+CONFIGS = Path(__file__).parents[2] / "pipeline" / "configs" / "train"
+
+
+@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_shipped_file_loads_and_opens_with_its_command(file: Path) -> None:
+    load(TrainConfig, file, ["data=data", "output=output"])
+    command = file.read_text().splitlines()[0]
+    assert command.startswith(f"# python -m pipeline train pipeline/configs/train/{file.name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "objective"), [("standard", Standard), ("pgd_at", PGDAT), ("tma_curriculum", TMACurriculum)]
+)
+def test_each_objective_has_its_file(name: str, objective: type) -> None:
+    config = load(TrainConfig, CONFIGS / f"{name}.yaml", ["data=data", "output=output"])
+    assert isinstance(config.objective, objective)
+
+
+def test_batches_must_be_shared_evenly() -> None:
+    with pytest.raises(ValidationError, match="batch_size=10 is not a multiple of workers=4"):
+        TrainConfig(data="data", output="output", batch_size=10, workers=4)
+
+
+@given(st.floats(0, 1), st.floats(0, 0.9))
+def test_the_learning_rate_stays_between_zero_and_its_highest(progress: float, warmup: float) -> None:
+    optimizer = OptimizerConfig(learning_rate=0.1, warmup=warmup)
+    assert 0 <= optimizer.rate_at(progress) <= 0.1 + 1e-12
+
+
+def test_the_learning_rate_rises_and_then_falls_to_zero() -> None:
+    """Half way up at half the warm-up, highest at its end, half way down at the middle of the rest, zero at the end."""
+    optimizer = OptimizerConfig(learning_rate=0.2, warmup=0.2)
+    rates = [optimizer.rate_at(progress) for progress in (0.0, 0.1, 0.2, 0.6, 1.0)]
+    assert rates == pytest.approx([0.0, 0.1, 0.2, 0.1, 0.0])
+
+
+def test_ties_between_epochs_are_broken_by_the_other_accuracy() -> None:
+    one = {"validation/robust_accuracy": 0.5, "validation/clean_accuracy": 0.8}
+    other = {"validation/robust_accuracy": 0.5, "validation/clean_accuracy": 0.9}
+    robust, clean = ValidationConfig(), ValidationConfig(best_by="clean_accuracy")
+    assert robust.score(other) > robust.score(one)
+    assert clean.score(other) == (0.9, 0.5)
+
+
+def test_only_what_decides_the_weights_must_stay_the_same() -> None:
+    config = TrainConfig(data="data", output="output")
+    free = {"workers": 4, "gpu": True, "loader_threads": 2, "data": "moved", "output": "elsewhere", "max_failures": 0}
+    same = TrainConfig.model_validate(config.model_dump() | free)
+    assert same.decides_result() == config.decides_result()
+    for change in ({"seed": 1}, {"batch_size": 32}, {"objective": Standard()}, {"epochs": 1}):
+        other = TrainConfig.model_validate(config.model_dump() | change)
+        assert other.decides_result() != config.decides_result()

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import distributed, nn
+from torch.multiprocessing.spawn import spawn
+
+from training.metrics import Means, Waiting, average_batch_statistics
+
+CPU = torch.device("cpu")
+
+
+def test_means_weigh_batches_by_their_clips() -> None:
+    """(3 x 1.0 + 1 x 5.0) / 4 = 2."""
+    means = Means()
+    means.add({"loss": torch.tensor(1.0)}, weight=3)
+    means.add({"loss": torch.tensor(5.0)}, weight=1)
+    assert means.reduce(CPU) == {"loss": 2.0}
+
+
+def test_nothing_added_means_zero() -> None:
+    assert Means("accuracy").reduce(CPU) == {"accuracy": 0.0}
+
+
+def test_small_contributions_are_not_lost() -> None:
+    """A million times 0.1 in double precision; single precision would be off by a percent."""
+    means = Means()
+    for _ in range(1000):
+        means.add({"loss": torch.tensor(0.1, dtype=torch.float64)}, weight=1000)
+    assert means.reduce(CPU)["loss"] == pytest.approx(0.1, rel=1e-12)
+
+
+def test_waiting_counts_only_the_time_items_take() -> None:
+    def slow() -> Iterator[int]:
+        for item in range(3):
+            time.sleep(0.01)
+            yield item
+
+    items = Waiting(slow())
+    taken = []
+    for item in items:
+        time.sleep(0.02)
+        taken.append(item)
+    assert taken == [0, 1, 2]
+    assert items.seconds >= 0.03
+
+
+def test_workers_agree_on_means_and_batch_statistics(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Two processes; the second adds nothing to the means: it had no batch."""
+    meeting = tmp_path_factory.mktemp("meeting") / "file"
+    spawn(_one_of_two, args=(str(meeting),), nprocs=2)  # type: ignore[no-untyped-call]
+
+
+def _one_of_two(rank: int, meeting: str) -> None:
+    distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
+    means = Means("accuracy")
+    if rank == 0:
+        means.add({"accuracy": torch.tensor(0.5)}, weight=7)
+    assert means.reduce(CPU) == {"accuracy": 0.5}
+    model = nn.Sequential(nn.BatchNorm1d(2), nn.Linear(2, 2))
+    norm = model[0]
+    assert isinstance(norm, nn.BatchNorm1d)
+    assert norm.running_mean is not None
+    norm.running_mean.fill_(float(rank))
+    average_batch_statistics(model)
+    assert norm.running_mean.tolist() == [0.5, 0.5]
+    distributed.destroy_process_group()
