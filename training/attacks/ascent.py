@@ -82,9 +82,14 @@ def classification_gradient(loss: LossName = "cross_entropy") -> ObjectiveGradie
     def gradient(model: nn.Module, batch: Batch, streams: list[Tensor]) -> list[Tensor]:
         logits = model(batch.video, batch.audio).logits
         # Summed, not averaged: a clip's gradient must not depend on its batch, nor vanish in half precision.
-        return list(torch.autograd.grad(classification_loss(logits, batch.labels, loss).sum(), streams))
+        return input_gradients(classification_loss(logits, batch.labels, loss).sum(), streams)
 
     return gradient
+
+
+def input_gradients(total: Tensor, streams: list[Tensor]) -> list[Tensor]:
+    """Gradients of a scalar at the streams: zero at a modality that the model does not look at."""
+    return list(torch.autograd.grad(total, streams, materialize_grads=True))
 
 
 def classification_loss(

@@ -10,7 +10,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.attacks.ascent import LossName, ObjectiveGradient, classification_gradient, classification_loss
+from training.attacks.ascent import (
+    LossName,
+    ObjectiveGradient,
+    classification_gradient,
+    classification_loss,
+    input_gradients,
+)
 from training.batch import Batch
 from training.threat import per_clip
 
@@ -68,7 +74,7 @@ def tempered_gradient(
         wanted += [(term(*features), -weight) for term, weight in terms]
         if combination == "weighted":
             total = torch.stack([weight * values.sum() for values, weight in wanted]).sum()
-            return list(torch.autograd.grad(total, streams))
+            return input_gradients(total, streams)
         moving = [stream for stream in features if stream.requires_grad]  # a modality without budget stands still
         return _backward_from_features(moving, wanted, streams)
 
@@ -81,8 +87,8 @@ def _backward_from_features(
     """Add the terms' unit gradients at the features, then go through the encoders once."""
     combined = [torch.zeros_like(stream) for stream in features]
     for values, weight in wanted:
-        found = torch.autograd.grad(values.sum(), features, retain_graph=True)
+        found = torch.autograd.grad(values.sum(), features, retain_graph=True, materialize_grads=True)
         length = torch.cat([gradient.flatten(1) for gradient in found], dim=1).norm(dim=1)
         scale = weight / length.clamp_min(torch.finfo(length.dtype).tiny)
         combined = [total + per_clip(scale, part) * part for total, part in zip(combined, found, strict=True)]
-    return list(torch.autograd.grad(features, streams, grad_outputs=combined))
+    return list(torch.autograd.grad(features, streams, grad_outputs=combined, materialize_grads=True))

@@ -200,6 +200,20 @@ def test_clips_without_a_usable_gradient_move_all_the_same(
 
 
 @every_attack
+def test_a_model_that_ignores_the_sound_can_be_attacked(
+    attack: Attack, model: Classifier, batch: Batch, generator: torch.Generator
+) -> None:
+    class Deaf(nn.Module):
+        def forward(self, video: torch.Tensor, audio: torch.Tensor) -> Outputs:
+            outputs: Outputs = model(video, torch.zeros_like(audio))
+            return outputs
+
+    perturbed = attack(Deaf(), batch, THREATS[0], generator)
+    assert THREATS[0].distances(perturbed, batch)["video"].min() > 0
+    assert perturbed.audio.isfinite().all()
+
+
+@every_attack
 def test_passes_are_what_the_model_is_called_for(
     attack: Attack, model: Classifier, batch: Batch, generator: torch.Generator
 ) -> None:
