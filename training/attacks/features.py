@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -22,6 +23,16 @@ from training.threat import per_clip
 
 Combination = Literal["normalised", "weighted"]
 Features = Float[Tensor, "batch segments features"]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much each term counts beside the classification loss."""
+
+    temporal: float
+    """lambda_T."""
+    modality: float
+    """lambda_M."""
 
 
 def temporal_variation(video_features: Features, audio_features: Features) -> Float[Tensor, " batch"]:
@@ -49,9 +60,9 @@ def modality_agreement(video_features: Features, audio_features: Features) -> Fl
 
 
 def tempered_gradient(
-    *, temporal_weight: float, modality_weight: float, combination: Combination, loss: LossName = "cross_entropy"
+    weights: Weights, *, combination: Combination, loss: LossName = "cross_entropy"
 ) -> ObjectiveGradient:
-    """The gradient of J = loss - temporal_weight L_T - modality_weight L_M (arXiv:2502.11858, Eq. 4).
+    """The gradient of J = loss - lambda_T L_T - lambda_M L_M (arXiv:2502.11858, Eq. 4).
 
     `weighted` differentiates that sum. `normalised` takes each term's gradient at the features, scales it to length 1
     per clip, adds them with the weights and sends the result through the encoders in one backward pass: on confident
@@ -61,11 +72,11 @@ def tempered_gradient(
     """
 
     def gradient(model: nn.Module, batch: Batch, streams: list[Tensor]) -> list[Tensor]:
-        weights = {
-            temporal_variation: temporal_weight if batch.num_segments > 1 else 0.0,
-            modality_agreement: modality_weight,
+        weighted = {
+            temporal_variation: weights.temporal if batch.num_segments > 1 else 0.0,
+            modality_agreement: weights.modality,
         }
-        terms = [(term, weight) for term, weight in weights.items() if weight]
+        terms = [(term, weight) for term, weight in weighted.items() if weight]
         if not terms:
             return classification_gradient(loss)(model, batch, streams)
         outputs = model(batch.video, batch.audio)

@@ -1,0 +1,54 @@
+"""What TIA, MMA and TMA share: an ascent whose objective has terms at the features."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from torch import nn
+
+from training.attacks.ascent import Ascent, default_step_size
+from training.attacks.base import Attack
+from training.attacks.features import Combination, Weights, tempered_gradient
+from training.batch import Batch
+from training.threat import ThreatModel
+
+
+class FeatureAttack(Attack):
+    """Climbs J = CE - lambda_T L_T - lambda_M L_M (arXiv:2502.11858, Eq. 4); a member says which weights it has.
+
+    The paper states neither the weights nor the layer; here both terms are taken at the encoders' outputs. With every
+    weight 0 it is MI-FGSM bit for bit, and PGD with a random start and no momentum.
+    """
+
+    steps: PositiveInt = 10
+    """Gradient steps; each costs one forward and one backward pass through the encoders."""
+    step_size: PositiveFloat | None = None
+    """Step in units of epsilon; unset = 1 / steps, or as in PGD with a random start."""
+    momentum: NonNegativeFloat = 1.0
+    """Decay of the accumulated gradient, as in MI-FGSM; 0 = none."""
+    random_start: bool = False
+    """Start at a random point of the ball instead of at the clean clip."""
+    combination: Combination = "normalised"
+    """How the terms are added: as unit gradients at the features, or as a plain weighted sum of losses."""
+
+    @property
+    def passes(self) -> int:
+        """One pass per step."""
+        return self.steps
+
+    @property
+    @abstractmethod
+    def weights(self) -> Weights:
+        """What the terms count; 0 for a term that the attack does not have."""
+
+    def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
+        """Climb J."""
+        ascent = Ascent(
+            steps=self.steps,
+            step_size=self.step_size or default_step_size(self.steps, random_start=self.random_start),
+            momentum=self.momentum,
+            random_start=self.random_start,
+        )
+        return ascent(model, batch, threat, generator, tempered_gradient(self.weights, combination=self.combination))
