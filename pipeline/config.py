@@ -17,7 +17,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from pipeline.problems import describe
-from pipeline.settings_tree import Slot, default_tree, field_slot, plain, slot
+from pipeline.settings_tree import Slot, default_tree, field_slot, plain, slot, step
 
 logger = logging.getLogger(__name__)
 
@@ -164,26 +164,27 @@ def _in_order(changes: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
 
 def _change(config_class: type[BaseModel], tree: Any, key: str, value: object, problems: list[str]) -> Any:
     """`tree` with `value` under the dotted `key`."""
+    root = Slot((config_class,))
     try:
-        return _combine(Slot((config_class,)), tree, _nest(key.split("."), value, tree), "")
+        return _combine(root, tree, _nest(root, key.split("."), value, tree), "")
     except IndexError as error:
         problems.append(f"{key}: {error}")
         return tree
 
 
-def _nest(parts: list[str], value: object, tree: object) -> Any:
-    """`a.b=1` as `{a: {b: 1}}`; a key of `tree` that itself holds dots is taken whole."""
+def _nest(place: Slot, parts: list[str], value: object, tree: object) -> Any:
+    """`a.b=1` as `{a: {b: 1}}`. The keys of a dict of settings may hold dots themselves and are taken whole."""
     if not parts:
         return value
     known = tree if isinstance(tree, Mapping) else {}
-    for length in range(len(parts), 1, -1):
-        joined = ".".join(parts[:length])
-        if joined in known:
-            return {joined: _nest(parts[length:], value, known[joined])}
-    below = known.get(parts[0])
-    if isinstance(tree, list) and parts[0].isdigit() and int(parts[0]) < len(tree):
-        below = tree[int(parts[0])]
-    return {parts[0]: _nest(parts[1:], value, below)}
+    length = 1
+    if place.item is not None and not place.is_sequence:
+        whole = len(parts) if isinstance(value, Mapping) else len(parts) - 1
+        lengths = range(len(parts), 0, -1)
+        length = next((each for each in lengths if ".".join(parts[:each]) in known), max(whole, 1))
+    key = ".".join(parts[:length])
+    below, child = step(place, tree, key)
+    return {key: _nest(below, parts[length:], value, child)}
 
 
 def _tell_what_is_left_out(tree: Any, key: str, value: object) -> None:

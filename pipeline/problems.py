@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from pipeline.settings_tree import Slot, field_slot, keys, slot
+from pipeline.settings_tree import Slot, keys, step
 
 
 def describe(error: ValidationError, config_class: type[BaseModel], tree: object) -> list[str]:
@@ -75,7 +75,7 @@ def _unknown(
 
 def dotted(location: Sequence[str | int], config_class: type[BaseModel], tree: object) -> str:
     """The key as a user writes it: pydantic's location without the tags of union members."""
-    parts = [str(step) for step, _, _ in _walk(location, config_class, tree)]
+    parts = [str(part) for part, _, _ in _walk(location, config_class, tree)]
     return ".".join(parts)
 
 
@@ -93,24 +93,11 @@ def _walk(
 ) -> Iterator[tuple[str | int, Slot, object]]:
     """The keys along `location` (not the tags of union members), each with what may stand below it and what does."""
     place, value = Slot((config_class,)), tree
-    for step in location:
-        if place.discriminator and str(step) in place.members:
+    for part in location:
+        if place.discriminator and str(part) in place.members:
             continue
-        place, value = _step(place, value, step)
-        yield step, place, value
-
-
-def _step(place: Slot, value: object, step: str | int) -> tuple[Slot, object]:
-    below: object = None
-    if isinstance(value, Mapping):
-        below = value.get(step)
-    elif isinstance(value, list | tuple) and isinstance(step, int) and step < len(value):
-        below = value[step]
-    if place.item is not None:
-        return slot(place.item), below
-    chosen = place.chosen(value)
-    field = chosen.model_fields.get(str(step)) if chosen else None
-    return (field_slot(field) if field else Slot()), below
+        place, value = step(place, value, part)
+        yield part, place, value
 
 
 def _join(key: str, name: str) -> str:

@@ -95,6 +95,20 @@ def _below(place: Slot, value: object, prefix: str) -> Iterator[str]:
         yield from keys(chosen, value, prefix)
 
 
+def step(place: Slot, value: object, key: str | int) -> tuple[Slot, object]:
+    """What may stand under `key` of `value`, which stands at `place`, and what does."""
+    below: object = None
+    if isinstance(value, Mapping):
+        below = value.get(key)
+    elif isinstance(value, list | tuple) and str(key).isdigit() and int(key) < len(value):
+        below = value[int(key)]
+    if place.item is not None:
+        return slot(place.item), below
+    chosen = place.chosen(value)
+    field = chosen.model_fields.get(str(key)) if chosen else None
+    return (field_slot(field) if field else Slot()), below
+
+
 def default_tree(field: FieldInfo) -> Any:
     """The default of `field` as plain values; an empty mapping when it has none."""
     if field.is_required() or field.default_factory_takes_validated_data:

@@ -27,7 +27,7 @@ from pipeline.settings_tree import plain
 from pipeline.tracking import EPOCH, Run, Store, open_store, tracked_run
 from preprocessing.schema import Settings
 from training.config import TrainConfig
-from training.run import train
+from training.run import train, worker_resources
 
 logger = logging.getLogger(__name__)
 
@@ -118,21 +118,8 @@ def concurrent_trials(config: TrainConfig) -> int:
     Raises:
         ValueError: if not even one trial fits.
     """
-    needs = resources(config)
-    fit = {name: total(name) // need for name, need in needs.items()}
-    scarce = min(fit, key=lambda name: fit[name])
-    if fit[scarce] < 1:
-        raise ValueError(
-            f"a trial needs {needs[scarce]} {scarce}s and Ray has {total(scarce):g}: lower train.workers or "
-            "train.cpus_per_worker"
-        )
-    return int(fit[scarce])
-
-
-def resources(config: TrainConfig) -> dict[str, int]:
-    """What the workers of one training take."""
-    uses_gpu = total("GPU") > 0 if config.gpu is None else config.gpu
-    return {"CPU": config.workers * config.cpus_per_worker} | ({"GPU": config.workers} if uses_gpu else {})
+    needs = worker_resources(config)
+    return max(1, int(min(total(name) // (config.workers * each) for name, each in needs.items())))
 
 
 def begin(config: TuneConfig) -> None:

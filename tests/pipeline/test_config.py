@@ -101,6 +101,8 @@ def test_a_key_with_dots_inside_a_group_is_reached(tmp_path: Path) -> None:
     file = tmp_path / "job.yaml"
     file.write_text("data: x\nspace: {'a.b': {clips: 1}}\n")
     assert load(Job, file, ["space.a.b.clips=2"]).space == {"a.b": Check(clips=2)}
+    assert load(Job, file, ["space.c.d={clips: 2}"]).space == {"a.b": Check(clips=1), "c.d": Check(clips=2)}
+    assert load(Job, file, ["space.c.d.clips=2"]).space == {"a.b": Check(clips=1), "c.d": Check(clips=2)}
 
 
 def test_all_problems_are_reported_at_once_with_key_got_and_allowed() -> None:
