@@ -80,7 +80,7 @@ class TrainConfig(Settings):
     """Whether each worker gets a GPU. None: if the cluster has any."""
     cpus_per_worker: PositiveInt = 1
     """Processor cores, and so threads, of a worker."""
-    loader_threads: NonNegativeInt = 0
+    loader_threads: NonNegativeInt = 1
     """Threads per worker that read and decode the next batches while the model works; 0 = none."""
     cache_mib: NonNegativeInt = 1024
     """Memory per worker and split for decoded clips, so that a small data set is decoded once and not once an epoch."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torchvision
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -49,6 +48,8 @@ def build_encoder(name: EncoderName, modality: Literal["video", "audio"], featur
             grid = (4, 4) if modality == "video" else (8, 1)
             return TinyEncoder(channels=channels, grid=grid, feature_size=feature_size)
         case "resnet18":
+            import torchvision  # takes 2 CPU seconds, which processes that need only `tiny` are spared
+
             network: nn.Module = torchvision.models.resnet18(weights=None, num_classes=feature_size)
             if modality == "audio":
                 network.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
