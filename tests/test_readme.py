@@ -124,7 +124,7 @@ def test_the_readmes_example_leaves_shards_a_checkpoint_and_a_report(example: Pa
     assert (example / "dataset" / "dataset.json").exists()
     assert (example / "robust" / "checkpoint" / "model.safetensors").exists()
     report: dict[str, Any] = json.loads((example / "robust" / "report.json").read_text())
-    assert {attack["name"] for attack in report["attacks"]} == {"fgsm", "pgd"}
+    assert {attack["name"] for attack in report["attacks"]} == {"fgsm", "pgd-2"}
     assert 0 <= report["clean_accuracy"] <= 1
     assert (example / "robust" / "report.html").stat().st_size > 10_000
 
