@@ -21,9 +21,11 @@ class Progress:
 
     measurements: Sequence[Measurement]
     num_clips: int
-    started: float = field(default_factory=time.monotonic)
     passes_done: int = 0
     last_line: float = field(default_factory=time.monotonic)
+    _started: float | None = None
+    """When the first batch arrived: before that, workers only start."""
+    _passes_before: int = 0
     _seen: dict[int, int] = field(default_factory=dict)
     _robust: dict[int, int] = field(default_factory=dict)
 
@@ -35,9 +37,11 @@ class Progress:
         self._robust[number] = self._robust.get(number, 0) + sum(robust)
         self.passes_done += len(piece.rows) * self.measurements[number].passes
         now = time.monotonic()
+        if self._started is None:
+            self._started, self._passes_before = now, self.passes_done
         if self._seen[number] == self.num_clips or now - self.last_line > SECONDS_BETWEEN_LINES:
             self.last_line = now
-            logger.info(self.line(number, seconds=now - self.started))
+            logger.info(self.line(number, seconds=now - self._started))
 
     def line(self, number: int, *, seconds: float) -> str:
         """What is known about one measurement, and the time left for all."""
@@ -49,9 +53,10 @@ class Progress:
         )
 
     def time_left(self, seconds: float) -> str:
-        """At the speed so far, counted in forward and backward passes."""
+        """At the speed since the first batch, counted in forward and backward passes."""
         total = self.num_clips * sum(measurement.passes for measurement in self.measurements)
-        if not self.passes_done:
+        passes, passes_left = self.passes_done - self._passes_before, total - self.passes_done
+        if passes_left and not passes:
             return "unknown time"
-        left = round(seconds * (total - self.passes_done) / self.passes_done)
+        left = round(seconds * passes_left / max(passes, 1))
         return f"{left // 60} min {left % 60:02d} s" if left >= 60 else f"{left} s"

@@ -35,3 +35,18 @@ def test_time_left_is_counted_in_passes() -> None:
     assert progress.time_left(1.0) == "unknown time"
     progress.passes_done = 10
     assert progress.time_left(50.0) == "1 min 40 s"
+
+
+def test_the_start_of_the_workers_does_not_count(
+    model: Classifier, few_clips: Batch, config: EvaluateConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first batch arrives after workers have loaded everything: its passes and its wait say nothing about speed."""
+    measurements = (Measurement(FGSM(), config.threat), Measurement(PGD(steps=2), config.threat))
+    progress = Progress(measurements, num_clips=15)
+    pieces = list(measure_all(model, [few_clips], measurements, seed=0, model_sha256="ab"))
+    with caplog.at_level(logging.INFO, logger="evaluation"):
+        progress.add(pieces[0])
+    assert caplog.records[0].getMessage().endswith(", unknown time left")
+    assert progress.time_left(1000.0) == "unknown time"
+    progress.passes_done += 10
+    assert progress.time_left(5.0) == "10 s"
