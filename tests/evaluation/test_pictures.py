@@ -17,11 +17,26 @@ from evaluation.report import ClassResult, CurvePoint
 from evaluation.robustness import Example
 
 POINTS = [
-    CurvePoint.model_construct(factor=factor, robust_accuracy=share, robust_accuracy_interval=(share - 0.1, share))
+    CurvePoint(
+        name="pgd-5",
+        threat="linf",
+        passes=5,
+        factor=factor,
+        robust_accuracy=share,
+        robust_accuracy_interval=(share - 0.1, share),
+        attack_success_rate=1.0 - share,
+        attack_success_rate_interval=(0.0, 1.0),
+        linf_video=0.1,
+        linf_audio=0.1,
+        l2_video=1.0,
+        l2_audio=1.0,
+        psnr_video_db=30.0,
+        snr_audio_db=None,
+    )
     for factor, share in ((0.0, 0.9), (1.0, 0.5), (2.0, 0.2))
 ]
 CLASSES = [
-    ClassResult.model_construct(name=name, num_clips=9, clean_accuracy=0.9, worst_case_robust_accuracy=share)
+    ClassResult(name=name, num_clips=9, clean_accuracy=0.9, worst_case_robust_accuracy=share)
     for name, share in (("singing & <dancing>", 0.2), ("bowling", 0.6))
 ]
 BAR = Bar(0.5, (0.4, 0.6))

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import pytest
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from pipeline.settings_tree import Slot, default_tree, field_slot, keys, plain, step
 from preprocessing.schema import Settings
@@ -19,6 +19,7 @@ class Right(Settings):
     height: int = 2
 
 
+SIDES: dict[str, type[BaseModel]] = {"left": Left, "right": Right}
 AnySide = Annotated[Left | Right, Field(discriminator="name")]
 
 
@@ -57,7 +58,7 @@ def test_a_slot_says_what_may_stand_in_a_field(field: str, expected: Slot) -> No
 
 def test_a_union_chooses_by_its_tag() -> None:
     place = field_slot(Tree.model_fields["side"])
-    assert place.members == {"left": Left, "right": Right}
+    assert place.members == SIDES
     assert place.chosen({"name": "right"}) is Right
     assert place.chosen({"name": "up"}) is None
     assert place.chosen("text") is None
@@ -68,7 +69,7 @@ def test_a_step_goes_into_lists_dicts_and_classes() -> None:
     place, value = Slot((Tree,)), values
     sides, inside = step(place, value, "sides")
     first, below = step(sides, inside, "0")
-    assert first.members == {"left": Left, "right": Right}
+    assert first.members == SIDES
     assert step(first, below, "height") == (Slot(), 5)
     assert step(sides, inside, "7")[1] is None
     by_name, inside = step(place, value, "by_name")
