@@ -1,6 +1,6 @@
 """The decoder process, seen from inside: `python -m preprocessing.decoder ARGUMENTS`, started by `DecoderProcess`.
 
-Reads requests from its input and answers on its output. Imports av, numpy and Pillow only, so that it starts fast.
+Reads requests from its input and answers on its output. Imports av, numpy and simplejpeg only, so that it starts fast.
 """
 
 from __future__ import annotations
@@ -13,17 +13,19 @@ import resource
 import signal
 import sys
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import av
 import numpy as np
+import simplejpeg
 from numpy.typing import NDArray
-from PIL import Image
 
 from preprocessing.decoding import Clip, DecodeError, DecodeOptions, decode
 from preprocessing.supervision import ProcessLimits, message, receive
 
 MIB = 1 << 20
+# Quicker than libav's own choice (level 5, blocks of 1152 samples at 16 kHz), and fewer bytes.
+FLAC_OPTIONS = {"compression_level": "3", "frame_size": "4096"}
 
 
 def main(arguments: str) -> None:
@@ -75,17 +77,15 @@ def describe(clip: Clip, source_sha256: str) -> dict[str, Any]:
 
 
 def encode_jpeg(rgb: NDArray[np.uint8], quality: int) -> bytes:
-    """A frame `[height, width, 3]` as JPEG."""
-    buffer = io.BytesIO()
-    Image.fromarray(rgb).save(buffer, "JPEG", quality=quality)
-    return buffer.getvalue()
+    """A frame `[height, width, 3]` as JPEG with halved chroma."""
+    return cast(bytes, simplejpeg.encode_jpeg(rgb, quality=quality, colorspace="RGB", colorsubsampling="420"))
 
 
 def encode_flac(samples: NDArray[np.int16], sample_rate_hz: int) -> bytes:
     """A mono waveform `[num_samples]` as FLAC, the same bytes every time."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="flac", container_options={"fflags": "+bitexact"}) as container:
-        stream = container.add_stream("flac", rate=sample_rate_hz, layout="mono", format="s16")
+        stream = container.add_stream("flac", rate=sample_rate_hz, layout="mono", format="s16", options=FLAC_OPTIONS)
         stream.codec_context.flags |= av.codec.context.Flags.bitexact
         frame = av.AudioFrame.from_ndarray(samples[np.newaxis, :], format="s16", layout="mono")
         frame.sample_rate = sample_rate_hz

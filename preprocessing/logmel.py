@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 import torchaudio
 from jaxtyping import Float
@@ -23,20 +21,31 @@ class LogMel(nn.Module):
     def __init__(self, clip_format: ClipFormat) -> None:
         super().__init__()
         self.steps = clip_format.steps
+        self.n_fft = clip_format.n_fft
+        self.hop_length = clip_format.hop_length
         self.padding = (clip_format.n_fft - clip_format.hop_length) // 2
-        self.mel = torchaudio.transforms.MelSpectrogram(
-            sample_rate=clip_format.sample_rate_hz,
-            n_fft=clip_format.n_fft,
-            hop_length=clip_format.hop_length,
+        self.window: Tensor
+        self.register_buffer("window", torch.hann_window(clip_format.n_fft))
+        self.filters: Tensor
+        filters = torchaudio.functional.melscale_fbanks(
+            n_freqs=clip_format.n_fft // 2 + 1,
+            f_min=0.0,
+            f_max=clip_format.sample_rate_hz / 2,
             n_mels=clip_format.num_mels,
-            center=False,
+            sample_rate=clip_format.sample_rate_hz,
         )
+        self.register_buffer("filters", filters)
 
     def forward(self, waveform: Float[Tensor, "*batch samples"]) -> Float[Tensor, "*batch mels steps"]:
         """Turn segments of `segment_samples` samples into patches."""
         flat = waveform.reshape(-1, 1, waveform.shape[-1])
         padded = nn.functional.pad(flat, (self.padding, self.padding), mode="reflect")[:, 0]
-        power = cast(Tensor, self.mel(padded))[..., : self.steps]
-        decibels = 10.0 * torch.log10(power + 10.0 ** (LOGMEL_MIN_DB / 10.0))
+        spectrum = torch.stft(
+            padded, self.n_fft, self.hop_length, window=self.window, center=False, return_complex=True
+        )
+        # Not `spectrum.abs().square()`: its square root costs as much as the transform itself, and has no use here.
+        power = spectrum.real.square() + spectrum.imag.square()
+        mel = (power.transpose(-1, -2) @ self.filters).transpose(-1, -2)[..., : self.steps]
+        decibels = 10.0 * torch.log10(mel + 10.0 ** (LOGMEL_MIN_DB / 10.0))
         scaled = (decibels - LOGMEL_MIN_DB) / (LOGMEL_MAX_DB - LOGMEL_MIN_DB)
-        return scaled.clamp(0.0, 1.0).reshape(*waveform.shape[:-1], *power.shape[-2:])
+        return scaled.clamp(0.0, 1.0).reshape(*waveform.shape[:-1], *mel.shape[-2:])

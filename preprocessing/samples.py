@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from preprocessing.logmel import LogMel
 from preprocessing.plan import PlannedClip
@@ -35,7 +37,7 @@ class SampleBuilder:
             frame_seconds=clip.frame_seconds,
             audio_coverage=clip.audio_coverage,
             decode_errors=clip.decode_errors,
-            saturation_share=float((patches >= 1.0).mean()),
+            saturation_share=np.count_nonzero(patches >= 1.0) / patches.size,
         )
         frames = {f"frame_{index:02d}.jpg": jpeg for index, jpeg in enumerate(clip.jpegs)}
         return {
@@ -49,8 +51,8 @@ class SampleBuilder:
         """Log-mel patches `[segments, mels, steps]` of exactly the stored samples, segment by segment."""
         segments = clip.samples.reshape(self._format.num_segments, -1).astype(np.float32) / 32768.0
         with torch.inference_mode():
-            patches = self._logmel(torch.from_numpy(segments))
-        return np.asarray(patches.numpy(), np.float16)
+            patches: Tensor = self._logmel(torch.from_numpy(segments)).to(torch.float16)
+        return cast(NDArray[np.float16], patches.numpy())
 
 
 def npy(array: NDArray[np.float16]) -> bytes:

@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+import torchaudio
 
 from preprocessing.logmel import LogMel
 from preprocessing.schema import ClipFormat
@@ -20,6 +21,22 @@ def tone(hertz: float, amplitude: float = 1.0) -> torch.Tensor:
 
 def test_patches_have_the_shape_of_the_format() -> None:
     assert LogMel(FORMAT)(torch.zeros(2, 10, FORMAT.segment_samples)).shape == (2, 10, FORMAT.num_mels, FORMAT.steps)
+
+
+def test_patches_are_torchaudios_mel_spectrogram_in_decibels() -> None:
+    """Silence is -60 dB and 110 dB are one."""
+    waveform = torch.randn(2, FORMAT.segment_samples, generator=torch.Generator().manual_seed(0)) / 10
+    mel = torchaudio.transforms.MelSpectrogram(
+        sample_rate=FORMAT.sample_rate_hz,
+        n_fft=FORMAT.n_fft,
+        hop_length=FORMAT.hop_length,
+        n_mels=FORMAT.num_mels,
+        center=False,
+    )
+    margin = (FORMAT.n_fft - FORMAT.hop_length) // 2
+    padded = torch.nn.functional.pad(waveform[:, None], (margin, margin), mode="reflect")[:, 0]
+    expected = ((10 * torch.log10(mel(padded) + 1e-6) + 60) / 110).clamp(0, 1)
+    torch.testing.assert_close(LogMel(FORMAT)(waveform), expected, rtol=0, atol=1e-6)
 
 
 def test_silence_is_zero_and_full_scale_is_below_one() -> None:
