@@ -34,7 +34,8 @@ class DecodeLimits(Settings):
     clip_seconds: PositiveFloat = 60.0
     """Wall-clock seconds. Beyond it: `timeout`."""
     memory_mib: PositiveInt = 2048
-    """Address space of the decoder process in MiB; it needs about 600 by itself. Beyond it: `memory`."""
+    """The most address space that the decoder process may ever hold, in MiB; it needs about 600 by itself. Beyond it:
+    `memory`."""
 
 
 class PreprocessConfig(Settings):

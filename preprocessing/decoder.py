@@ -1,66 +1,81 @@
 """The decoder process, seen from inside: `python -m preprocessing.decoder ARGUMENTS`, started by `DecoderProcess`.
 
-Reads requests from its input and answers on its output. Imports av, numpy and simplejpeg only, so that it starts fast.
+Gets each video as an open file beside its request and answers on the same socket; it can open nothing else
+(`sandbox.py`). Imports av, numpy and simplejpeg only, so that it starts fast.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import hashlib
 import io
 import json
 import os
-import resource
 import signal
+import socket
 import sys
-from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import av
+import av.subtitles.codeccontext  # loaded by libav's wrapper when it meets subtitles, which would be too late
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from preprocessing.decoding import Clip, DecodeError, DecodeOptions, decode
-from preprocessing.supervision import ProcessLimits, message, receive
+from preprocessing.decoding import Clip, DecodeError, DecodeOptions, decode_file
+from preprocessing.protocol import ProcessLimits, message, receive_with_file
+from preprocessing.sandbox import confine
 
-MIB = 1 << 20
 # Quicker than libav's own choice (level 5, blocks of 1152 samples at 16 kHz), and fewer bytes.
 FLAC_OPTIONS = {"compression_level": "3", "frame_size": "4096"}
+ALLOCATION_MIB = 2048
+"""The most that libav asks for at once. So much more address space than allowed can be had: a decoder goes beyond the
+limit, which the supervisor sees, before an allocation fails, which it may take for bad data."""
+LOG_BYTES = 1 << 20
+"""How much may be written to the error output."""
 
 
 def main(arguments: str) -> None:
-    """Answer requests until the input ends."""
+    """Answer requests until the supervisor closes the socket, which is this process's standard input."""
     parsed = json.loads(arguments)
     options, limits = DecodeOptions(**parsed["options"]), ProcessLimits(**parsed["limits"])
     av.logging.set_level(av.logging.PANIC)
-    resource.setrlimit(resource.RLIMIT_AS, (limits.memory_mib * MIB, limits.memory_mib * MIB))
-    # Answers go to a private copy of the output, so that no library's print can get between them.
-    with os.fdopen(os.dup(1), "wb") as output, os.fdopen(os.dup(0), "rb") as requests:
-        os.dup2(2, 1)
-        send(output, message({"ready": True}))
+    faulthandler.enable()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the supervisor, which ends this process
+    load_encoders(options)
+    with socket.socket(fileno=0) as channel:
+        not_forbidden = confine(address_space_mib=limits.memory_mib + ALLOCATION_MIB, log_bytes=LOG_BYTES)
+        channel.sendall(message({"ready": True, "not_forbidden": not_forbidden}))
         while True:
             try:
-                request, _ = receive(lambda num_bytes: read_exactly(requests, num_bytes))
+                request, descriptor = receive_with_file(channel)
             except EOFError:
                 return
             # Should the supervisor be gone when a clip hangs, the alarm ends this process.
             signal.alarm(int(limits.clip_seconds) + 5)
-            answer = serve(request, options)
+            with os.fdopen(descriptor, "rb", buffering=0) as file:
+                answer = serve(file, request, options)
             signal.alarm(0)
-            send(output, answer)
+            channel.sendall(answer)
 
 
-def serve(request: dict[str, Any], options: DecodeOptions) -> bytes:
-    """Decode what a request names: a message with the clip, or with the reason why there is none."""
-    path, root = Path(request["path"]), Path(request["root"])
+def load_encoders(options: DecodeOptions) -> None:
+    """Use all that is imported or loaded at first use: later nothing can be."""
+    encode_jpeg(np.zeros((16, 16, 3), np.uint8), options.jpeg_quality)
+    encode_flac(np.zeros(1600, np.int16), options.sample_rate_hz)
+    hashlib.sha256()
+
+
+def serve(file: io.FileIO, request: dict[str, Any], options: DecodeOptions) -> bytes:
+    """Decode what was sent: a message with the clip, or with the reason why there is none."""
     try:
-        clip = decode(path, options, root=root, start_seconds=request["start_seconds"])
-        with path.open("rb") as stream:
-            source_sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        clip = decode_file(file, options, suffix=request["suffix"], start_seconds=request["start_seconds"])
+        file.seek(0)
+        source_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         jpegs = [encode_jpeg(frame, options.jpeg_quality) for frame in clip.frames]
         flac = encode_flac(clip.samples, options.sample_rate_hz)
     except DecodeError as error:
-        return message({"reason": error.reason, "detail": error.detail})
+        return message({"reason": error.reason, "detail": error.detail[:1000]})
     return message(describe(clip, source_sha256), [*jpegs, flac, clip.samples.astype("<i2").tobytes()])
 
 
@@ -92,20 +107,6 @@ def encode_flac(samples: NDArray[np.int16], sample_rate_hz: int) -> bytes:
         for packet in [*stream.encode(frame), *stream.encode(None)]:
             container.mux(packet)
     return buffer.getvalue()
-
-
-def read_exactly(stream: BinaryIO, num_bytes: int) -> bytes:
-    """Exactly `num_bytes`, or EOFError."""
-    data = stream.read(num_bytes)
-    if len(data) < num_bytes:
-        raise EOFError
-    return data
-
-
-def send(stream: BinaryIO, data: bytes) -> None:
-    """Write a message and push it out."""
-    stream.write(data)
-    stream.flush()
 
 
 if __name__ == "__main__":

@@ -5,9 +5,14 @@ Imports av, numpy and Pillow only: it runs in the decoder process (`supervision.
 
 from __future__ import annotations
 
+import errno
+import os
 import stat
+from contextlib import ExitStack
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
+from typing import Any, NoReturn
 
 import av
 import numpy as np
@@ -73,14 +78,37 @@ def decode(path: Path, options: DecodeOptions, *, root: Path, start_seconds: flo
     Raises:
         DecodeError: if the file is not a video inside `root` that fills the clip within the limits of `options`.
     """
-    file = regular_file(path, root)
+    with open_video(path, root=root) as file:
+        return decode_file(file, options, suffix=path.suffix.lower(), start_seconds=start_seconds)
+
+
+def decode_file(file: FileIO, options: DecodeOptions, *, suffix: str, start_seconds: float | None) -> Clip:
+    """Decode the clip of an open video, reading nothing but this file; `suffix` is that of its name, such as `.mp4`."""
     try:
-        with av.open(str(file), format=container_format(file), options={"protocol_whitelist": "file"}) as container:
+        with open_container(file, suffix) as container:
             return decode_container(container, options, start_seconds)
     except MemoryError as error:
         raise DecodeError("memory", "decoding it needs more memory than is allowed") from error
+    except av.FFmpegError as error:  # beyond those of packets, which are counted: such as sound that nothing converts
+        raise DecodeError("decode_errors", error.strerror or str(error)) from error
+    except OSError as error:
+        raise DecodeError("unreadable", error.strerror or str(error)) from error
+
+
+def open_container(file: FileIO, suffix: str) -> InputContainer:
+    """A file as libav sees it, which may not open another."""
+    demuxer = container_format(file, suffix)
+    try:
+        return av.open(file, "r", format=demuxer, metadata_errors="replace", io_open=refuse_to_open)
     except av.FFmpegError as error:
-        raise DecodeError("open_failed", str(error)) from error
+        if isinstance(error, MemoryError):
+            raise
+        raise DecodeError("open_failed", error.strerror or str(error)) from error
+
+
+def refuse_to_open(url: str, flags: int, options: dict[str, Any]) -> NoReturn:
+    """Stands where libav would open another file or address that this one names."""
+    raise PermissionError(errno.EACCES, "a video may not refer to another file", url)
 
 
 def decode_container(container: InputContainer, options: DecodeOptions, start_seconds: float | None) -> Clip:
@@ -116,34 +144,52 @@ def decode_container(container: InputContainer, options: DecodeOptions, start_se
     )
 
 
-def regular_file(path: Path, root: Path) -> Path:
-    """The real path of `path`, which must be a regular file inside `root`: opening a pipe would wait for ever."""
+def open_video(path: Path, *, root: Path) -> FileIO:
+    """Open a video, which must be a regular file that lies inside `root` also once its links are followed.
+
+    What is opened is what was checked, even if somebody puts a link or a pipe in its place meanwhile.
+
+    Raises:
+        DecodeError: `missing_file`, `outside_root`, `not_regular` or `unreadable`.
+    """
     try:
-        file = path.resolve(strict=True)
+        inside, real_root = path.resolve(strict=True), root.resolve()
+        if not inside.is_relative_to(real_root):
+            raise DecodeError("outside_root", f"'{path}' links to '{inside}', outside '{root}'")
+        descriptor = open_without_links(real_root, inside.relative_to(real_root))
     except FileNotFoundError as error:
         raise DecodeError("missing_file", f"'{path}' does not exist") from error
     except (OSError, RuntimeError) as error:  # a link to itself, a name too long, no permission
         raise DecodeError("unreadable", str(error)) from error
-    if not file.is_relative_to(root.resolve()):
-        raise DecodeError("outside_root", f"'{path}' links to '{file}', outside '{root}'")
-    if not stat.S_ISREG(file.stat().st_mode):
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
         raise DecodeError("not_regular", f"'{path}' is not a regular file")
-    return file
+    return os.fdopen(descriptor, "rb", buffering=0)
 
 
-def container_format(file: Path) -> str:
+def open_without_links(root: Path, relative: Path) -> int:
+    """A descriptor of what lies at `relative` below `root`; OSError if any part of `relative` is a link."""
+    with ExitStack() as folders:
+        folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+        folders.callback(os.close, folder)
+        for name in relative.parts[:-1]:
+            folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+            folders.callback(os.close, folder)
+        # O_NONBLOCK: opening a pipe would wait for its writer.
+        return os.open(relative.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+
+
+def container_format(file: FileIO, suffix: str) -> str:
     """The demuxer for a file, by its first bytes: never guessed, so that a playlist cannot pose as a video."""
-    try:
-        with file.open("rb") as stream:
-            head = stream.read(12)
-    except OSError as error:
-        raise DecodeError("unreadable", str(error)) from error
+    file.seek(0)
+    head = file.read(12)
+    file.seek(0)
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"):
         return "mov"
     if head[:4] == b"\x1a\x45\xdf\xa3":
         return "matroska"
     # Only under its own name: AVI stores no presentation times, so nobody should meet one by accident.
-    if head[:4] == b"RIFF" and head[8:12] == b"AVI " and file.suffix.lower() == ".avi":
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI " and suffix == ".avi":
         return "avi"
     raise DecodeError("not_media", f"starts with {head[:8]!r}: no MP4, MOV, Matroska, WebM or .avi file")
 
@@ -162,8 +208,9 @@ def choose_streams(container: InputContainer, options: DecodeOptions) -> tuple[V
     if max(video.width, video.height) > options.max_side_pixels:
         raise DecodeError("too_large", f"{video.width}x{video.height} pixels, {options.max_side_pixels} a side allowed")
     # One thread: the next clip is decoded by the next process.
-    video.codec_context.thread_type = "NONE"
-    audio.codec_context.thread_type = "NONE"
+    for stream in (video, audio):
+        stream.codec_context.thread_type = "NONE"
+        stream.codec_context.thread_count = 1  # libraries such as dav1d look at this alone
     return video, audio
 
 

@@ -6,41 +6,45 @@ with DecoderProcess(options, limits) as decoder:
 
 from __future__ import annotations
 
+import functools
 import json
+import logging
 import os
-import select
-import struct
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict, Field, ValidationError
 
-from preprocessing.decoding import DecodeError, DecodeOptions
+from preprocessing.decoding import DecodeError, DecodeOptions, open_video
+from preprocessing.protocol import ProcessLimits, ProtocolError, message, receive
+from preprocessing.schema import Settings
 
-LENGTH = struct.Struct("<I")
+__all__ = ["DecodeError", "DecoderProcess", "EncodedClip", "ProcessLimits"]
+
+logger = logging.getLogger(__name__)
+
 START_SECONDS_LIMIT = 120.0
+STOP_SECONDS = 0.5
+WATCH_SECONDS = 0.02
+"""How often the memory of a busy decoder is looked at."""
+PASSED_ON = ("DYLD_LIBRARY_PATH", "LANG", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONPATH", "TMPDIR")
+"""The variables that a decoder process inherits: all that Python may need to start, and no secret."""
 
 
-@dataclass(frozen=True)
-class ProcessLimits:
-    """What one clip may cost."""
-
-    clip_seconds: float
-    memory_mib: int
-
-
-@dataclass(frozen=True)
-class EncodedClip:
+class EncodedClip(Settings):
     """A decoded clip, its frames and waveform encoded as they are stored."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
 
     jpegs: tuple[bytes, ...]
     flac: bytes
@@ -49,18 +53,29 @@ class EncodedClip:
     frame_seconds: tuple[float, ...]
     start_seconds: float
     end_seconds: float
-    audio_coverage: float
-    decode_errors: int
-    source_sha256: str
+    audio_coverage: float = Field(ge=0, le=1)
+    decode_errors: int = Field(ge=0)
+    source_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class Refusal(Settings):
+    """Why there is no clip."""
+
+    reason: str = Field(pattern="^[a-z_]{1,40}$")
+    detail: str = Field(max_length=4000)
 
 
 class DecoderProcess:
-    """A process that decodes clips one after another; killed, and started again, when a clip hangs or crashes it."""
+    """A process that decodes clips one after another; killed, and started again, when a clip hangs or crashes it.
+
+    This side opens each video and hands the open file over: the process cannot open anything (`sandbox.py`).
+    """
 
     def __init__(self, options: DecodeOptions, limits: ProcessLimits) -> None:
-        self._arguments = json.dumps({"options": asdict(options), "limits": asdict(limits)})
+        self._options = options
         self._limits = limits
         self._process: subprocess.Popen[bytes] | None = None
+        self._channel: socket.socket | None = None
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
 
     def __enter__(self) -> DecoderProcess:
@@ -80,96 +95,177 @@ class DecoderProcess:
     def decode(self, path: Path, *, root: Path, start_seconds: float | None) -> EncodedClip:
         """Decode and encode one clip.
 
+        `crash` and `memory` are said only if a fresh process says so too: neither a kill from outside nor what another
+        clip left behind may decide about this one.
+
         Raises:
             DecodeError: if the clip cannot be stored; `timeout`, `memory` and `crash` are reasons too.
         """
-        process = self._running()
-        request = {"path": os.fspath(path), "root": os.fspath(root), "start_seconds": start_seconds}
+        request = {"suffix": path.suffix.lower(), "start_seconds": start_seconds}
+        with open_video(path, root=root) as file:
+            try:
+                return self._decode(file, request)
+            except DecodeError as error:
+                if error.reason not in ("crash", "memory"):
+                    raise
+                logger.info("'%s': %s; trying it in a fresh process", path, error)
+            return self._decode(file, request)
+
+    def _decode(self, file: FileIO, request: dict[str, Any]) -> EncodedClip:
+        channel = self._running()
         try:
-            _write(process, request)
-            header, blobs = self._answer(process, self._limits.clip_seconds)
+            socket.send_fds(channel, [message(request)], [file.fileno()])
+            header, blobs = self._answer(channel, self._limits.clip_seconds, max_answer_bytes(self._options))
+            self._check_memory()
+            if "reason" in header:
+                refusal = Refusal.model_validate(header)
+                raise DecodeError(refusal.reason, refusal.detail)
+            return encoded_clip(header, blobs, self._options)
         except TimeoutError as error:
-            self._stop()
+            self._stop(kill=True)
             raise DecodeError("timeout", f"not decoded within {self._limits.clip_seconds:g} s") from error
-        except (EOFError, BrokenPipeError) as error:
+        except MemoryError as error:
+            self._stop(kill=True)
+            raise DecodeError("memory", f"decoding it needs more than {self._limits.memory_mib} MiB") from error
+        except (EOFError, ConnectionError) as error:
             status = self._stop()
+            logger.info("the decoder process ended with status %s: %s", status, self._said())
             raise DecodeError("crash", f"the decoder process ended with status {status}") from error
-        if "reason" in header:
-            raise DecodeError(header["reason"], header["detail"])
-        *jpegs, flac, samples = blobs
-        frame_seconds = tuple(header.pop("frame_seconds"))
-        waveform = np.frombuffer(samples, dtype="<i2")
-        return EncodedClip(tuple(jpegs), flac, waveform, frame_seconds=frame_seconds, **header)
+        except (ProtocolError, ValidationError) as error:
+            self._stop(kill=True)
+            logger.info("the decoder process answered what is no clip: %s", error)
+            raise DecodeError("crash", "the decoder process answered what is no clip") from error
 
-    def _running(self) -> subprocess.Popen[bytes]:
-        """The process, started if there is none."""
-        if self._process is not None:
-            return self._process
-        packages = str(Path(__file__).resolve().parents[1])
-        search = os.pathsep.join(filter(None, [packages, os.environ.get("PYTHONPATH", "")]))
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "preprocessing.decoder", self._arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            bufsize=0,
-            env=os.environ | {"PYTHONPATH": search, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        )
+    def _running(self) -> socket.socket:
+        """The socket to the process, which is started if there is none."""
+        if self._channel is not None:
+            return self._channel
+        self._log.seek(0)
+        self._log.truncate()
+        self._channel, theirs = socket.socketpair()
+        arguments = json.dumps({"options": asdict(self._options), "limits": asdict(self._limits)})
+        with theirs:
+            self._process = subprocess.Popen(
+                # -P: the folder in which a job happens to run must not replace a module.
+                [sys.executable, "-P", "-m", "preprocessing.decoder", arguments],
+                stdin=theirs.fileno(),
+                stdout=self._log,
+                stderr=self._log,
+                env=environment(),
+            )
         try:
-            self._answer(self._process, START_SECONDS_LIMIT)
-        except (EOFError, TimeoutError) as error:
+            ready, _ = self._answer(self._channel, START_SECONDS_LIMIT, 0)
+        except (EOFError, ConnectionError, ProtocolError, TimeoutError) as error:
             status = self._stop()
-            self._log.seek(0)
-            said = self._log.read().decode(errors="replace").strip()[-2000:]
-            raise RuntimeError(f"the decoder process did not start (status {status}): {said}") from error
-        return self._process
+            raise RuntimeError(f"the decoder process did not start (status {status}): {self._said()}") from error
+        warn_of_missing_protection(tuple(ready.get("not_forbidden", ())))
+        return self._channel
 
-    def _answer(self, process: subprocess.Popen[bytes], seconds: float) -> tuple[dict[str, Any], list[bytes]]:
-        assert process.stdout is not None, "the process was started with a pipe"
-        descriptor, deadline = process.stdout.fileno(), time.monotonic() + seconds
-        return receive(lambda num_bytes: _read_until(descriptor, num_bytes, deadline))
+    def _answer(
+        self, channel: socket.socket, seconds: float, max_blob_bytes: int
+    ) -> tuple[dict[str, Any], list[bytes]]:
+        """The next message of the process, or TimeoutError, or MemoryError as soon as it holds too much."""
+        deadline = time.monotonic() + seconds
 
-    def _stop(self) -> int | None:
+        def read(num_bytes: int) -> bytes:
+            data = bytearray(num_bytes)
+            missing = memoryview(data)
+            while missing:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError
+                channel.settimeout(min(left, WATCH_SECONDS))
+                try:
+                    received = channel.recv_into(missing)
+                except TimeoutError:
+                    self._check_memory()
+                    continue
+                if not received:
+                    raise EOFError
+                missing = missing[received:]
+            return bytes(data)
+
+        return receive(read, max_blob_bytes=max_blob_bytes)
+
+    def _check_memory(self) -> None:
+        """Raise MemoryError if the process has ever held more than the limit.
+
+        Its own failures do not tell: some decoders call any failure, that of an allocation too, bad data.
+        """
+        if self.pid is not None and peak_address_space_mib(self.pid) > self._limits.memory_mib:
+            raise MemoryError
+
+    def _stop(self, *, kill: bool = False) -> int | None:
         """End the process and return its exit status (negative: the signal that killed it)."""
         process, self._process = self._process, None
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.close()
         if process is None:
             return None
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
-        with suppress(subprocess.TimeoutExpired):
-            return process.wait(timeout=0.5)  # it ends by itself when its input does, unless it hangs
+        if not kill:
+            try:
+                return process.wait(STOP_SECONDS)  # it ends by itself when its socket does, unless it hangs
+            except subprocess.TimeoutExpired:
+                pass
         process.kill()
         return process.wait()
 
-
-def message(header: dict[str, Any], blobs: Sequence[bytes] = ()) -> bytes:
-    """A message: the length of a JSON header, the header, and the blobs whose lengths the header lists."""
-    text = json.dumps(header | {"blob_bytes": [len(blob) for blob in blobs]}).encode()
-    return b"".join([LENGTH.pack(len(text)), text, *blobs])
-
-
-def receive(read: Callable[[int], bytes]) -> tuple[dict[str, Any], list[bytes]]:
-    """The next message; `read(n)` gives exactly n bytes or raises EOFError."""
-    header: dict[str, Any] = json.loads(read(LENGTH.unpack(read(LENGTH.size))[0]))
-    return header, [read(num_bytes) for num_bytes in header.pop("blob_bytes")]
+    def _said(self) -> str:
+        """The end of the process's error output."""
+        size = self._log.seek(0, os.SEEK_END)
+        self._log.seek(max(size - 2000, 0))
+        return self._log.read().decode(errors="replace").strip()
 
 
-def _write(process: subprocess.Popen[bytes], request: dict[str, Any]) -> None:
-    assert process.stdin is not None, "the process was started with a pipe"
-    process.stdin.write(message(request))
+def environment() -> dict[str, str]:
+    """The variables of a decoder process: it finds this package, uses one thread, and knows no secret."""
+    passed_on = {name: value for name in PASSED_ON if (value := os.environ.get(name))}
+    packages = str(Path(__file__).resolve().parents[1])
+    search = os.pathsep.join(filter(None, [packages, passed_on.get("PYTHONPATH", "")]))
+    return passed_on | {"PYTHONPATH": search, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
-def _read_until(descriptor: int, num_bytes: int, deadline: float) -> bytes:
-    """Exactly `num_bytes` from a pipe, or TimeoutError at the deadline, or EOFError when the other side ends."""
-    parts: list[bytes] = []
-    while num_bytes:
-        ready, _, _ = select.select([descriptor], [], [], max(deadline - time.monotonic(), 0.0))
-        if not ready:
-            raise TimeoutError
-        part = os.read(descriptor, num_bytes)
-        if not part:
-            raise EOFError
-        parts.append(part)
-        num_bytes -= len(part)
-    return b"".join(parts)
+def max_answer_bytes(options: DecodeOptions) -> int:
+    """What the encoded frames and the waveform of a clip may come to: twice what they take unencoded, and headers."""
+    frame_bytes = 3 * options.frame_size**2
+    segment_bytes = 2 * round(options.segment_seconds * options.sample_rate_hz)
+    return options.num_segments * (2 * frame_bytes + 3 * segment_bytes + (1 << 16)) + (1 << 16)
+
+
+def encoded_clip(header: dict[str, Any], blobs: list[bytes], options: DecodeOptions) -> EncodedClip:
+    """The clip in an answer.
+
+    Raises:
+        ProtocolError: if it has another number of frames or samples than `options` ask for.
+        ValidationError: if a number is missing or impossible.
+    """
+    num_samples = options.num_segments * round(options.segment_seconds * options.sample_rate_hz)
+    if len(blobs) != options.num_segments + 2 or len(blobs[-1]) != 2 * num_samples:
+        raise ProtocolError(f"blobs of {[len(blob) for blob in blobs]} bytes")
+    *jpegs, flac, samples = blobs
+    clip = EncodedClip.model_validate(
+        header | {"jpegs": jpegs, "flac": flac, "samples": np.frombuffer(samples, dtype="<i2")}
+    )
+    if len(clip.frame_seconds) != options.num_segments:
+        raise ProtocolError(f"{len(clip.frame_seconds)} frame times")
+    return clip
+
+
+def peak_address_space_mib(pid: int) -> int:
+    """The most memory that a process has ever held, in MiB; 0 if it has ended or the system does not say."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmPeak:")), 0) >> 10
+
+
+@functools.cache
+def warn_of_missing_protection(not_forbidden: tuple[str, ...]) -> None:
+    """Say once what this system cannot keep a decoder process from."""
+    if not_forbidden:
+        logger.warning(
+            "this system cannot forbid the decoder process %s: preprocess videos of strangers elsewhere",
+            " and ".join(not_forbidden),
+        )

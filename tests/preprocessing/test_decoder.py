@@ -1,9 +1,19 @@
-"""What the decoder process makes of a decoded clip, and what it must not load."""
+"""What the decoder process stores, and how it answers: driven here by hand, over its socket."""
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -13,21 +23,45 @@ from PIL import Image
 
 from preprocessing.decoder import encode_flac, encode_jpeg
 from preprocessing.decoding import DecodeOptions
-from preprocessing.supervision import DecoderProcess, ProcessLimits
+from preprocessing.protocol import ProcessLimits, message, receive
+from preprocessing.supervision import DecoderProcess, environment, max_answer_bytes
+
+GENERATOR = np.random.default_rng(0)
+NOISE = GENERATOR.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+
+WAVEFORMS: dict[str, NDArray[np.int16]] = {
+    "silence": np.zeros(16_000, np.int16),
+    "noise": GENERATOR.integers(-32_768, 32_768, 16_000, dtype=np.int16),
+    "extremes": np.tile(np.array([-32_768, 32_767], np.int16), 8_000),
+    "a tone": np.asarray(12_000 * np.sin(np.arange(160_000) * 0.17), np.int16),
+    "one block and a sample": np.arange(4_609, dtype=np.int16),
+}
 
 
-def decoded(flac: bytes) -> NDArray[np.int16]:
+@pytest.mark.parametrize("name", WAVEFORMS)
+def test_flac_gives_back_every_sample(name: str) -> None:
+    flac = encode_flac(WAVEFORMS[name], 16_000)
     with av.open(io.BytesIO(flac), "r") as container:
-        blocks = [block.to_ndarray()[0] for block in container.decode(container.streams.audio[0])]
-    return np.concatenate(blocks)
+        stream = container.streams.audio[0]
+        assert (stream.rate, stream.layout.name) == (16_000, "mono")
+        blocks = [block.to_ndarray()[0] for block in container.decode(stream)]
+    assert np.array_equal(np.concatenate(blocks), WAVEFORMS[name])
 
 
-@pytest.mark.parametrize("num_samples", [1, 1600, 4096, 4097, 160_000])
-def test_flac_holds_exactly_the_samples(num_samples: int) -> None:
-    generator = np.random.default_rng(num_samples)
-    noise = generator.integers(-32768, 32767, num_samples, dtype=np.int16, endpoint=True)
-    assert np.array_equal(decoded(encode_flac(noise, 16_000)), noise)
-    assert np.array_equal(decoded(encode_flac(np.zeros_like(noise), 16_000)), np.zeros_like(noise))
+def test_encoding_twice_gives_the_same_bytes() -> None:
+    assert encode_flac(WAVEFORMS["noise"], 16_000) == encode_flac(WAVEFORMS["noise"], 16_000)
+    assert encode_jpeg(NOISE, 95) == encode_jpeg(NOISE.copy(), 95)
+
+
+def test_a_jpeg_is_near_its_picture_and_nearer_with_quality() -> None:
+    picture = np.asarray(np.add.outer(np.arange(64), 2 * np.arange(64))[..., None] * [1, 1, 1], np.uint8)
+
+    def error(quality: int) -> float:
+        stored = np.asarray(Image.open(io.BytesIO(encode_jpeg(picture, quality))), dtype=int)
+        assert stored.shape == picture.shape
+        return float(np.abs(stored - picture).mean())
+
+    assert error(95) < 1.5 < error(5)
 
 
 def test_flac_is_smaller_than_with_the_encoders_own_settings() -> None:
@@ -44,14 +78,85 @@ def test_flac_is_smaller_than_with_the_encoders_own_settings() -> None:
     assert len(encode_flac(samples, 16_000)) < len(buffer.getvalue())
 
 
-def test_a_jpeg_shows_the_picture_and_is_the_same_every_time() -> None:
+def test_a_jpeg_shows_the_picture_in_its_colours() -> None:
     """Slopes of all three channels: a picture of another channel order or orientation would be far off."""
     rows, columns = np.mgrid[0:48, 0:64]
     rgb = np.stack([4 * columns, 5 * rows, 255 - 4 * columns], axis=-1).clip(0, 255).astype(np.uint8)
     jpeg = encode_jpeg(rgb, 95)
     assert np.abs(np.asarray(Image.open(io.BytesIO(jpeg))) - rgb.astype(int)).mean() < 2
-    assert encode_jpeg(rgb, 95) == jpeg
-    assert len(encode_jpeg(rgb, 50)) < len(jpeg)
+
+
+def test_an_answer_to_the_worst_picture_is_within_its_bound(options: DecodeOptions) -> None:
+    """Noise in full colour compresses least."""
+    frame = GENERATOR.integers(0, 256, (options.frame_size, options.frame_size, 3), dtype=np.uint8)
+    samples = options.num_segments * round(options.segment_seconds * options.sample_rate_hz)
+    flac = encode_flac(GENERATOR.integers(-32_768, 32_768, samples, dtype=np.int16), options.sample_rate_hz)
+    worst = options.num_segments * len(encode_jpeg(frame, 100)) + len(flac) + 2 * samples
+    assert worst < max_answer_bytes(options)
+
+
+@contextmanager
+def running(options: DecodeOptions, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], socket.socket]]:
+    """A decoder process that is ready, and the socket to it."""
+    ours, theirs = socket.socketpair()
+    arguments = json.dumps({"options": asdict(options), "limits": asdict(ProcessLimits(30.0, 2048))})
+    command = [sys.executable, "-P", "-m", "preprocessing.decoder", arguments]
+    with ours, log.open("wb") as output:
+        with theirs:
+            process = subprocess.Popen(command, stdin=theirs.fileno(), stdout=output, stderr=output, env=environment())
+        with process:
+            ready, _ = answer(ours)
+            assert ready == {"ready": True, "not_forbidden": ready["not_forbidden"]}
+            yield process, ours
+            ours.close()
+
+
+def answer(channel: socket.socket, max_blob_bytes: int = 0) -> tuple[dict[str, Any], list[bytes]]:
+    def read(num_bytes: int) -> bytes:
+        data = channel.recv(num_bytes, socket.MSG_WAITALL)
+        if len(data) < num_bytes:
+            raise EOFError
+        return data
+
+    return receive(read, max_blob_bytes=max_blob_bytes)
+
+
+def test_it_answers_with_a_clip_or_a_reason_and_ends_with_its_socket(
+    video: Path, options: DecodeOptions, tmp_path: Path
+) -> None:
+    with running(options, tmp_path / "log") as (process, channel):
+        (tmp_path / "page").write_text("<html>")
+        for path in (video, tmp_path / "page", video):
+            with path.open("rb") as file:
+                socket.send_fds(channel, [message({"suffix": ".mp4", "start_seconds": None})], [file.fileno()])
+            header, blobs = answer(channel, max_answer_bytes(options))
+            if path == video:
+                assert header["source_sha256"] == hashlib.sha256(video.read_bytes()).hexdigest()
+                assert len(blobs) == options.num_segments + 2
+            else:
+                assert (header["reason"], blobs) == ("not_media", [])
+        channel.close()
+        assert process.wait(30) == 0
+    assert (tmp_path / "log").read_text() == ""
+
+
+def test_a_request_without_a_file_ends_it(options: DecodeOptions, tmp_path: Path) -> None:
+    with running(options, tmp_path / "log") as (process, channel):
+        channel.sendall(message({"suffix": ".mp4", "start_seconds": None}))
+        assert process.wait(30) == 1
+    assert "a request without its file" in (tmp_path / "log").read_text()
+
+
+def test_it_holds_no_secret_and_no_file(
+    options: DecodeOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its socket, and the log twice: nothing of what its parent has open, and no variable that it does not need."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a secret")
+    with (tmp_path / "other").open("wb") as other, running(options, tmp_path / "log") as (process, _):
+        os.set_inheritable(other.fileno(), True)
+        folder = Path(f"/proc/{process.pid}")
+        assert b"a secret" not in (folder / "environ").read_bytes()
+        assert sorted(int(entry.name) for entry in (folder / "fd").iterdir()) == [0, 1, 2]
 
 
 def test_the_decoder_process_does_not_load_torch(video: Path, options: DecodeOptions) -> None:
