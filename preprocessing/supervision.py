@@ -54,6 +54,10 @@ class EncodedClip:
     source_sha256: str
 
 
+class DecoderStartError(RuntimeError):
+    """The decoder process did not start: it was killed meanwhile, or cannot run here."""
+
+
 class DecoderProcess:
     """A process that decodes clips one after another; killed, and started again, when a clip hangs or crashes it."""
 
@@ -121,7 +125,7 @@ class DecoderProcess:
             status = self._stop()
             self._log.seek(0)
             said = self._log.read().decode(errors="replace").strip()[-2000:]
-            raise RuntimeError(f"the decoder process did not start (status {status}): {said}") from error
+            raise DecoderStartError(f"the decoder process did not start (status {status}): {said}") from error
         return self._process
 
     def _answer(self, process: subprocess.Popen[bytes], seconds: float) -> tuple[dict[str, Any], list[bytes]]:
