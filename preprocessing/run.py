@@ -8,6 +8,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 
 from pydantic import ValidationError
 from rich.console import Console
@@ -98,13 +99,14 @@ def preprocess(config: PreprocessConfig) -> Summary:
     most_rejected = config.max_rejected_share * (plan.num_clips + len(outside))
     environments = Environments()
     try:
-        for shard in build_all(config, plan, output=store.everywhere):
-            refuse_changed_videos(shard)
-            built[shard.record.name] = shard
-            progress.log(shard)
-            environments.compare(shard.record)
-            if progress.num_rejected + len(outside) > most_rejected:
-                break
+        with closing(build_all(config, plan, output=store.everywhere)) as shards:
+            for shard in shards:
+                refuse_changed_videos(shard)
+                built[shard.record.name] = shard
+                progress.log(shard)
+                environments.compare(shard.record)
+                if progress.num_rejected + len(outside) > most_rejected:
+                    break
     finally:
         remove_abandoned(store)
     records = [built[shard.name].record for shard in plan.shards if shard.name in built]

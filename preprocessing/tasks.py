@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import ray
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayTaskError, WorkerCrashedError
@@ -22,7 +22,7 @@ class BuildError(RuntimeError):
     """A shard cost too many worker processes their lives."""
 
 
-def build_all(config: PreprocessConfig, plan: Plan, *, output: str) -> Iterator[BuiltShard]:
+def build_all(config: PreprocessConfig, plan: Plan, *, output: str) -> Generator[BuiltShard, None, None]:
     """The finished shards as they come, with at most `config.workers` tasks at a time; stopping early cancels the rest.
 
     Ray runs a task again when its worker or its node is lost. A store that fails has been tried several times by then
