@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: demo test test-slow lint bench clean help
+.PHONY: demo test test-slow lint bench soak clean help
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,6 +23,7 @@ help: ## show this list
 	@echo "make test-slow  the tests that take minutes: a search, a submitted job, killed workers"
 	@echo "make lint       format, style, types, import rules"
 	@echo "make bench      the measured ratios (runs/bench/results.json)"
+	@echo "make soak       2,000 videos preprocessed while processes are killed: is anything lost (runs/soak/)"
 	@echo "make clean      remove runs/ and caches (.venv stays; 'rm -r .venv' removes it)"
 	@echo "Each installs into .venv on first use. Wanted: Python 3.11 to 3.13 and about $(NEEDED_GB) GB of disk."
 
@@ -43,6 +44,9 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks $(ARGS)
+
+soak: $(STAMP)
+	$(BIN)/python -m tests.preprocessing.soak $(ARGS)
 
 clean:
 	rm -rf runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from preprocessing.decoder import encode_flac, encode_jpeg
+from preprocessing.drafts import write_file
 from preprocessing.plan import PlannedClip
 from preprocessing.run import summarise
 from preprocessing.samples import SampleBuilder
 from preprocessing.schema import INDEX_NAME, ClipFormat, DatasetIndex, ShardRecord, Split
-from preprocessing.shards import ShardWriter, write_file
+from preprocessing.shards import ShardWriter
+from preprocessing.store import Store
 from preprocessing.supervision import EncodedClip
 from preprocessing.verification import content_hash
 
@@ -43,7 +45,7 @@ def write_clips(root: Path, clip_format: ClipFormat, *, num_train: int, num_vali
         content_sha256=content_hash([record.sha256 for record in records]),
         config={},
     )
-    write_file(str(root), INDEX_NAME, index.model_dump_json().encode())
+    write_file(Store(str(root)), INDEX_NAME, index.model_dump_json().encode())
 
 
 class ClipSource:
@@ -77,14 +79,14 @@ class ClipSource:
 
 def write_shard(root: Path, split: Split, numbers: range, source: ClipSource) -> ShardRecord:
     """Store the clips of these numbers."""
-    with ShardWriter(str(root), f"{split}/{numbers.start // SHARD_SIZE:06d}.tar") as writer:
+    with ShardWriter(Store(str(root)), f"{split}/{numbers.start // SHARD_SIZE:06d}.tar") as writer:
         for number in numbers:
             label = number % NUM_CLASSES
             planned = PlannedClip(
                 key=f"{split}{number:06d}", label=label, class_name=str(label), source="none", start_seconds=None
             )
-            writer.add(planned.key, label=label, members=source.members(planned))
-        return writer.commit(split=split, plan_sha256="", rejected=())
+            writer.add(planned.key, label=label, source_sha256="0" * 64, members=source.members(planned))
+        return writer.commit(split=split, plan_sha256="", rejected=(), libraries={})
 
 
 def picture_like(random: np.random.Generator, size: int) -> NDArray[np.uint8]:

@@ -27,6 +27,7 @@ from preprocessing.plan import PlannedClip, PlannedShard
 from preprocessing.samples import SampleBuilder
 from preprocessing.schema import ClipFormat
 from preprocessing.shards import ShardWriter
+from preprocessing.store import Store
 from preprocessing.supervision import EncodedClip
 
 ROUNDS = 5
@@ -134,7 +135,7 @@ def with_processes(videos: Sequence[Path], folder: Path, ffmpeg: str) -> int:
     builder = SampleBuilder(FORMAT)
     size, picture_file, sound_file = FORMAT.frame_size, folder / "picture", folder / "sound"
     scaling = f"scale={size}:{size}:force_original_aspect_ratio=increase,crop={size}:{size}"
-    with ShardWriter(str(folder), "train/000000.tar") as writer:
+    with ShardWriter(Store(str(folder)), "train/000000.tar") as writer:
         for index, video in enumerate(videos):
             run(*probe_command(ffmpeg, video))
             pictures = ["-map", "0:v", "-vf", f"fps=1,{scaling}", "-frames:v", str(FORMAT.num_segments)]
@@ -157,8 +158,8 @@ def with_processes(videos: Sequence[Path], folder: Path, ffmpeg: str) -> int:
                 source_sha256="",
             )
             planned = PlannedClip(key=f"clip{index}", label=0, class_name="a", source=video.name, start_seconds=None)
-            writer.add(planned.key, label=0, members=builder.build(planned, clip))
-        writer.commit(split="train", plan_sha256="", rejected=())
+            writer.add(planned.key, label=0, source_sha256="", members=builder.build(planned, clip))
+        writer.commit(split="train", plan_sha256="", rejected=(), libraries={})
     return len(videos)
 
 

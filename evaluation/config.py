@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
-from preprocessing.schema import Settings, Split
+from preprocessing.schema import Place, Settings, Split
 from training.attacks import FGSM, MIFGSM, MMA, PGD, TIA, TMA, AnyAttack, Attack
 from training.threat import ThreatModel
 
@@ -27,7 +27,7 @@ class EvaluateConfig(Settings):
 
     checkpoint: str = Field(min_length=1)
     """Folder of a checkpoint."""
-    data: str = Field(min_length=1)
+    data: Place
     """Preprocessed data set: a folder or any fsspec URL."""
     output: str = Field(min_length=1)
     """Folder that receives report.json, report.html and certificates.parquet."""

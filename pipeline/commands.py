@@ -102,26 +102,34 @@ def evaluate(words: Words = None) -> None:
 
 
 @app.command()
-def verify(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set or a report.")]) -> None:
-    """Re-check a data set (every shard's SHA-256, count and key) or a report (its figures against its certificates)."""
-    problems = _problems_of(folder)
+def verify(
+    place: Annotated[str, typer.Argument(metavar="DIR", help="A data set or a report.")],
+) -> None:
+    """Re-check a data set (every file, hash, key and clip) or a report (its figures against its certificates)."""
+    problems = _problems_of(place)
     for problem in problems:
         logger.error("%s", problem)
     if problems:
         raise typer.Exit(1)
-    logger.info("'%s' is sound", folder)
+    logger.info("'%s' is sound", place)
 
 
-def _problems_of(folder: Path) -> Sequence[str]:
-    if (folder / "report.json").exists():
+def _problems_of(place: str) -> Sequence[str]:
+    if "://" not in place and (Path(place) / "report.json").exists():
         from evaluation.run import verify as verify_report
 
-        return verify_report(str(folder))
-    if (folder / "plan.json").exists() or (folder / "dataset.json").exists():
-        from preprocessing.run import verify as verify_dataset
+        return verify_report(place)
+    from preprocessing.schema import INDEX_NAME, PLAN_NAME
+    from preprocessing.store import Store
 
-        return verify_dataset(str(folder))
-    raise ValueError(f"'{folder}' is neither a data set (dataset.json) nor a report (report.json)")
+    store = Store(place)
+    if all(store.size(name) is None for name in (PLAN_NAME, INDEX_NAME)):
+        raise ValueError(f"'{place}' is neither a data set ({INDEX_NAME}) nor a report (report.json)")
+    from pipeline.cluster import connect
+    from preprocessing.run import verify as verify_dataset
+
+    with connect():
+        return verify_dataset(place)
 
 
 def _load(config_class: type[Config], words: Sequence[str] | None) -> Config:

@@ -25,7 +25,7 @@ from pipeline.search_report import SearchResult, TrialResult, draw, show, text
 from pipeline.search_space import AnyDistribution, check_space
 from pipeline.settings_tree import plain
 from pipeline.tracking import EPOCH, Run, Store, open_store, tracked_run
-from preprocessing.schema import Settings
+from preprocessing.schema import Place, Settings
 from training.config import TrainConfig
 from training.run import train, worker_resources
 
@@ -49,7 +49,7 @@ class EarlyStopping(Settings):
 class TuneConfig(Settings):
     """Which settings of a training are searched, and how."""
 
-    data: str
+    data: Place
     """Preprocessed data set: a folder or any fsspec URL."""
     output: str
     """Folder that receives best.yaml, search.json, search.png and one folder per trial."""

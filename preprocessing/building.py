@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from preprocessing.decoding import DecodeError, DecodeOptions
+from preprocessing.libraries import library_versions
 from preprocessing.plan import PlannedClip, PlannedShard
-from preprocessing.schema import ClipFormat, Rejection, ShardRecord
-from preprocessing.shards import ShardWriter, finished_record
-from preprocessing.supervision import DecoderProcess, ProcessLimits
+from preprocessing.schema import ClipFormat, Rejection, ShardRecord, record_name
+from preprocessing.shards import ShardWriter, finished_record, sha256_of
+from preprocessing.store import Store
+from preprocessing.supervision import DecoderProcess, EncodedClip, ProcessLimits
 
 logger = logging.getLogger(__name__)
+
+ATTEMPTS_AT_A_CRASH = 3
+"""A decoder may be killed from outside, as by a system without memory: a clip must end it every time to be rejected."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,8 @@ class ShardJob:
     clip_format: ClipFormat
     options: DecodeOptions
     limits: ProcessLimits
+    repair: bool = False
+    """Whether a finished shard is hashed, with its videos, and built again if anything has changed."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +42,29 @@ class BuiltShard:
     record: ShardRecord
     reused: bool
     """Whether an earlier run had finished it."""
+    changed: tuple[str, ...] = ()
+    """Its videos that have changed since; only if it is reused."""
 
 
 def build_shard(job: ShardJob) -> BuiltShard:
-    """Build a shard, unless it is finished and whole: then nothing is written.
+    """Build a shard, unless it is finished: then nothing is written.
 
     Building it twice, also at the same time, gives the same bytes under the same name.
+
+    Raises:
+        StoreError: if the output cannot be read or written.
     """
-    record = finished_record(job.output, job.shard.name, plan_sha256=job.plan_sha256)
+    store = Store(job.output)
+    record = finished_record(store, job.shard.name, plan_sha256=job.plan_sha256, hashed=job.repair)
     if record is not None:
-        return BuiltShard(record, reused=True)
+        changed = changed_sources(job, store, record)
+        if not (changed and job.repair):
+            return BuiltShard(record, reused=True, changed=changed)
+    return BuiltShard(write_shard(job, store), reused=False)
+
+
+def write_shard(job: ShardJob, store: Store) -> ShardRecord:
+    """Decode the planned clips and write the shard."""
     # Imported here: torch takes seconds to load, and a task that finds its shard finished must not wait for it.
     import torch
 
@@ -53,17 +73,58 @@ def build_shard(job: ShardJob) -> BuiltShard:
     torch.set_num_threads(1)
     builder = SampleBuilder(job.clip_format)
     rejected: list[Rejection] = []
-    with DecoderProcess(job.options, job.limits) as decoder, ShardWriter(job.output, job.shard.name) as writer:
+    with DecoderProcess(job.options, job.limits) as decoder, ShardWriter(store, job.shard.name) as writer:
         for planned in job.shard.clips:
-            path = job.data_root / planned.source
             try:
-                clip = decoder.decode(path, root=job.data_root, start_seconds=planned.start_seconds)
+                clip = decode(decoder, planned, root=job.data_root)
             except DecodeError as error:
                 rejected.append(rejection(planned, job, error))
                 continue
-            writer.add(planned.key, label=planned.label, members=builder.build(planned, clip))
-        record = writer.commit(split=job.shard.split, plan_sha256=job.plan_sha256, rejected=tuple(rejected))
-    return BuiltShard(record, reused=False)
+            members = builder.build(planned, clip)
+            writer.add(planned.key, label=planned.label, source_sha256=clip.source_sha256, members=members)
+        return writer.commit(
+            split=job.shard.split,
+            plan_sha256=job.plan_sha256,
+            rejected=tuple(rejected),
+            libraries=library_versions(),
+        )
+
+
+def decode(decoder: DecoderProcess, planned: PlannedClip, *, root: Path) -> EncodedClip:
+    """Decode a clip, again if the decoder was lost over it.
+
+    Raises:
+        DecodeError: if the clip cannot be stored; `crash` if it ends the decoder every time.
+    """
+    for _ in range(ATTEMPTS_AT_A_CRASH - 1):
+        try:
+            return decoder.decode(root / planned.source, root=root, start_seconds=planned.start_seconds)
+        except DecodeError as error:
+            if error.reason != "crash":
+                raise
+    return decoder.decode(root / planned.source, root=root, start_seconds=planned.start_seconds)
+
+
+def changed_sources(job: ShardJob, store: Store, record: ShardRecord) -> tuple[str, ...]:
+    """The videos of a finished shard whose bytes are no longer those it was made from.
+
+    Videos that were last written before the shard's record are taken to be the same, unless `job.repair`; others are
+    hashed, so that copying or touching them is no change.
+    """
+    written = store.modified(record_name(record.name))
+    made_from = {sample.key: sample.source_sha256 for sample in record.samples}
+    changed: list[str] = []
+    for planned in job.shard.clips:
+        path = job.data_root / planned.source
+        if planned.key not in made_from or not path.is_file():
+            continue
+        is_older = written is not None and path.stat().st_mtime < written.timestamp()
+        if is_older and not job.repair:
+            continue
+        with path.open("rb") as stream:
+            if sha256_of(stream) != made_from[planned.key]:
+                changed.append(planned.source)
+    return tuple(changed)
 
 
 def rejection(planned: PlannedClip, job: ShardJob, error: DecodeError) -> Rejection:

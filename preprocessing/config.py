@@ -6,7 +6,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from preprocessing.datasets import AnyDataset
 from preprocessing.decoding import DecodeOptions
-from preprocessing.schema import ClipFormat, Settings
+from preprocessing.schema import ClipFormat, Place, Settings
 from preprocessing.supervision import ProcessLimits
 
 
@@ -43,8 +43,8 @@ class PreprocessConfig(Settings):
 
     dataset: AnyDataset
     """Which videos."""
-    output: str
-    """Where the shards go: a folder that all nodes see, or any fsspec URL."""
+    output: Place
+    """Where the shards go: a folder that all nodes see, or any fsspec URL; credentials come from the environment."""
     format: ClipFormat = ClipFormat()
     """How a clip is stored."""
     workers: PositiveInt | None = None
@@ -55,6 +55,8 @@ class PreprocessConfig(Settings):
     """Decides which clips share a shard."""
     max_rejected_share: float = Field(default=0.5, ge=0, le=1)
     """The job fails as soon as more than this share of all videos is left out."""
+    repair: bool = False
+    """Whether finished shards are hashed again, with their videos, and those that have changed are built again."""
     rules: AcceptanceRules = AcceptanceRules()
     """Which videos become clips."""
     limits: DecodeLimits = DecodeLimits()

@@ -20,6 +20,8 @@ class PlannedClip(Settings):
     source: str
     """Path of the video relative to the data set's root."""
     start_seconds: float | None
+    source_bytes: int | None = None
+    """Size of the video; None if it is missing. Changes that keep it are found by time and SHA-256."""
 
 
 class PlannedShard(Settings):
@@ -32,7 +34,10 @@ class PlannedShard(Settings):
 
 
 class Plan(Settings):
-    """`plan.json`: all that the shards' bytes depend on, except the bytes of the videos and the libraries' versions."""
+    """`plan.json`: all that the shards' bytes depend on, except what the videos hold and the libraries' versions.
+
+    The videos' sizes are in it; their SHA-256 and the versions are in each shard's record.
+    """
 
     settings: dict[str, object]
     """The settings that decide what the shards hold."""
@@ -91,7 +96,16 @@ def planned(video: Video, root: Path) -> PlannedClip:
         class_name=video.class_name,
         source=video.path.relative_to(root).as_posix(),
         start_seconds=video.start_seconds,
+        source_bytes=size_of(video.path),
     )
+
+
+def size_of(path: Path) -> int | None:
+    """Bytes of a file; None if it is not there."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
 
 
 def differences(before: Plan, now: Plan) -> list[str]:
@@ -104,10 +118,12 @@ def differences(before: Plan, now: Plan) -> list[str]:
     if before.classes != now.classes:
         found.append(f"classes: {list(before.classes)} there, {list(now.classes)} now")
     old_clips, new_clips = clips_of(before), clips_of(now)
+    both = sorted(old_clips.keys() & new_clips.keys())
     for verb, keys in (
         ("added", sorted(new_clips.keys() - old_clips.keys())),
         ("removed", sorted(old_clips.keys() - new_clips.keys())),
-        ("moved or relabelled", sorted(k for k in old_clips.keys() & new_clips.keys() if old_clips[k] != new_clips[k])),
+        ("moved or relabelled", [key for key in both if place_of(*old_clips[key]) != place_of(*new_clips[key])]),
+        ("changed", [key for key in both if old_clips[key][0].source_bytes != new_clips[key][0].source_bytes]),
     ):
         if keys:
             found.append(f"{len(keys)} videos were {verb}, such as '{keys[0]}'")
@@ -123,6 +139,11 @@ def flat(settings: object, prefix: str = "") -> dict[str, object]:
         for key, inner in settings.items()
         for name, value in flat(inner, f"{prefix}.{key}" if prefix else str(key)).items()
     }
+
+
+def place_of(clip: PlannedClip, split: Split) -> tuple[PlannedClip, Split]:
+    """A clip and its split without what its video holds."""
+    return clip.model_copy(update={"source_bytes": None}), split
 
 
 def clips_of(plan: Plan) -> dict[str, tuple[PlannedClip, Split]]:

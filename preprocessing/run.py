@@ -7,16 +7,17 @@ import io
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import closing
 
-import fsspec
-import ray
 from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from preprocessing.building import BuiltShard, ShardJob, build_shard
+from preprocessing.building import BuiltShard
 from preprocessing.config import PreprocessConfig
+from preprocessing.drafts import remove_abandoned, write_file, write_new_file
+from preprocessing.libraries import describe_difference
 from preprocessing.plan import Plan, differences, make_plan
 from preprocessing.schema import (
     INDEX_NAME,
@@ -31,7 +32,8 @@ from preprocessing.schema import (
     Split,
     join,
 )
-from preprocessing.shards import absolute, remove_unfinished, write_file
+from preprocessing.store import Store
+from preprocessing.tasks import build_all
 from preprocessing.verification import content_hash, verify
 
 __all__ = ["Summary", "TooManyRejectedError", "preprocess", "verify"]
@@ -61,13 +63,19 @@ class Summary(Settings):
 def preprocess(config: PreprocessConfig) -> Summary:
     """Turn the videos of `config.dataset` into the data set `config.output`; Ray must be initialised.
 
-    Run again after any interruption: it continues, and ends with the same bytes. A finished data set is left as it is.
+    Run again after any interruption: it continues, and ends with the same bytes. A finished data set is left as it is;
+    with `config.repair` what is damaged in it is built again. Several runs at once with the same settings do each
+    other no harm: they write the same bytes.
 
     Raises:
-        ValueError: if there are no videos, or `output` holds another data set (the message says what differs).
+        ValueError: if there are no videos, `output` holds another data set (the message says what differs), or videos
+            have changed since their shards were built.
         TooManyRejectedError: if more than `config.max_rejected_share` of the videos are left out.
+        StoreError: if `output` cannot be read or written, such as on a full disk.
+        BuildError: if a shard cost too many worker processes their lives.
     """
     started = time.monotonic()
+    store = Store(config.output)
     config.dataset.prepare()
     listing = config.dataset.listing()
     plan, duplicates = make_plan(
@@ -77,7 +85,7 @@ def preprocess(config: PreprocessConfig) -> Summary:
         shard_size=config.shard_size,
         seed=config.seed,
     )
-    begin(config.output, plan)
+    begin(store, plan)
     logger.info(
         "%d videos of %d classes in %d shards, to '%s'",
         plan.num_clips,
@@ -89,19 +97,25 @@ def preprocess(config: PreprocessConfig) -> Summary:
     built: dict[str, BuiltShard] = {}
     progress = Progress(num_clips=plan.num_clips, num_shards=len(plan.shards))
     most_rejected = config.max_rejected_share * (plan.num_clips + len(outside))
-    for shard in build_all(config, plan):
-        built[shard.record.name] = shard
-        progress.log(shard)
-        if progress.num_rejected + len(outside) > most_rejected:
-            break
-    remove_unfinished(config.output)
+    environments = Environments()
+    try:
+        with closing(build_all(config, plan, output=store.everywhere)) as shards:
+            for shard in shards:
+                refuse_changed_videos(shard)
+                built[shard.record.name] = shard
+                progress.log(shard)
+                environments.compare(shard.record)
+                if progress.num_rejected + len(outside) > most_rejected:
+                    break
+    finally:
+        remove_abandoned(store)
     records = [built[shard.name].record for shard in plan.shards if shard.name in built]
     rejected = [*outside, *(rejection for record in records for rejection in record.rejected)]
-    write_file(config.output, REJECTED_NAME, rejected_csv(rejected))
+    write_file(store, REJECTED_NAME, rejected_csv(rejected))
     if len(rejected) > most_rejected:
         raise TooManyRejectedError(too_many_rejected(config, rejected, plan.num_clips + len(outside)))
     index = make_index(config, plan, records, num_rejected=len(rejected))
-    write_file(config.output, INDEX_NAME, index.model_dump_json(indent=1).encode() + b"\n")
+    write_file(store, INDEX_NAME, index.model_dump_json(indent=1).encode() + b"\n")
     summary = Summary(
         output=config.output,
         classes=plan.classes,
@@ -115,55 +129,56 @@ def preprocess(config: PreprocessConfig) -> Summary:
     return summary
 
 
-def begin(output: str, plan: Plan) -> None:
-    """Write the plan, or make sure that what lies at `output` belongs to the same one."""
-    filesystem, path = fsspec.core.url_to_fs(join(output, PLAN_NAME))
-    if filesystem.exists(path):
-        refuse_another(output, plan, filesystem.cat_file(path))
-    else:
-        write_file(output, PLAN_NAME, plan.to_json())
+def begin(store: Store, plan: Plan) -> None:
+    """Write the plan, or make sure that what lies there belongs to the same one; nothing abandoned takes up space."""
+    remove_abandoned(store)
+    if not write_new_file(store, PLAN_NAME, plan.to_json()):
+        refuse_another(store, plan)
 
 
-def refuse_another(output: str, plan: Plan, stored: bytes) -> None:
-    """Stop if `output` was begun with another plan: its finished shards would not fit this one."""
+def refuse_another(store: Store, plan: Plan) -> None:
+    """Stop if the output was begun with another plan: its finished shards would not fit this one."""
     try:
-        before = Plan.model_validate_json(stored)
+        before = Plan.model_validate_json(store.read(PLAN_NAME))
     except ValidationError as error:
-        raise ValueError(f"'{join(output, PLAN_NAME)}' is not a plan of this version; choose another output") from error
+        raise ValueError(f"'{store.url(PLAN_NAME)}' is not a plan of this version; choose another output") from error
     if found := differences(before, plan):
         raise ValueError(
-            f"output='{output}' holds a data set made with other settings or videos; choose another output or remove "
-            "it. What differs:\n" + "\n".join(f"  {line}" for line in found)
+            f"output='{store.root}' holds a data set made with other settings or videos; choose another output or "
+            "remove it. What differs:\n" + "\n".join(f"  {line}" for line in found)
         )
 
 
-def build_all(config: PreprocessConfig, plan: Plan) -> Iterator[BuiltShard]:
-    """The finished shards as they come, with at most `workers` tasks at a time; stopping early cancels the rest."""
-    task = ray.remote(build_shard).options(num_cpus=1, max_retries=3, retry_exceptions=[OSError])
-    workers = config.workers or max(int(ray.cluster_resources().get("CPU", 1)), 1)  # type: ignore[no-untyped-call]
-    plan_sha256 = plan.sha256()
-    waiting = [
-        ShardJob(
-            output=absolute(config.output),
-            data_root=config.dataset.root.resolve(),
-            shard=shard,
-            plan_sha256=plan_sha256,
-            clip_format=config.format,
-            options=config.decode_options,
-            limits=config.process_limits,
+def refuse_changed_videos(shard: BuiltShard) -> None:
+    """Stop if a finished shard was made from other videos than those that are there now."""
+    if shard.changed:
+        raise ValueError(
+            f"{len(shard.changed)} videos have changed since shard '{shard.record.name}' was built, such as "
+            f"'{shard.changed[0]}': put them back, add repair=true to build the shards with changed videos again, or "
+            "choose another output"
         )
-        for shard in reversed(plan.shards)
-    ]
-    running: list[ray.ObjectRef[BuiltShard]] = []
-    try:
-        while waiting or running:
-            while waiting and len(running) < workers:
-                running.append(task.remote(waiting.pop()))
-            done, running = ray.wait(running, num_returns=1)
-            yield from ray.get(done)
-    finally:
-        for reference in running:
-            ray.cancel(reference)
+
+
+class Environments:
+    """Warns once when shards of one data set were built with different versions of libraries."""
+
+    def __init__(self) -> None:
+        self._first: ShardRecord | None = None
+        self._has_warned = False
+
+    def compare(self, record: ShardRecord) -> None:
+        """Compare a shard with the first one."""
+        self._first = self._first or record
+        difference = describe_difference(self._first.libraries, record.libraries)
+        if difference and not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "'%s' and '%s' were built with different versions: %s. The clips are sound, but their bytes may differ "
+                "from those of one environment; for equal bytes build all in one, into another output",
+                self._first.name,
+                record.name,
+                difference,
+            )
 
 
 class Progress:
@@ -216,7 +231,7 @@ def make_index(
         shards={split: tuple(summarise(r) for r in kept if r.split == split) for split in SPLITS},
         plan_sha256=plan.sha256(),
         content_sha256=content_hash([record.sha256 for record in kept]),
-        config=config.model_dump(mode="json"),
+        config=config.model_dump(mode="json", exclude={"repair"}),
     )
 
 

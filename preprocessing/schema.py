@@ -11,12 +11,14 @@ A stored sample follows the WebDataset convention; the members of one key, in th
 from __future__ import annotations
 
 import json
-from typing import Literal
+from typing import Annotated, Literal
 
-import fsspec
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
-FORMAT_VERSION = 1
+from preprocessing.store import Store, refuse_credentials
+from preprocessing.store import join as join
+
+FORMAT_VERSION = 2
 """Raised whenever stored bytes change their meaning."""
 
 LOGMEL_MIN_DB = -60.0
@@ -26,6 +28,9 @@ LOGMEL_MAX_DB = 50.0
 
 SPLITS = ("train", "validation", "test")
 Split = Literal["train", "validation", "test"]
+
+Place = Annotated[str, Field(min_length=1), AfterValidator(refuse_credentials)]
+"""A folder that all nodes see, or any fsspec URL without credentials in it."""
 
 INDEX_NAME = "dataset.json"
 PLAN_NAME = "plan.json"
@@ -129,6 +134,8 @@ class StoredKey(Settings):
     """Byte offset of the sample's first tar header."""
     length: int
     """Bytes up to the next sample's first header."""
+    source_sha256: str
+    """Of the video that the sample was made from."""
 
 
 class Rejection(Settings):
@@ -152,6 +159,8 @@ class ShardRecord(Settings):
     sha256: str
     samples: tuple[StoredKey, ...]
     rejected: tuple[Rejection, ...]
+    libraries: dict[str, str]
+    """Versions of the libraries that decide bytes, where the shard was built."""
 
 
 class ShardSummary(Settings):
@@ -181,33 +190,43 @@ class DatasetIndex(Settings):
     """The resolved preprocessing config."""
 
 
-def join(root: str, name: str) -> str:
-    """`root/name` for a local path or any fsspec URL."""
-    return f"{root.rstrip('/')}/{name}"
-
-
 def load_index(root: str) -> DatasetIndex:
     """Read `dataset.json` of a finished data set (local folder or fsspec URL).
 
     Raises:
-        ValueError: if there is none (preprocessing did not finish) or its format version is another.
+        ValueError: if there is none (preprocessing did not finish), it is damaged, or its format version is another.
+        StoreError: if the store does not give it.
     """
-    path = join(root, INDEX_NAME)
-    filesystem, local = fsspec.core.url_to_fs(path)
-    if not filesystem.exists(local):
+    store = Store(root)
+    path = store.url(INDEX_NAME)
+    try:
+        text = store.read(INDEX_NAME)
+    except FileNotFoundError:
         raise ValueError(
             f"'{path}' does not exist: '{root}' is not a finished data set; run `python -m pipeline preprocess` on it"
-        )
-    raw = json.loads(filesystem.cat_file(local))
-    if raw.get("format_version") != FORMAT_VERSION:
+        ) from None
+    try:
+        raw = json.loads(text)
+        version = raw.get("format_version")
+    except (ValueError, AttributeError) as error:
+        raise ValueError(f"'{path}' is damaged: {error}") from error
+    if version != FORMAT_VERSION:
         raise ValueError(
-            f"'{path}' has format version {raw.get('format_version')}, this code reads {FORMAT_VERSION}: "
-            "preprocess the data set again"
+            f"'{path}' has format version {version}, this code reads {FORMAT_VERSION}: preprocess the data set again"
         )
     return DatasetIndex.model_validate(raw)
 
 
+def record_name(shard_name: str) -> str:
+    """The name of a shard's commit record."""
+    return shard_name.removesuffix(".tar") + ".json"
+
+
 def load_shard_record(root: str, shard_name: str) -> ShardRecord:
-    """Read the commit record of `shard_name` (`train/000000.tar`)."""
-    filesystem, local = fsspec.core.url_to_fs(join(root, shard_name.removesuffix(".tar") + ".json"))
-    return ShardRecord.model_validate_json(filesystem.cat_file(local))
+    """Read the commit record of `shard_name` (`train/000000.tar`).
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if it is no record.
+    """
+    return ShardRecord.model_validate_json(Store(root).read(record_name(shard_name)))

@@ -65,6 +65,10 @@ class Refusal(Settings):
     detail: str = Field(max_length=4000)
 
 
+class DecoderStartError(RuntimeError):
+    """The decoder process did not start: it was killed meanwhile, or cannot run here."""
+
+
 class DecoderProcess:
     """A process that decodes clips one after another; killed, and started again, when a clip hangs or crashes it.
 
@@ -157,7 +161,7 @@ class DecoderProcess:
             ready, _ = self._answer(self._channel, START_SECONDS_LIMIT, 0)
         except (EOFError, ConnectionError, ProtocolError, TimeoutError) as error:
             status = self._stop()
-            raise RuntimeError(f"the decoder process did not start (status {status}): {self._said()}") from error
+            raise DecoderStartError(f"the decoder process did not start (status {status}): {self._said()}") from error
         warn_of_missing_protection(tuple(ready.get("not_forbidden", ())))
         return self._channel
 

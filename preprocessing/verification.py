@@ -1,68 +1,200 @@
-"""Whether a data set is whole: every hash, count and key."""
+"""Whether a data set is whole and sound: every file, hash, count, key and sample."""
 
 from __future__ import annotations
 
+import csv
 import hashlib
-import tarfile
+import io
+import json
+import logging
+import shlex
+import time
+from collections.abc import Iterator
 
+import ray
 from pydantic import ValidationError
 
-from preprocessing.schema import DatasetIndex, ShardRecord, ShardSummary, load_index, load_shard_record
-from preprocessing.shards import shard_problems, stored_keys
+from preprocessing.config import PreprocessConfig
+from preprocessing.drafts import TEMPORARY_PREFIX
+from preprocessing.plan import Plan
+from preprocessing.schema import (
+    PLAN_NAME,
+    REJECTED_NAME,
+    SPLITS,
+    DatasetIndex,
+    ShardRecord,
+    ShardSummary,
+    load_index,
+    load_shard_record,
+    record_name,
+)
+from preprocessing.shard_check import Expected, shard_problems
+from preprocessing.store import Store, StoreError
 
-REBUILD = "run the `python -m pipeline preprocess` command that made it again: it rebuilds what is damaged"
+logger = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_LINES = 10.0
 
 
 def verify(root: str) -> list[str]:
-    """Everything that is wrong with the data set at `root`, one line each; empty if it is whole.
+    """Everything that is wrong with the data set at `root`, one line each; empty if it is whole. Needs Ray.
 
-    A damaged shard is a problem that names it and the way to rebuild it, never an exception.
+    A damaged shard is a problem that names it and the command that builds it again, never an exception.
+
+    Raises:
+        ValueError: if `root` is no place that can be opened.
     """
+    store = Store(root)
     try:
         index = load_index(root)
-    except (ValueError, OSError) as error:
+    except (ValueError, StoreError) as error:
         return [str(error)]
-    problems: list[str] = []
-    keys: dict[str, str] = {}
-    for split, shards in index.shards.items():
-        num_samples = 0
-        for summary in shards:
-            try:
-                record = load_shard_record(root, summary.name)
-            except (OSError, ValidationError) as error:
-                problems.append(f"the record of '{summary.name}' cannot be read ({error}); {REBUILD}")
-                continue
-            num_samples += len(record.samples)
-            problems += [f"{problem}; {REBUILD}" for problem in problems_of_shard(root, record, summary)]
-            for sample in record.samples:
-                other = keys.setdefault(sample.key, record.name)
-                if other != record.name:
-                    problems.append(f"'{record.name}': key '{sample.key}' is also in '{other}'")
-        if num_samples != index.num_clips[split]:
-            problems.append(f"split '{split}' has {num_samples} clips, dataset.json says {index.num_clips[split]}")
-    if content_sha256(index) != index.content_sha256:
-        problems.append("dataset.json: content_sha256 does not follow from its shards")
+    problems, records = read_records(store, index)
+    expected = Expected(format=index.format, classes=index.classes)
+    for record, found in check_all(store, list(records.values()), expected):
+        problems += [f"'{store.url(record.name)}' {problem}" for problem in found]
+    repairable = bool(problems)
+    problems += [
+        *count_problems(index, records),
+        *plan_problems(store, index, records),
+        *rejection_problems(store, index),
+        *extra_files(store, index),
+    ]
+    if repairable:
+        problems.append(f"what is damaged is built again by: {repair_command(index)}")
     return problems
 
 
-def problems_of_shard(root: str, record: ShardRecord, summary: ShardSummary) -> list[str]:
-    """What is wrong with one shard: its bytes, its keys, or what `dataset.json` says about it."""
-    problems = shard_problems(root, record)
-    if (record.sha256, record.bytes, len(record.samples)) != (summary.sha256, summary.bytes, summary.num_samples):
-        problems.append(f"'{record.name}': its record and dataset.json disagree")
-    if problems:
-        return problems
-    expected = [sample.key for sample in record.samples]
-    try:
-        found = stored_keys(root, record)
-    except (tarfile.TarError, OSError) as error:
-        return [f"'{record.name}' is no readable tar: {error}"]
-    if found != expected:
-        wrong = next(
-            (pair for pair in zip(found, expected, strict=False) if pair[0] != pair[1]), (len(found), len(expected))
+def read_records(store: Store, index: DatasetIndex) -> tuple[list[str], dict[str, ShardRecord]]:
+    """The records of the shards that `dataset.json` lists, by name, and what is wrong with the others."""
+    problems: list[str] = []
+    records: dict[str, ShardRecord] = {}
+    for summary in (shard for shards in index.shards.values() for shard in shards):
+        try:
+            record = load_shard_record(store.root, summary.name)
+        except (FileNotFoundError, ValueError, StoreError) as error:
+            problems.append(f"the record of '{store.url(summary.name)}' cannot be read: {error}")
+            continue
+        stands = ShardSummary(
+            name=record.name, num_samples=len(record.samples), bytes=record.bytes, sha256=record.sha256
         )
-        return [f"'{record.name}': found key {wrong[0]!r} where its record says {wrong[1]!r}"]
+        if stands != summary:
+            problems.append(f"the record of '{store.url(summary.name)}' and dataset.json disagree")
+        else:
+            records[summary.name] = record
+    return problems, records
+
+
+def check_all(store: Store, records: list[ShardRecord], expected: Expected) -> Iterator[tuple[ShardRecord, list[str]]]:
+    """Every shard and what is wrong with it, in order; one Ray task each, and a line of progress now and then."""
+    task = ray.remote(shard_problems).options(num_cpus=1)
+    at_once = 2 * max(int(ray.cluster_resources().get("CPU", 1)), 1)  # type: ignore[no-untyped-call]
+    given = [task.remote(store.everywhere, record, expected) for record in records[:at_once]]
+    started = said = time.monotonic()
+    num_damaged = 0
+    for number, record in enumerate(records):
+        found = ray.get(given[number])
+        if len(given) < len(records):
+            given.append(task.remote(store.everywhere, records[len(given)], expected))
+        num_damaged += bool(found)
+        yield record, found
+        now = time.monotonic()
+        if now - said > SECONDS_BETWEEN_LINES:
+            said = now
+            left = (now - started) / (number + 1) * (len(records) - number - 1)
+            logger.info("verified %d/%d shards, %d damaged, %.0f s left", number + 1, len(records), num_damaged, left)
+
+
+def count_problems(index: DatasetIndex, records: dict[str, ShardRecord]) -> list[str]:
+    """What does not add up in `dataset.json`, and keys that are there twice."""
+    problems: list[str] = []
+    for split, shards in index.shards.items():
+        listed = sum(shard.num_samples for shard in shards)
+        if listed != index.num_clips[split]:
+            problems.append(f"split '{split}' has {listed} clips, dataset.json says {index.num_clips[split]}")
+    if content_sha256(index) != index.content_sha256:
+        problems.append("dataset.json: content_sha256 does not follow from its shards")
+    keys: dict[str, str] = {}
+    for record in records.values():
+        for sample in record.samples:
+            other = keys.setdefault(sample.key, record.name)
+            if other != record.name:
+                problems.append(f"'{record.name}': key '{sample.key}' is also in '{other}'")
+    return problems
+
+
+def plan_problems(store: Store, index: DatasetIndex, records: dict[str, ShardRecord]) -> list[str]:
+    """Where the data set is not what `plan.json` planned: nothing may be lost, nothing there twice."""
+    try:
+        plan = Plan.model_validate_json(store.read(PLAN_NAME))
+    except (FileNotFoundError, ValueError, StoreError) as error:
+        return [f"'{store.url(PLAN_NAME)}' cannot be read: {error}"]
+    if plan.sha256() != index.plan_sha256:
+        return [f"'{store.url(PLAN_NAME)}' has changed: dataset.json was made from another plan"]
+    problems: list[str] = []
+    for shard in plan.shards:
+        record = records.get(shard.name)
+        if record is None:
+            continue
+        if record.plan_sha256 != index.plan_sha256:
+            problems.append(f"'{store.url(shard.name)}' belongs to another plan")
+        rejected = {rejection.file for rejection in record.rejected}
+        planned = [clip.key for clip in shard.clips if clip.source not in rejected]
+        if planned != [sample.key for sample in record.samples]:
+            problems.append(f"'{store.url(shard.name)}' holds other clips than were planned and not rejected")
+    return problems
+
+
+def rejection_problems(store: Store, index: DatasetIndex) -> list[str]:
+    """Whether `rejected.csv` lists as many videos as were left out."""
+    try:
+        text = store.read(REJECTED_NAME).decode()
+    except (FileNotFoundError, UnicodeDecodeError, StoreError) as error:
+        return [f"'{store.url(REJECTED_NAME)}' cannot be read: {error}"]
+    rows = sum(1 for _ in csv.reader(io.StringIO(text))) - 1
+    if rows != index.num_rejected:
+        return [f"'{store.url(REJECTED_NAME)}' lists {rows} videos, dataset.json says {index.num_rejected}"]
     return []
+
+
+def extra_files(store: Store, index: DatasetIndex) -> list[str]:
+    """Files among the shards that nothing names, and what killed runs have left."""
+    try:
+        names = store.names()
+        plan = Plan.model_validate_json(store.read(PLAN_NAME))
+    except (FileNotFoundError, ValueError, StoreError):
+        return []  # said elsewhere
+    planned = [shard.name for shard in plan.shards]
+    known = {*planned, *(record_name(name) for name in planned)}
+    problems: list[str] = []
+    for name in names:
+        folder, _, file = name.rpartition("/")
+        if file.startswith(TEMPORARY_PREFIX):
+            problems.append(f"'{store.url(name)}' was left by a killed run; the next run removes it")
+        elif folder.split("/")[0] in SPLITS and name not in known:
+            problems.append(f"'{store.url(name)}' belongs to no shard of this data set; remove it")
+    return problems
+
+
+def repair_command(index: DatasetIndex) -> str:
+    """The command that builds damaged shards again, ready for a shell: the settings that differ from their defaults."""
+    try:
+        config = PreprocessConfig.model_validate(index.config)
+    except ValidationError:
+        return "the `python -m pipeline preprocess` command that made it, with repair=true"
+    chosen = config.model_dump(mode="json", exclude_defaults=True)
+    chosen["dataset"] = {"name": config.dataset.name} | chosen["dataset"]
+    words = [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in leaves(chosen)]
+    return shlex.join(["python", "-m", "pipeline", "preprocess", *words, "repair=true"])
+
+
+def leaves(tree: dict[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Dotted names and values of nested settings."""
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def content_sha256(index: DatasetIndex) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
 import pytest
 
+from pipeline.cluster import free_port
 from pipeline.environment import set_up_environment
+from tests.s3_server import S3Server, credentials
+from tests.tiny_video import TINY_CLASSES, write_tiny_video
 
 # Set before anything starts Ray or loads a numerical library; worker processes inherit them.
 os.environ.update(
@@ -21,6 +22,8 @@ os.environ.update(
 set_up_environment(local=True)
 for name in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI"):
     os.environ.pop(name, None)
+S3_PORT = free_port()
+os.environ.update(credentials(S3_PORT))
 
 
 @pytest.fixture(scope="session")
@@ -32,9 +35,19 @@ def ray_session() -> Iterator[None]:
         yield
 
 
-TINY_CLASSES = ("playing accordion", "playing drums", "playing piano", "singing")
-TINY_COLOURS = ((200, 60, 60), (60, 190, 60), (60, 60, 200), (190, 190, 60))
-TINY_TONES_HZ = (220.0, 520.0, 1250.0, 3000.0)
+@pytest.fixture(scope="session")
+def s3_session() -> Iterator[S3Server]:
+    """A real S3 API on this machine; every process of the run has its address and credentials in the environment."""
+    with S3Server(S3_PORT) as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_session: S3Server) -> Iterator[S3Server]:
+    """The S3 API with an empty bucket, `bucket`, and without faults."""
+    s3_session.reset()
+    yield s3_session
+    s3_session.reset()
 
 
 @pytest.fixture(scope="session")
@@ -70,29 +83,3 @@ def tiny_dataset(tmp_path_factory: pytest.TempPathFactory, tiny_videos: Path, ra
         )
     )
     return output
-
-
-def write_tiny_video(path: Path, *, label: int, seed: int) -> None:
-    """Encode 2 s of H.264 and AAC: a square of the class's colour moves over noise while the class's tone sounds."""
-    import av
-
-    generator = np.random.default_rng([label, seed])
-    with av.open(str(path), "w") as container:
-        video = container.add_stream("libx264", rate=10, options={"preset": "ultrafast", "crf": "25"})
-        video.width, video.height, video.pix_fmt = 48, 40, "yuv420p"
-        audio = container.add_stream("aac", rate=16_000, layout="mono")
-        for index in range(20):
-            picture = generator.integers(0, 120, (40, 48, 3), dtype=np.uint8)
-            left = (index + 3 * seed) % 20
-            picture[8:32, left : left + 28] = TINY_COLOURS[label]
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts, frame.time_base = index, Fraction(1, 10)
-            container.mux(video.encode(frame))
-        container.mux(video.encode(None))
-        seconds = np.arange(32_000) / 16_000
-        tone = np.sin(2 * np.pi * TINY_TONES_HZ[label] * generator.uniform(0.95, 1.05) * seconds)
-        waveform = generator.uniform(0.1, 0.4) * tone + generator.normal(0, 0.02, tone.shape)
-        sound = av.AudioFrame.from_ndarray(waveform.astype(np.float32)[np.newaxis, :], format="fltp", layout="mono")
-        sound.sample_rate = 16_000
-        container.mux(audio.encode(sound))
-        container.mux(audio.encode(None))

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from preprocessing.schema import Settings
+from preprocessing.schema import Place, Settings
 from training.attacks import PGD, AnyAttack
 from training.models import ModelConfig
 from training.objectives import AnyObjective, TMACurriculum
@@ -56,7 +56,7 @@ class ValidationConfig(Settings):
 class TrainConfig(Settings):
     """Shards -> checkpoint."""
 
-    data: str = Field(min_length=1)
+    data: Place
     """Preprocessed data set: a folder that all nodes see, or any fsspec URL."""
     output: str = Field(min_length=1)
     """Folder that receives `checkpoint/` (the best epoch) and the run's own files; all nodes must see it."""

@@ -26,7 +26,7 @@ from webdataset.tariterators import group_by_keys
 from preprocessing.schema import DatasetIndex, Split, StoredKey, join, load_index, load_shard_record
 from training.batch import Batch
 
-_REBUILD = "Delete the shard and its .json and run `python -m pipeline preprocess` with the same settings again"
+_REBUILD = "`python -m pipeline verify` on the data set says by which command it is built again"
 _TAR_BLOCK = 512
 
 

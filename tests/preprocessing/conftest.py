@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +12,8 @@ import imageio_ffmpeg
 import pytest
 
 from preprocessing.decoding import DecodeOptions
+from preprocessing.run import preprocess
+from tests.preprocessing.small_run import config
 
 Ffmpeg = Callable[..., bytes]
 
@@ -66,3 +69,20 @@ def options() -> DecodeOptions:
 def fine_options(options: DecodeOptions) -> DecodeOptions:
     """3.8 s in segments of 40 ms: the time of everything can be read off."""
     return replace(options, num_segments=95, segment_seconds=0.04, missing_end_segments=0.5, min_audio_coverage=0.0)
+
+
+@pytest.fixture(scope="session")
+def videos(tmp_path_factory: pytest.TempPathFactory, tiny_videos: Path) -> Path:
+    """Two classes of six videos."""
+    root = tmp_path_factory.mktemp("videos")
+    for name in ("playing piano", "singing"):
+        shutil.copytree(tiny_videos / "train" / name, root / name)
+    return root
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, videos: Path, ray_session: None) -> Path:
+    """`videos` preprocessed by an undisturbed run."""
+    output = tmp_path_factory.mktemp("finished") / "shards"
+    preprocess(config(videos, output))
+    return output

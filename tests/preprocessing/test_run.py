@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import gc
+import hashlib
 import io
 import json
 import logging
-import os
+import re
+import shlex
 import shutil
-import signal
-import threading
-import time
 import warnings
 from itertools import pairwise
 from pathlib import Path
@@ -22,49 +21,23 @@ import pytest
 import webdataset
 from PIL import Image
 
+from pipeline.config import load
 from preprocessing.config import PreprocessConfig
-from preprocessing.datasets import Folder, KineticsSounds
-from preprocessing.datasets.base import Shares
-from preprocessing.run import Summary, TooManyRejectedError, preprocess, verify
-from preprocessing.schema import ClipFormat, ClipRecord, load_index
-from preprocessing.shards import TEMPORARY_PREFIX
+from preprocessing.datasets import KineticsSounds
+from preprocessing.drafts import TEMPORARY_PREFIX
+from preprocessing.plan import Plan, flat
+from preprocessing.run import Summary, TooManyRejectedError, begin, preprocess, verify
+from preprocessing.schema import ClipFormat, ClipRecord, load_index, load_shard_record
+from preprocessing.store import Store
+from tests.preprocessing.small_run import FORMAT, config, contents, flip_a_bit
 
-FORMAT = ClipFormat(num_segments=4, segment_seconds=0.5, frame_size=32, num_mels=32)
 pytestmark = pytest.mark.usefixtures("ray_session")
-
-
-@pytest.fixture(scope="module")
-def videos(tmp_path_factory: pytest.TempPathFactory, tiny_videos: Path) -> Path:
-    """Two classes of six videos."""
-    root = tmp_path_factory.mktemp("videos")
-    for name in ("playing piano", "singing"):
-        shutil.copytree(tiny_videos / "train" / name, root / name)
-    return root
-
-
-def config(root: Path, output: Path, **changes: Any) -> PreprocessConfig:
-    shares = Shares(validation=0.2, test=0.0)
-    settings = {"dataset": Folder(root=root, shares=shares), "output": str(output), "format": FORMAT, "shard_size": 4}
-    return PreprocessConfig.model_validate(settings | changes)
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, videos: Path, ray_session: None) -> Path:
-    output = tmp_path_factory.mktemp("finished") / "shards"
-    preprocess(config(videos, output))
-    return output
 
 
 @pytest.fixture
 def copied(tmp_path: Path, finished: Path) -> Path:
     """A finished data set to damage."""
     return shutil.copytree(finished, tmp_path / "shards")
-
-
-def contents(root: Path) -> dict[str, bytes]:
-    """All files but `dataset.json`, which names the output, by their path."""
-    files = (path for path in sorted(root.rglob("*")) if path.is_file() and path.name != "dataset.json")
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
 
 
 def samples(root: Path, split: str) -> list[dict[str, Any]]:
@@ -139,50 +112,87 @@ def test_one_worker_gives_the_same_bytes_as_two(tmp_path: Path, finished: Path, 
     assert contents(tmp_path / "shards") == contents(finished)
 
 
-def test_a_killed_worker_loses_nothing(tmp_path: Path, finished: Path, videos: Path) -> None:
-    """Whoever writes the first unfinished shard is killed; Ray runs the task again."""
-    killed: list[int] = []
-
-    def kill_writer() -> None:
-        deadline = time.monotonic() + 120
-        while not killed and time.monotonic() < deadline:
-            killed.extend(kill_holder_of(tmp_path))
-            time.sleep(0.002)
-
-    killer = threading.Thread(target=kill_writer)
-    killer.start()
-    preprocess(config(videos, tmp_path / "shards"))
-    killer.join()
-    assert killed
-    assert contents(tmp_path / "shards") == contents(finished)
-
-
-def kill_holder_of(folder: Path) -> list[int]:
-    """Kill the process that holds an unfinished shard below `folder` open, if there is one."""
-    if not any(folder.rglob(f"train/{TEMPORARY_PREFIX}*")):
-        return []
-    for descriptors in Path("/proc").glob("[0-9]*/fd"):
-        try:
-            targets = [str(descriptor.readlink()) for descriptor in descriptors.iterdir()]
-        except OSError:  # ended meanwhile, or not ours
-            continue
-        pid = int(descriptors.parent.name)
-        if pid != os.getpid() and any(target.startswith(f"{folder}/shards/train/.") for target in targets):
-            os.kill(pid, signal.SIGKILL)
-            return [pid]
-    return []
-
-
-def test_a_flipped_bit_names_the_shard_and_is_repaired(copied: Path, finished: Path, videos: Path) -> None:
+def test_a_flipped_bit_names_the_shard_and_the_command_that_repairs_it_alone(
+    copied: Path, finished: Path, videos: Path
+) -> None:
+    preprocess(config(videos, copied))  # so that dataset.json names the copy
     shard = copied / "train/000001.tar"
-    data = bytearray(shard.read_bytes())
-    data[len(data) // 2] ^= 1
-    shard.write_bytes(data)
-    (problem,) = verify(str(copied))
+    others = {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in copied.rglob("*.tar") if path != shard}
+    flip_a_bit(shard)
+    problem, advice = verify(str(copied))
     assert str(shard) in problem
-    assert "python -m pipeline preprocess" in problem
-    assert preprocess(config(videos, copied)).shards_written == 1
+    assert "bytes have changed" in problem
+    assert preprocess(config(videos, copied)).shards_written == 0, "a plain rerun hashes nothing"
+    command = shlex.split(advice.partition("built again by: ")[2])
+    assert command[:4] == ["python", "-m", "pipeline", "preprocess"]
+    summary = preprocess(load(PreprocessConfig, None, command[4:]))
+    assert (summary.shards_written, summary.shards_reused) == (1, len(others))
+    assert {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in others} == others
     assert contents(copied) == contents(finished)
+    assert verify(str(copied)) == []
+
+
+def test_a_changed_video_is_not_mixed_with_what_was_made_before(copied: Path, videos: Path, tmp_path: Path) -> None:
+    """The change keeps the size; a copy of the same video is no change, whatever its time."""
+    own = shutil.copytree(videos, tmp_path / "own", copy_function=shutil.copyfile)
+    assert preprocess(config(own, copied)).shards_written == 0
+    plan = Plan.model_validate_json((copied / "plan.json").read_text())
+    changed = plan.shards[0].clips[0].source
+    flip_a_bit(own / changed)
+    (copied / "train/000001.json").unlink()
+    with pytest.raises(ValueError, match=rf"1 videos have changed since .*'{changed}'.*repair=true"):
+        preprocess(config(own, copied))
+    assert not list(copied.rglob(f"{TEMPORARY_PREFIX}*"))
+    assert preprocess(config(own, copied, repair=True)).shards_written >= 1
+    sources = {
+        sample.key: sample.source_sha256 for sample in load_shard_record(str(copied), plan.shards[0].name).samples
+    }
+    assert hashlib.sha256((own / changed).read_bytes()).hexdigest() in sources.values()
+    assert verify(str(copied)) == []
+
+
+def test_a_video_of_another_size_is_a_difference(copied: Path, videos: Path, tmp_path: Path) -> None:
+    own = shutil.copytree(videos, tmp_path / "own")
+    with next((own / "singing").iterdir()).open("ab") as stream:
+        stream.write(b"more")
+    with pytest.raises(ValueError, match="1 videos were changed, such as 'singing__"):
+        preprocess(config(own, copied))
+
+
+def test_mixed_versions_of_libraries_are_told(copied: Path, videos: Path, caplog: pytest.LogCaptureFixture) -> None:
+    record = copied / "train/000001.json"
+    record.write_text(re.sub(r'"numpy": "[^"]+"', '"numpy": "1.0.0"', record.read_text()))
+    (copied / "train/000000.json").unlink()
+    preprocess(config(videos, copied))
+    (warning,) = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+    assert "were built with different versions: numpy " in warning
+    assert "1.0.0" in warning
+
+
+def test_a_setting_that_decides_bytes_is_in_the_plan_and_no_other() -> None:
+    """Every setting of preprocessing is one or the other."""
+    free = {"output", "workers", "max_rejected_share", "repair", "limits", "dataset.root"}
+    whole = config(Path("videos"), Path("shards")).model_dump(mode="json")
+    decides = set(flat(config(Path("videos"), Path("shards")).decides_bytes()))
+    others = {name for name in flat(whole) if name not in decides}
+    assert {name if name in free else name.partition(".")[0] for name in others} == free
+
+
+@pytest.mark.parametrize(
+    "name", sorted(flat(config(Path("videos"), Path("shards")).decides_bytes()), key=lambda name: name)
+)
+def test_each_of_them_is_named_when_it_differs(name: str, tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    settings = config(Path("videos"), Path("shards")).decides_bytes()
+    begin(store, Plan(settings=settings, classes=("a",), shards=()))
+    group: Any = json.loads(json.dumps(settings))
+    changed = group
+    *path, last = name.split(".")
+    for key in path:
+        group = group[key]
+    group[last] = "another"
+    with pytest.raises(ValueError, match=rf"\n  {re.escape(name)}: .* there, 'another' now"):
+        begin(store, Plan(settings=changed, classes=("a",), shards=()))
 
 
 def test_other_settings_are_refused_with_what_differs(copied: Path, finished: Path, videos: Path) -> None:
@@ -259,14 +269,3 @@ def test_progress_says_how_far_how_fast_and_how_long(
     assert all("clips/s" in line and "s left" in line for line in lines)
     assert isinstance(summary, Summary)
     assert "shards written" in capsys.readouterr().out
-
-
-def test_verify_reports_whatever_is_broken(copied: Path) -> None:
-    (copied / "train/000000.json").write_text("{")
-    (copied / "train/000001.tar").unlink()
-    problems = "\n".join(verify(str(copied)))
-    assert "the record of 'train/000000.tar' cannot be read" in problems
-    assert "train/000001.tar' is missing" in problems
-    (copied / "dataset.json").unlink()
-    (problem,) = verify(str(copied))
-    assert "is not a finished data set" in problem

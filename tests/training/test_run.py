@@ -8,10 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
+import s3fs
 import torch
 import yaml
 from ray.util.state import list_actors
 
+from tests.s3_server import SECRET, S3Server
 from training.attacks import PGD
 from training.checkpoint import load_info, load_model, load_state
 from training.config import OptimizerConfig, TrainConfig, ValidationConfig
@@ -199,3 +201,20 @@ def test_what_cannot_work_is_refused_before_work(tiny_dataset: Path, tmp_path: P
         train(settings(tiny_dataset, output).model_copy(update={"output": "s3://bucket/run"}))
     with pytest.raises(ValueError, match="not a finished data set"):
         train(settings(tmp_path, output))
+
+
+def test_a_data_set_in_a_bucket_is_trained_on(tiny_dataset: Path, tmp_path: Path, s3: S3Server) -> None:
+    """The same numbers as from the folder; the workers find address and credentials in their environment."""
+    s3fs.S3FileSystem().put(f"{tiny_dataset}/", "bucket/tiny/", recursive=True)
+    near = train(settings(tiny_dataset, tmp_path / "near", epochs=1))
+    far = train(settings("s3://bucket/tiny", tmp_path / "far", epochs=1))
+    assert losses(far) == losses(near)
+    assert any(method == "GET" and path.startswith("/bucket/tiny/train/000000.tar") for method, path in s3.requests)
+    stored = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+    assert b"s3://bucket/tiny" in stored or b"dataset_sha256" in stored
+    assert SECRET.encode() not in stored
+
+
+def test_a_data_set_whose_address_holds_a_password_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="credentials must come from the environment"):
+        settings("ftp://user:password@host/shards", tmp_path)

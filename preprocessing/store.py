@@ -1,0 +1,251 @@
+"""Where a data set lies: a folder or any fsspec URL, read and written file by file.
+
+A failing store is tried again a few times, with growing pauses; what fails then is a `StoreError` that names the place.
+Credentials come from the environment of each process and are never part of a URL, a message or a stored file.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+from collections.abc import Callable
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any, Protocol, TypeVar, runtime_checkable
+from urllib.parse import urlsplit
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+from tenacity import RetryError, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+ATTEMPTS = 4
+PAUSE = wait_random_exponential(multiplier=0.5, max=8.0)
+"""Seconds between two attempts: at most 0.5, 1, 2; stores such as s3fs have tried several times by then themselves."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FINAL = (
+    *(FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError),
+    *(ImportError, NotImplementedError, TypeError, ValueError),
+)
+"""What trying again does not change."""
+ONE_PUT_BYTES = 5 << 30
+"""S3 takes so much in one put; nothing is then left of an upload that is cut off."""
+SECRET_NAME = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL|SAS", re.IGNORECASE)
+SHORTEST_SECRET = 6
+
+Result = TypeVar("Result")
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """An open file, as fsspec gives it."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most so many bytes; none at the end."""
+        ...
+
+
+class StoreError(RuntimeError):
+    """A place could not be read or written; what was finished before is kept."""
+
+
+class CutOffError(RuntimeError):
+    """A store has said that it holds a file, and holds less of it."""
+
+
+class Store:
+    """The files below `root`, each named relative to it, such as `train/000000.tar`.
+
+    Raises:
+        ValueError: if `root` is no place that can be opened, or carries credentials.
+    """
+
+    def __init__(self, root: str) -> None:
+        refuse_credentials(root)
+        self.root = root
+        try:
+            # Listings are never cached: other processes write here, too.
+            self.filesystem, self._path = fsspec.core.url_to_fs(root, use_listings_cache=False)
+        except ImportError as error:
+            raise ValueError(f"'{root}' needs a package that is not installed: {error}") from error
+        except ValueError as error:
+            raise ValueError(f"'{root}' is neither a folder nor a URL that can be opened: {error}") from error
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder on this machine; None if the store is elsewhere."""
+        return Path(self._path) if isinstance(self.filesystem, LocalFileSystem) else None
+
+    @cached_property
+    def everywhere(self) -> str:
+        """`root` under a name that holds in every process: workers may run in another folder."""
+        return self._path if self.folder else self.root
+
+    def url(self, name: str) -> str:
+        """The whole name of a file."""
+        return join(self.root, name)
+
+    def size(self, name: str) -> int | None:
+        """Bytes of a file; None if it is not there.
+
+        Raises:
+            StoreError: if the store does not say.
+        """
+        try:
+            return int(self._try("look at", name, self.filesystem.info)["size"])
+        except FileNotFoundError:
+            return None
+
+    def read(self, name: str) -> bytes:
+        """A whole file.
+
+        Raises:
+            FileNotFoundError: if it is not there.
+            StoreError: if the store does not give it.
+        """
+        data: bytes = self._try("read", name, self.filesystem.cat_file)
+        return data
+
+    def stream(self, name: str, use: Callable[[Readable], Result]) -> Result:
+        """What `use` makes of a file, opened at its beginning; called again if reading fails on the way.
+
+        Raises:
+            FileNotFoundError: if it is not there.
+            StoreError: if the store does not give it.
+        """
+
+        def call(path: str) -> Result:
+            with self.filesystem.open(path, "rb") as opened:
+                return use(opened)
+
+        return self._try("read", name, call)
+
+    def modified(self, name: str) -> datetime | None:
+        """When a file was written; None if the store does not say."""
+        try:
+            when: datetime = self._try("look at", name, self.filesystem.modified)
+        except NotImplementedError:
+            return None
+        return when
+
+    def names(self) -> dict[str, int]:
+        """All files and their bytes."""
+        found = self._try("list", "", lambda path: self.filesystem.find(path, detail=True))
+        start = self._path.rstrip("/") + "/"
+        return {path.removeprefix(start): int(info["size"] or 0) for path, info in sorted(found.items())}
+
+    def upload(self, file: IO[bytes], name: str, *, num_bytes: int) -> None:
+        """Send an open local file to a remote store by one put, and make sure that all of it is there.
+
+        Raises:
+            StoreError: if the store does not take it.
+        """
+        options = {"chunksize": ONE_PUT_BYTES} if "s3" in self.filesystem.protocol else {}
+
+        def put(path: str) -> None:
+            file.seek(0)
+            self.filesystem.put_file(f"/dev/fd/{file.fileno()}", path, **options)
+            stored = self.filesystem.info(path)["size"]
+            if stored != num_bytes:
+                raise CutOffError(f"{num_bytes:,} bytes were sent and acknowledged, {stored:,} are there")
+
+        self._try("write", name, put)
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Write a small file into a remote store unless there is one; whether it was written.
+
+        In one step where the store knows how to (S3, Google and Azure do).
+
+        Raises:
+            StoreError: if the store does not take it.
+        """
+        try:
+            self._try("write", name, lambda path: self.filesystem.pipe_file(path, data, mode="create"))
+        except FileExistsError:
+            return False
+        except (NotImplementedError, TypeError, ValueError):
+            if self.size(name) is not None:
+                return False
+            self._try("write", name, lambda path: self.filesystem.pipe_file(path, data))
+        return True
+
+    def failure(self, action: str, name: str, error: BaseException) -> StoreError:
+        """What went wrong, and what to do about it."""
+        where = self.url(name) if name else self.root
+        if isinstance(error, OSError) and error.errno in FULL:
+            free = f" ({shutil.disk_usage(self.folder).free:,} bytes are free)" if self.folder else ""
+            reason = f"no space is left there, or the file is larger than allowed{free}"
+            advice = "free some, or raise the quota"
+        else:
+            reason = redacted(f"{type(error).__name__}: {error}")
+            advice = "see that the place can be reached and written"
+        return StoreError(
+            f"cannot {action} '{where}': {reason}; {advice}, then run the same command again: what is finished is kept"
+        )
+
+    def _try(self, action: str, name: str, call: Callable[[str], Result]) -> Result:
+        """Call with the file's path, several times if need be."""
+        path = f"{self._path.rstrip('/')}/{name}" if name else self._path
+        retrying = Retrying(
+            stop=stop_after_attempt(ATTEMPTS), wait=PAUSE, retry=retry_if_exception(is_worth_another_attempt)
+        )
+        try:
+            result: Result = retrying(call, path)
+            return result
+        except RetryError as error:
+            raise self.failure(action, name, error.last_attempt.exception() or error) from None
+        except FileExistsError:
+            raise
+        except FileNotFoundError as error:
+            if action != "write":
+                raise
+            raise self.failure(action, name, error) from None
+        except OSError as error:
+            raise self.failure(action, name, error) from None
+
+
+def is_worth_another_attempt(error: BaseException) -> bool:
+    """Whether an error may pass: a full disk, a missing file or a refused access do not."""
+    if not isinstance(error, Exception) or isinstance(error, FINAL):
+        return False
+    return not (isinstance(error, OSError) and error.errno in (*FULL, errno.EROFS, errno.ENAMETOOLONG))
+
+
+def join(root: str, name: str) -> str:
+    """`root/name` for a local path or any fsspec URL."""
+    return f"{root.rstrip('/')}/{name}"
+
+
+def refuse_credentials(place: str) -> str:
+    """The same place, if it may be printed and stored.
+
+    Raises:
+        ValueError: if it is a URL with a password, a user name for HTTP, or a query (which may be a signature).
+    """
+    for part in place.split("::"):
+        if "://" not in part:
+            continue
+        url = urlsplit(part)
+        user, has_user, _ = url.netloc.rpartition("@")
+        if url.query or ":" in user or (has_user and url.scheme in ("http", "https")):
+            raise ValueError(
+                f"a {url.scheme}:// URL carries a user, a password or a query: places are printed and recorded, so "
+                "credentials must come from the environment (AWS_ACCESS_KEY_ID, FSSPEC_FTP_PASSWORD, ...) and the URL "
+                "must do without"
+            )
+    return place
+
+
+def redacted(text: str) -> str:
+    """The text without credentials: those of the environment, of fsspec's settings, and any inside a URL."""
+    settings: dict[str, Any] = fsspec.config.conf
+    known = {
+        name: value for options in settings.values() if isinstance(options, dict) for name, value in options.items()
+    }
+    for name, value in (known | os.environ).items():
+        if SECRET_NAME.search(name) and isinstance(value, str) and len(value) >= SHORTEST_SECRET:
+            text = text.replace(value, "***")
+    text = re.sub(r"(://[^\s?'\"]*\?)[^\s'\"]+", r"\1***", text)
+    return re.sub(r"://[^/@\s]*:[^/@\s]*@", "://***@", text)
