@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+from preprocessing.datasets.base import root_of
 from preprocessing.decoding import DecodeError, DecodeOptions
 from preprocessing.plan import PlannedClip, PlannedShard
 from preprocessing.schema import ClipFormat, Rejection, ShardRecord
@@ -20,7 +21,8 @@ class ShardJob:
     """Everything that building a shard needs."""
 
     output: str
-    data_root: Path
+    data_roots: tuple[Path, ...]
+    """Folders that hold the videos."""
     shard: PlannedShard
     plan_sha256: str
     clip_format: ClipFormat
@@ -55,9 +57,9 @@ def build_shard(job: ShardJob) -> BuiltShard:
     rejected: list[Rejection] = []
     with DecoderProcess(job.options, job.limits) as decoder, ShardWriter(job.output, job.shard.name) as writer:
         for planned in job.shard.clips:
-            path = job.data_root / planned.source
+            root = root_of(planned.source, job.data_roots)
             try:
-                clip = decoder.decode(path, root=job.data_root, start_seconds=planned.start_seconds)
+                clip = decoder.decode(root / planned.source, root=root, start_seconds=planned.start_seconds)
             except DecodeError as error:
                 rejected.append(rejection(planned, job, error))
                 continue
@@ -67,6 +69,8 @@ def build_shard(job: ShardJob) -> BuiltShard:
 
 
 def rejection(planned: PlannedClip, job: ShardJob, error: DecodeError) -> Rejection:
-    """How a clip that cannot be stored is recorded: its paths relative to the data set, which may move."""
-    detail = error.detail.replace(f"{job.data_root}/", "")
+    """How a clip that cannot be stored is recorded: its paths relative to the data set's roots, which may move."""
+    detail = error.detail
+    for root in job.data_roots:
+        detail = detail.replace(f"{root}/", "")
     return Rejection(file=planned.source, split=job.shard.split, reason=error.reason, detail=detail)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 from preprocessing.datasets import Listing, Video
 from preprocessing.schema import SPLITS, Rejection, Settings, Split
@@ -18,7 +17,7 @@ class PlannedClip(Settings):
     label: int
     class_name: str
     source: str
-    """Path of the video relative to the data set's root."""
+    """Path of the video relative to the data set's roots: the first of them that has it is meant."""
     start_seconds: float | None
 
 
@@ -54,7 +53,7 @@ class Plan(Settings):
 
 
 def make_plan(
-    listing: Listing, *, root: Path, settings: dict[str, object], shard_size: int, seed: int
+    listing: Listing, *, settings: dict[str, object], shard_size: int, seed: int
 ) -> tuple[Plan, tuple[Rejection, ...]]:
     """Lay the videos into shards, and name those that have another's key.
 
@@ -64,14 +63,13 @@ def make_plan(
     rejected: list[Rejection] = []
     for video in listing.videos:
         if unique.setdefault(video.key, video) is not video:
-            source = video.path.relative_to(root).as_posix()
-            detail = f"'{unique[video.key].path.relative_to(root).as_posix()}' has the same key"
-            rejected.append(Rejection(file=source, split=video.split, reason="duplicate", detail=detail))
+            detail = f"'{unique[video.key].source.as_posix()}' has the same key"
+            rejected.append(
+                Rejection(file=video.source.as_posix(), split=video.split, reason="duplicate", detail=detail)
+            )
     ordered = sorted(unique.values(), key=lambda video: hashlib.sha256(f"{seed}|{video.key}".encode()).digest())
     shards = [
-        PlannedShard(
-            name=f"{split}/{number:06d}.tar", split=split, clips=tuple(planned(video, root) for video in chunk)
-        )
+        PlannedShard(name=f"{split}/{number:06d}.tar", split=split, clips=tuple(planned(video) for video in chunk))
         for split in SPLITS
         for number, chunk in enumerate(chunks([video for video in ordered if video.split == split], shard_size))
     ]
@@ -83,13 +81,13 @@ def chunks(videos: Sequence[Video], size: int) -> list[Sequence[Video]]:
     return [videos[start : start + size] for start in range(0, len(videos), size)]
 
 
-def planned(video: Video, root: Path) -> PlannedClip:
-    """A video as the plan names it: its folder may move."""
+def planned(video: Video) -> PlannedClip:
+    """A video as the plan names it: its root may move."""
     return PlannedClip(
         key=video.key,
         label=video.label,
         class_name=video.class_name,
-        source=video.path.relative_to(root).as_posix(),
+        source=video.source.as_posix(),
         start_seconds=video.start_seconds,
     )
 

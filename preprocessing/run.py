@@ -72,7 +72,6 @@ def preprocess(config: PreprocessConfig) -> Summary:
     listing = config.dataset.listing()
     plan, duplicates = make_plan(
         listing,
-        root=config.dataset.root,
         settings=config.decides_bytes(),
         shard_size=config.shard_size,
         seed=config.seed,
@@ -145,7 +144,7 @@ def build_all(config: PreprocessConfig, plan: Plan) -> Iterator[BuiltShard]:
     waiting = [
         ShardJob(
             output=absolute(config.output),
-            data_root=config.dataset.root.resolve(),
+            data_roots=tuple(root.resolve() for root in config.dataset.roots),
             shard=shard,
             plan_sha256=plan_sha256,
             clip_format=config.format,
