@@ -83,6 +83,14 @@ class Dataset(Settings):
     root: Path | tuple[Path, ...]
     """Folder that holds the videos, or several: [/disk1/videos, /disk2/videos] are read as one tree."""
 
+    @field_validator("root", mode="before")
+    @classmethod
+    def _one_folder_or_several(cls, root: object) -> object:
+        several = root if isinstance(root, list | tuple) else [root]
+        if not several or not all(isinstance(each, str | Path) for each in several):
+            raise ValueError(f"got {root!r}; allowed: a folder, or several as [DIR, DIR]")
+        return root
+
     @property
     def roots(self) -> tuple[Path, ...]:
         """All folders that hold videos; at one relative path, the first one's file counts."""
@@ -109,9 +117,10 @@ class Dataset(Settings):
             for inner, outer in itertools.permutations(range(len(real)), 2)
             if real[inner].is_relative_to(real[outer])
         ]
-        if problems or not self.roots:
-            found = "; ".join(problems) or "none is given"
-            raise ValueError(f"dataset.root: {found}; set it to the folder that holds the videos, or to several apart")
+        if problems:
+            raise ValueError(
+                f"dataset.root: {'; '.join(problems)}; set it to the folder that holds the videos, or to several apart"
+            )
 
 
 def video_files(roots: Sequence[Path]) -> Iterator[tuple[Path, int]]:

@@ -40,17 +40,20 @@ class ClassList:
         if not spellings:
             raise ValueError("no class is named; name at least one, or a list of the literature")
         if unknown := [spelling for spelling in spellings if self.find(spelling) is None]:
-            raise ValueError("; ".join(self.unknown(spelling) for spelling in unknown))
+            raise ValueError(self.unknown(*unknown))
         names = [self.spellings[normalised(spelling)] for spelling in spellings]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"named twice: {quoted(twice)}")
         return ClassList(tuple(names), {key: name for key, name in self.spellings.items() if name in names})
 
-    def unknown(self, spelling: str) -> str:
-        """What to tell who spelled a class so that there is none."""
+    def unknown(self, *spellings: str) -> str:
+        """What to tell who spelled classes so that there are none."""
+        found = "; ".join(f"unknown class '{spelling}'{self._nearest(spelling)}" for spelling in spellings)
+        return f"{found}; allowed: {quoted(sorted(self.names))}"
+
+    def _nearest(self, spelling: str) -> str:
         close = difflib.get_close_matches(normalised(spelling), list(self.spellings), n=1, cutoff=0.5)
-        nearest = f"the nearest is '{self.spellings[close[0]]}'; " if close else ""
-        return f"unknown class '{spelling}'; {nearest}allowed: {quoted(sorted(self.names))}"
+        return f", the nearest is '{self.spellings[close[0]]}'" if close else ""
 
 
 @cache
@@ -84,8 +87,8 @@ def checked_choice(chosen: object, list_names: tuple[str, ...]) -> str | tuple[s
     if chosen in list_names:
         return str(chosen)
     close = difflib.get_close_matches(str(chosen), list_names, n=1)
-    nearest = f"the nearest is '{close[0]}'; " if close else ""
-    raise ValueError(f"unknown class list '{chosen}'; {nearest}allowed: {quoted(list_names)}, or names in [brackets]")
+    nearest = f", the nearest is '{close[0]}'" if close else ""
+    raise ValueError(f"unknown class list '{chosen}'{nearest}; allowed: {quoted(list_names)}, or names in [brackets]")
 
 
 def chosen_classes(chosen: str | tuple[str, ...], list_names: tuple[str, ...]) -> ClassList:

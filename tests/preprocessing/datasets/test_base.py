@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from preprocessing.datasets import Folder
 from preprocessing.datasets.base import root_of, video_files
@@ -35,6 +36,13 @@ def test_a_source_is_found_in_the_first_root_that_has_it(tmp_path: Path) -> None
     assert [root_of(source, [one, two]) for source in sources] == [one, two, two, one]
 
 
+@pytest.mark.parametrize("root", [5, [], ["/a", 5], None])
+def test_anything_but_folders_is_no_root(root: object) -> None:
+    with pytest.raises(ValidationError, match=r"allowed: a folder, or several as \[DIR, DIR\]") as error:
+        Folder.model_validate({"root": root})
+    assert error.value.error_count() == 1
+
+
 def test_one_root_or_several_can_be_given() -> None:
     assert Folder.model_validate({"root": "/a"}).roots == (Path("/a"),)
     assert Folder.model_validate({"root": ["/a", "/b"]}).roots == (Path("/a"), Path("/b"))
@@ -46,7 +54,6 @@ def test_one_root_or_several_can_be_given() -> None:
         (["one", "gone", "file"], r"dataset\.root: '.*/gone' is not a folder; '.*/file' is not a folder; set it to"),
         (["one", "one/inner"], r"'.*/one/inner' lies inside '.*/one'; .*several apart"),
         (["one", "link"], r"'.*/one' lies inside '.*/link'"),
-        ([], r"dataset\.root: none is given"),
     ],
 )
 def test_roots_must_be_folders_apart(roots: list[str], message: str, tmp_path: Path) -> None:

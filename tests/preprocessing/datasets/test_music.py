@@ -155,5 +155,5 @@ def test_a_list_that_does_not_exist_is_named(tmp_path: Path) -> None:
 
 
 def test_an_unknown_instrument_is_refused_with_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match="unknown class 'flut'; the nearest is 'flute'; allowed: 'accordion', "):
+    with pytest.raises(ValidationError, match="unknown class 'flut', the nearest is 'flute'; allowed: 'accordion', "):
         Music(root=tmp_path, classes=("flut",))

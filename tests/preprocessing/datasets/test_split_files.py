@@ -108,7 +108,7 @@ def test_a_format_is_told_by_its_content_not_its_name(lists: Path) -> None:
         (TIAN_TRAIN + "/singing/abcdefghijk.wav,/singing/abcdefghijk.mp4\n", r"line 3: expected '/class_name"),
         ("/singing/abcdefghijk.wav,/laughing/abcdefghijk.mp4,8\n", "line 1: sound and video are of different clips"),
         ("/singing/abcdefghijk.wav,/singing/Abcdefghijk.mp4,8\n", "line 1: sound and video are of different clips"),
-        ("/signing/abcdefghijk.wav,/signing/abcdefghijk.mp4,8\n", "line 1: unknown class 'signing'; .* is 'singing';"),
+        ("/signing/abcdefghijk.wav,/signing/abcdefghijk.mp4,8\n", "line 1: unknown class 'signing', .* is 'singing';"),
         ("abcdefghijk 31\n", "line 1: label 31; allowed: 0 to 30"),
         ("abcdefghijk_000020_000010 3\n", "line 1: expected '<id>_"),
         ("too_short 3\n", "line 1: expected '<id>_.*, got 'too_short 3'"),
