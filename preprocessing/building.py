@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from preprocessing.datasets.base import root_of
+from preprocessing.datasets.base import locate
 from preprocessing.decoding import DecodeError, DecodeOptions
 from preprocessing.plan import PlannedClip, PlannedShard
 from preprocessing.schema import ClipFormat, Rejection, ShardRecord
@@ -57,9 +57,9 @@ def build_shard(job: ShardJob) -> BuiltShard:
     rejected: list[Rejection] = []
     with DecoderProcess(job.options, job.limits) as decoder, ShardWriter(job.output, job.shard.name) as writer:
         for planned in job.shard.clips:
-            root = root_of(planned.source, job.data_roots)
+            path, root = locate(planned.source, job.data_roots)
             try:
-                clip = decoder.decode(root / planned.source, root=root, start_seconds=planned.start_seconds)
+                clip = decoder.decode(path, root=root, start_seconds=planned.start_seconds)
             except DecodeError as error:
                 rejected.append(rejection(planned, job, error))
                 continue

@@ -131,24 +131,31 @@ def video_files(roots: Sequence[Path]) -> Iterator[tuple[Path, int]]:
     Raises:
         ValueError: if a folder cannot be read.
     """
-    return iter(
-        sorted(
-            (Path(folder, name).relative_to(root), number)
-            for number, root in enumerate(roots)
-            for folder, _, names in os.walk(root, onerror=_refuse_unreadable)
-            for name in names
-            if not name.startswith(".") and name.lower().endswith(VIDEO_EXTENSIONS)
-        )
-    )
+    found: list[tuple[Path, int]] = []
+    for number, root in enumerate(roots):
+        for folder, _, names in os.walk(root, onerror=_refuse_unreadable):
+            inside = Path(folder).relative_to(root)
+            videos = (name for name in names if name.lower().endswith(VIDEO_EXTENSIONS) and not name.startswith("."))
+            found += [(inside / name, number) for name in videos]
+    return iter(sorted(found))
 
 
 def _refuse_unreadable(error: OSError) -> None:
     raise ValueError(f"dataset.root: '{error.filename}' cannot be read: {error.strerror}") from error
 
 
-def root_of(source: str, roots: Sequence[Path]) -> Path:
-    """The root that a video lies in: the first one that has its path `source`, or else the first one."""
-    return next((root for root in roots if os.path.lexists(root / source)), roots[0])
+def locate(source: str, roots: Sequence[Path]) -> tuple[Path, Path]:
+    """Where a video is, and the root it lies in: the first one that has its path `source`, or else the first one.
+
+    A link that leads from one root into another is followed.
+    """
+    root = next((root for root in roots if os.path.lexists(root / source)), roots[0])
+    real = Path(os.path.realpath(root / source))
+    if not real.is_relative_to(root.resolve()):
+        for other in roots:
+            if real.is_relative_to(other.resolve()):
+                return real, other
+    return root / source, root
 
 
 def stable_fraction(text: str) -> float:

@@ -127,7 +127,8 @@ class YouTubeDataset(Dataset):
         num_left_out = len(files) - len(used)
         if num_left_out:
             logger.info("%d video files belong to no chosen class or list: they are left out", num_left_out)
-        if empty := [name for name in chosen.names if name not in {clip.class_name for clip in clips}]:
+        present = {clip.class_name for clip in clips}
+        if empty := [name for name in chosen.names if name not in present]:
             logger.warning("%d of %d classes have no clip: %s", len(empty), len(chosen.names), quoted(empty))
         videos = tuple(self._videos(clips, chosen.names, split_of))
         return Listing(chosen.names, videos, (*files.rejected, *ambiguous), num_left_out)

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from preprocessing.datasets import Folder
-from preprocessing.datasets.base import root_of, video_files
+from preprocessing.datasets.base import locate, video_files
 
 
 def touch(*files: Path) -> None:
@@ -33,7 +33,20 @@ def test_a_source_is_found_in_the_first_root_that_has_it(tmp_path: Path) -> None
     touch(one / "both.mp4", two / "both.mp4", two / "second.mp4")
     (two / "broken_link.mp4").symlink_to("nowhere")
     sources = ("both.mp4", "second.mp4", "broken_link.mp4", "missing.mp4")
-    assert [root_of(source, [one, two]) for source in sources] == [one, two, two, one]
+    expected = [(root / source, root) for root, source in zip((one, two, two, one), sources, strict=True)]
+    assert [locate(source, [one, two]) for source in sources] == expected
+
+
+def test_a_link_leads_into_another_root_but_not_out_of_all(tmp_path: Path) -> None:
+    """Archives offer class folders of links to flat files; the decoder refuses what lies outside its root."""
+    links, flat, elsewhere = tmp_path / "links", tmp_path / "flat", tmp_path / "elsewhere"
+    touch(links / "here.mp4", flat / "video.mp4", elsewhere / "secret.mp4")
+    (links / "inside.mp4").symlink_to("here.mp4")
+    (links / "flat.mp4").symlink_to(flat / "video.mp4")
+    (links / "outside.mp4").symlink_to(elsewhere / "secret.mp4")
+    assert locate("flat.mp4", [links, flat]) == (flat / "video.mp4", flat)
+    assert locate("inside.mp4", [links, flat]) == (links / "inside.mp4", links)
+    assert locate("outside.mp4", [links, flat]) == (links / "outside.mp4", links)
 
 
 @pytest.mark.parametrize("root", [5, [], ["/a", 5], None])
