@@ -110,7 +110,7 @@ def preprocess(videos: Sequence[Path], output: Path) -> int:
     shard = PlannedShard(name="train/000000.tar", split="train", clips=clips)
     job = ShardJob(
         output=str(output),
-        data_root=root,
+        data_roots=(root,),
         shard=shard,
         plan_sha256="",
         clip_format=FORMAT,

@@ -144,12 +144,16 @@ def _absolute_paths(config: BaseModel) -> dict[str, object]:
     """The settings that name places on this machine, as absolute paths; URLs stay as they are."""
     places = {name: getattr(config, name, None) for name in ("data", "output", "checkpoint")}
     dataset = getattr(config, "dataset", None)
-    places["dataset.root"] = getattr(dataset, "root", None)
+    places |= {f"dataset.{name}": getattr(dataset, name) for name in getattr(dataset, "places", ())}
     return {
-        key: str(Path(place).expanduser().absolute())
+        key: [_absolute(each) for each in place] if isinstance(place, tuple) else _absolute(place)
         for key, place in places.items()
-        if place is not None and "://" not in str(place)
+        if place is not None
     }
+
+
+def _absolute(place: str | Path) -> str:
+    return str(place) if "://" in str(place) else str(Path(place).expanduser().absolute())
 
 
 def set_up_logging() -> None:

@@ -6,18 +6,16 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+from preprocessing.datasets.base import locate
 from preprocessing.decoding import DecodeError, DecodeOptions
 from preprocessing.libraries import library_versions
 from preprocessing.plan import PlannedClip, PlannedShard
 from preprocessing.schema import ClipFormat, Rejection, ShardRecord, record_name
 from preprocessing.shards import ShardWriter, finished_record, sha256_of
 from preprocessing.store import Store
-from preprocessing.supervision import DecoderProcess, EncodedClip, ProcessLimits
+from preprocessing.supervision import DecoderProcess, ProcessLimits
 
 logger = logging.getLogger(__name__)
-
-ATTEMPTS_AT_A_CRASH = 3
-"""A decoder may be killed from outside, as by a system without memory: a clip must end it every time to be rejected."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,8 @@ class ShardJob:
     """Everything that building a shard needs."""
 
     output: str
-    data_root: Path
+    data_roots: tuple[Path, ...]
+    """Folders that hold the videos."""
     shard: PlannedShard
     plan_sha256: str
     clip_format: ClipFormat
@@ -75,8 +74,9 @@ def write_shard(job: ShardJob, store: Store) -> ShardRecord:
     rejected: list[Rejection] = []
     with DecoderProcess(job.options, job.limits) as decoder, ShardWriter(store, job.shard.name) as writer:
         for planned in job.shard.clips:
+            path, root = locate(planned.source, job.data_roots)
             try:
-                clip = decode(decoder, planned, root=job.data_root)
+                clip = decoder.decode(path, root=root, start_seconds=planned.start_seconds)
             except DecodeError as error:
                 rejected.append(rejection(planned, job, error))
                 continue
@@ -90,21 +90,6 @@ def write_shard(job: ShardJob, store: Store) -> ShardRecord:
         )
 
 
-def decode(decoder: DecoderProcess, planned: PlannedClip, *, root: Path) -> EncodedClip:
-    """Decode a clip, again if the decoder was lost over it.
-
-    Raises:
-        DecodeError: if the clip cannot be stored; `crash` if it ends the decoder every time.
-    """
-    for _ in range(ATTEMPTS_AT_A_CRASH - 1):
-        try:
-            return decoder.decode(root / planned.source, root=root, start_seconds=planned.start_seconds)
-        except DecodeError as error:
-            if error.reason != "crash":
-                raise
-    return decoder.decode(root / planned.source, root=root, start_seconds=planned.start_seconds)
-
-
 def changed_sources(job: ShardJob, store: Store, record: ShardRecord) -> tuple[str, ...]:
     """The videos of a finished shard whose bytes are no longer those it was made from.
 
@@ -115,7 +100,7 @@ def changed_sources(job: ShardJob, store: Store, record: ShardRecord) -> tuple[s
     made_from = {sample.key: sample.source_sha256 for sample in record.samples}
     changed: list[str] = []
     for planned in job.shard.clips:
-        path = job.data_root / planned.source
+        path, _ = locate(planned.source, job.data_roots)
         if planned.key not in made_from or not path.is_file():
             continue
         is_older = written is not None and path.stat().st_mtime < written.timestamp()
@@ -128,6 +113,8 @@ def changed_sources(job: ShardJob, store: Store, record: ShardRecord) -> tuple[s
 
 
 def rejection(planned: PlannedClip, job: ShardJob, error: DecodeError) -> Rejection:
-    """How a clip that cannot be stored is recorded: its paths relative to the data set, which may move."""
-    detail = error.detail.replace(f"{job.data_root}/", "")
+    """How a clip that cannot be stored is recorded: its paths relative to the data set's roots, which may move."""
+    detail = error.detail
+    for root in job.data_roots:
+        detail = detail.replace(f"{root}/", "")
     return Rejection(file=planned.source, split=job.shard.split, reason=error.reason, detail=detail)

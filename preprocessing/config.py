@@ -82,8 +82,9 @@ class PreprocessConfig(Settings):
     def decides_bytes(self) -> dict[str, object]:
         """The settings that decide what the shards hold, as plain data: a resumed run must have the same ones.
 
-        Where the videos and shards lie, how many workers there are and what a clip may cost are not among them.
+        Where videos, lists and shards lie, how many workers there are and what a clip may cost are not among them.
         """
         chosen = self.model_dump(mode="json", include={"dataset", "format", "shard_size", "seed", "rules"})
-        del chosen["dataset"]["root"]
+        for place in self.dataset.places:
+            del chosen["dataset"][place]
         return chosen

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from preprocessing.datasets import Listing, Video
+from preprocessing.datasets.base import locate
 from preprocessing.schema import SPLITS, Rejection, Settings, Split
 
 
@@ -18,7 +19,7 @@ class PlannedClip(Settings):
     label: int
     class_name: str
     source: str
-    """Path of the video relative to the data set's root."""
+    """Path of the video relative to the data set's roots: the first of them that has it is meant."""
     start_seconds: float | None
     source_bytes: int | None = None
     """Size of the video; None if it is missing. Changes that keep it are found by time and SHA-256."""
@@ -59,7 +60,7 @@ class Plan(Settings):
 
 
 def make_plan(
-    listing: Listing, *, root: Path, settings: dict[str, object], shard_size: int, seed: int
+    listing: Listing, *, roots: Sequence[Path], settings: dict[str, object], shard_size: int, seed: int
 ) -> tuple[Plan, tuple[Rejection, ...]]:
     """Lay the videos into shards, and name those that have another's key.
 
@@ -69,13 +70,14 @@ def make_plan(
     rejected: list[Rejection] = []
     for video in listing.videos:
         if unique.setdefault(video.key, video) is not video:
-            source = video.path.relative_to(root).as_posix()
-            detail = f"'{unique[video.key].path.relative_to(root).as_posix()}' has the same key"
-            rejected.append(Rejection(file=source, split=video.split, reason="duplicate", detail=detail))
+            detail = f"'{unique[video.key].source.as_posix()}' has the same key"
+            rejected.append(
+                Rejection(file=video.source.as_posix(), split=video.split, reason="duplicate", detail=detail)
+            )
     ordered = sorted(unique.values(), key=lambda video: hashlib.sha256(f"{seed}|{video.key}".encode()).digest())
     shards = [
         PlannedShard(
-            name=f"{split}/{number:06d}.tar", split=split, clips=tuple(planned(video, root) for video in chunk)
+            name=f"{split}/{number:06d}.tar", split=split, clips=tuple(planned(video, roots) for video in chunk)
         )
         for split in SPLITS
         for number, chunk in enumerate(chunks([video for video in ordered if video.split == split], shard_size))
@@ -88,15 +90,16 @@ def chunks(videos: Sequence[Video], size: int) -> list[Sequence[Video]]:
     return [videos[start : start + size] for start in range(0, len(videos), size)]
 
 
-def planned(video: Video, root: Path) -> PlannedClip:
-    """A video as the plan names it: its folder may move."""
+def planned(video: Video, roots: Sequence[Path]) -> PlannedClip:
+    """A video as the plan names it: its root may move."""
+    path, _ = locate(video.source.as_posix(), roots)
     return PlannedClip(
         key=video.key,
         label=video.label,
         class_name=video.class_name,
-        source=video.path.relative_to(root).as_posix(),
+        source=video.source.as_posix(),
         start_seconds=video.start_seconds,
-        source_bytes=size_of(video.path),
+        source_bytes=size_of(path),
     )
 
 

@@ -80,7 +80,7 @@ def preprocess(config: PreprocessConfig) -> Summary:
     listing = config.dataset.listing()
     plan, duplicates = make_plan(
         listing,
-        root=config.dataset.root,
+        roots=config.dataset.roots,
         settings=config.decides_bytes(),
         shard_size=config.shard_size,
         seed=config.seed,

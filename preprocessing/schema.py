@@ -110,7 +110,7 @@ class ClipRecord(Settings):
     label: int
     class_name: str
     source: str
-    """Path of the source video relative to the data set's root."""
+    """Path of the source video relative to the data set's roots."""
     source_sha256: str
     start_seconds: float
     """Start of segment 0 on the video clock (0 = the first shown frame)."""

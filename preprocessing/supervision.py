@@ -34,6 +34,8 @@ __all__ = ["DecodeError", "DecoderProcess", "EncodedClip", "ProcessLimits"]
 logger = logging.getLogger(__name__)
 
 START_SECONDS_LIMIT = 120.0
+ATTEMPTS_AT_A_CRASH = 3
+"""A decoder may be killed from outside, as by a system without memory: a clip must end it every time to be refused."""
 STOP_SECONDS = 0.5
 WATCH_SECONDS = 0.02
 """How often the memory of a busy decoder is looked at."""
@@ -99,7 +101,7 @@ class DecoderProcess:
     def decode(self, path: Path, *, root: Path, start_seconds: float | None) -> EncodedClip:
         """Decode and encode one clip.
 
-        `crash` and `memory` are said only if a fresh process says so too: neither a kill from outside nor what another
+        `crash` and `memory` are said only if fresh processes say so too: neither a kill from outside nor what another
         clip left behind may decide about this one.
 
         Raises:
@@ -107,12 +109,13 @@ class DecoderProcess:
         """
         request = {"suffix": path.suffix.lower(), "start_seconds": start_seconds}
         with open_video(path, root=root) as file:
-            try:
-                return self._decode(file, request)
-            except DecodeError as error:
-                if error.reason not in ("crash", "memory"):
-                    raise
-                logger.info("'%s': %s; trying it in a fresh process", path, error)
+            for _ in range(ATTEMPTS_AT_A_CRASH - 1):
+                try:
+                    return self._decode(file, request)
+                except DecodeError as error:
+                    if error.reason not in ("crash", "memory"):
+                        raise
+                    logger.info("'%s': %s; trying it in a fresh process", path, error)
             return self._decode(file, request)
 
     def _decode(self, file: FileIO, request: dict[str, Any]) -> EncodedClip:

@@ -60,7 +60,7 @@ def jobs(config: PreprocessConfig, plan: Plan, *, output: str) -> list[ShardJob]
     return [
         ShardJob(
             output=output,
-            data_root=config.dataset.root.resolve(),
+            data_roots=tuple(root.resolve() for root in config.dataset.roots),
             shard=shard,
             plan_sha256=plan_sha256,
             clip_format=config.format,

@@ -76,7 +76,7 @@ def tiny_dataset(tmp_path_factory: pytest.TempPathFactory, tiny_videos: Path, ra
     output = tmp_path_factory.mktemp("tiny_dataset") / "shards"
     preprocess(
         PreprocessConfig(
-            dataset=KineticsSounds(root=tiny_videos),
+            dataset=KineticsSounds(root=tiny_videos, classes=TINY_CLASSES),
             output=str(output),
             format=ClipFormat(num_segments=4, segment_seconds=0.5, frame_size=32, num_mels=32),
             shard_size=10,

@@ -8,7 +8,8 @@ from preprocessing.datasets.base import Dataset, Listing, Shares, Video
 from preprocessing.datasets.demo import Demo
 from preprocessing.datasets.folder import Folder
 from preprocessing.datasets.kinetics_sounds import KineticsSounds
+from preprocessing.datasets.music import Music
 
-AnyDataset = Annotated[KineticsSounds | Folder | Demo, Field(discriminator="name")]
+AnyDataset = Annotated[KineticsSounds | Music | Folder | Demo, Field(discriminator="name")]
 
-__all__ = ["AnyDataset", "Dataset", "Demo", "Folder", "KineticsSounds", "Listing", "Shares", "Video"]
+__all__ = ["AnyDataset", "Dataset", "Demo", "Folder", "KineticsSounds", "Listing", "Music", "Shares", "Video"]

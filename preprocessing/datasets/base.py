@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import logging
+import itertools
 import os
 import re
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import Field, field_validator
 
 from preprocessing.schema import Rejection, Settings, Split
-
-logger = logging.getLogger(__name__)
 
 VIDEO_EXTENSIONS = (".mp4", ".mkv", ".webm", ".mov", ".avi")
 
@@ -25,7 +24,8 @@ class Video(Settings):
 
     key: str = Field(pattern=r"^[A-Za-z0-9_-]{1,80}$")
     """Names the clip in the shards: the full file stem; unique over all splits, without a dot."""
-    path: Path
+    source: Path
+    """Relative to the data set's roots: the first of them that has it is meant."""
     label: int = Field(ge=0)
     """Index of `class_name` in the data set's classes."""
     class_name: str
@@ -42,6 +42,8 @@ class Listing:
     videos: tuple[Video, ...]
     rejected: tuple[Rejection, ...] = ()
     """Files that cannot become a clip, whatever they hold: bad names and duplicates."""
+    num_left_out: int = 0
+    """Video files that belong to no chosen class or list: counted, not recorded one by one."""
 
 
 class Shares(Settings):
@@ -69,18 +71,34 @@ class Shares(Settings):
 
 
 class Dataset(Settings):
-    """A data set that can be preprocessed: settings that say how its folder is read.
+    """A data set that can be preprocessed: settings that say how its folders are read.
 
     A new one is a subclass with its own literal `name` and a `listing`, and a name in the union of this folder.
     """
 
+    places: ClassVar[tuple[str, ...]] = ("root",)
+    """The settings that name files and folders: where they lie decides nothing, only what they hold."""
+
     name: str
-    root: Path
-    """Folder that holds the videos."""
+    root: Path | tuple[Path, ...]
+    """Folder that holds the videos, or several: [/disk1/videos, /disk2/videos] are read as one tree."""
+
+    @field_validator("root", mode="before")
+    @classmethod
+    def _one_folder_or_several(cls, root: object) -> object:
+        several = root if isinstance(root, list | tuple) else [root]
+        if not several or not all(isinstance(each, str | Path) for each in several):
+            raise ValueError(f"got {root!r}; allowed: a folder, or several as [DIR, DIR]")
+        return root
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """All folders that hold videos; at one relative path, the first one's file counts."""
+        return self.root if isinstance(self.root, tuple) else (self.root,)
 
     @abstractmethod
     def listing(self) -> Listing:
-        """Read the folder and its annotations: the same for the same files, in the same order."""
+        """Read the folders and annotations: the same for the same files, in the same order."""
 
     def videos(self) -> Iterator[Video]:
         """The labelled videos."""
@@ -90,20 +108,54 @@ class Dataset(Settings):
         """Make ready for `listing`.
 
         Raises:
-            ValueError: if `root` is not a folder.
+            ValueError: if a root is not a folder, or lies inside another one.
         """
-        if not self.root.is_dir():
-            raise ValueError(f"dataset.root='{self.root}' is not a folder; set it to the folder that holds the videos")
+        problems = [f"'{root}' is not a folder" for root in self.roots if not root.is_dir()]
+        real = [root.resolve() for root in self.roots]
+        problems += [
+            f"'{self.roots[inner]}' lies inside '{self.roots[outer]}'"
+            for inner, outer in itertools.permutations(range(len(real)), 2)
+            if real[inner].is_relative_to(real[outer])
+        ]
+        if problems:
+            raise ValueError(
+                f"dataset.root: {'; '.join(problems)}; set it to the folder that holds the videos, or to several apart"
+            )
 
 
-def video_files(root: Path) -> list[Path]:
-    """All files below `root` with a video's extension, sorted, relative to `root`; hidden files are none."""
-    return sorted(
-        Path(folder, name).relative_to(root)
-        for folder, _, names in os.walk(root)
-        for name in names
-        if not name.startswith(".") and name.lower().endswith(VIDEO_EXTENSIONS)
-    )
+def video_files(roots: Sequence[Path]) -> Iterator[tuple[Path, int]]:
+    """All files below the roots with a video's extension, sorted; hidden files are none.
+
+    Each is its path relative to its root, and the root's number.
+
+    Raises:
+        ValueError: if a folder cannot be read.
+    """
+    found: list[tuple[Path, int]] = []
+    for number, root in enumerate(roots):
+        for folder, _, names in os.walk(root, onerror=_refuse_unreadable):
+            inside = Path(folder).relative_to(root)
+            videos = (name for name in names if name.lower().endswith(VIDEO_EXTENSIONS) and not name.startswith("."))
+            found += [(inside / name, number) for name in videos]
+    return iter(sorted(found))
+
+
+def _refuse_unreadable(error: OSError) -> None:
+    raise ValueError(f"dataset.root: '{error.filename}' cannot be read: {error.strerror}") from error
+
+
+def locate(source: str, roots: Sequence[Path]) -> tuple[Path, Path]:
+    """Where a video is, and the root it lies in: the first one that has its path `source`, or else the first one.
+
+    A link that leads from one root into another is followed.
+    """
+    root = next((root for root in roots if os.path.lexists(root / source)), roots[0])
+    real = Path(os.path.realpath(root / source))
+    if not real.is_relative_to(root.resolve()):
+        for other in roots:
+            if real.is_relative_to(other.resolve()):
+                return real, other
+    return root / source, root
 
 
 def stable_fraction(text: str) -> float:
@@ -133,3 +185,9 @@ def normalised(class_name: str) -> str:
 def printable(path: Path) -> str:
     """A path as text that can be written to any file, also if its name is not UTF-8."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def printed(roots: Sequence[Path]) -> str:
+    """Roots the way a user writes them."""
+    names = [f"'{root}'" for root in roots]
+    return names[0] if len(names) == 1 else f"[{', '.join(names)}]"

@@ -38,6 +38,8 @@ class Demo(Dataset):
     """
 
     name: Literal["demo"] = "demo"
+    root: Path
+    """Folder that receives the videos."""
     num_train: PositiveInt = 640
     """Training clips."""
     num_validation: NonNegativeInt = 96

@@ -7,7 +7,17 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from preprocessing.datasets.base import Dataset, Listing, Shares, Video, split_named, video_files
+from preprocessing.datasets.base import (
+    Dataset,
+    Listing,
+    Shares,
+    Video,
+    printable,
+    printed,
+    split_named,
+    video_files,
+)
+from preprocessing.schema import Rejection, Split
 
 
 class Folder(Dataset):
@@ -28,25 +38,37 @@ class Folder(Dataset):
         Raises:
             ValueError: if it holds no video in a class folder.
         """
-        labelled = [(path, class_of(path)) for path in video_files(self.root)]
+        first_roots: dict[Path, int] = {}
+        rejected: list[Rejection] = []
+        for source, number in video_files(self.roots):
+            first = first_roots.setdefault(source, number)
+            if first != number:
+                detail = f"root {first + 1} of {len(self.roots)} holds a file of this name"
+                rejected.append(
+                    Rejection(file=printable(source), split=self._split_of(source), reason="duplicate", detail=detail)
+                )
+        labelled = [(source, class_of(source)) for source in first_roots]
         classes = self.classes or tuple(sorted({name for _, name in labelled if name}))
         videos = tuple(
             Video(
-                key=key_of(path),
-                path=self.root / path,
+                key=key_of(source),
+                source=source,
                 label=classes.index(name),
                 class_name=name,
-                split=split_named(path.parts[0]) or self.shares.split_of(path.name),
+                split=self._split_of(source),
             )
-            for path, name in labelled
+            for source, name in labelled
             if name in classes
         )
         if not videos:
             raise ValueError(
-                f"dataset.root='{self.root}' holds no video in a class folder ({len(labelled)} video files in all); "
-                "expected <root>/<class>/<name>.mp4 or <root>/<split>/<class>/<name>.mp4"
+                f"dataset.root={printed(self.roots)} holds no video in a class folder ({len(labelled)} video files in "
+                "all); expected <root>/<class>/<name>.mp4 or <root>/<split>/<class>/<name>.mp4"
             )
-        return Listing(classes, videos)
+        return Listing(classes, videos, tuple(rejected), num_left_out=len(labelled) - len(videos))
+
+    def _split_of(self, source: Path) -> Split:
+        return split_named(source.parts[0]) or self.shares.split_of(source.name)
 
 
 def class_of(path: Path) -> str:

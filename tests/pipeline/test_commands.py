@@ -55,6 +55,16 @@ def test_a_missing_data_set_is_the_users_mistake(
     assert "is not a finished data set" in capsys.readouterr().err
 
 
+def test_several_roots_are_made_absolute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ray_session: None
+) -> None:
+    """Workers run in another folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/someone")
+    assert main(["preprocess", "dataset.name=folder", "dataset.root=[one, ~/two]", f"output={tmp_path / 'out'}"]) == 2
+    assert f"'{tmp_path}/one' is not a folder; '/home/someone/two' is not a folder" in capsys.readouterr().err
+
+
 def test_a_mistake_of_ours_is_raised_and_ends_in_status_1(tmp_path: Path) -> None:
     """A folder in the place of a report: nothing a user says, and nothing we foresee."""
     (tmp_path / "report.json").mkdir()

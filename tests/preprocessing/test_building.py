@@ -27,7 +27,7 @@ def job(videos: Path, tmp_path: Path) -> ShardJob:
     )
     return ShardJob(
         output=str(tmp_path),
-        data_root=videos,
+        data_roots=(videos,),
         shard=PlannedShard(name="train/000000.tar", split="train", clips=clips),
         plan_sha256="0" * 64,
         clip_format=wanted.format,
@@ -73,7 +73,7 @@ def test_a_video_that_cannot_be_stored_leaves_its_place_empty(job: ShardJob) -> 
     assert [sample.key for sample in record.samples] == [clips[0].key, clips[2].key]
     (rejection,) = record.rejected
     assert (rejection.file, rejection.reason) == ("singing/missing.mp4", "missing_file")
-    assert str(job.data_root) not in rejection.detail
+    assert str(job.data_roots[0]) not in rejection.detail
 
 
 def test_a_killed_decoder_costs_no_clip(job: ShardJob, tmp_path: Path) -> None:

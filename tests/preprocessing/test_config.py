@@ -10,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from preprocessing.config import PreprocessConfig
-from preprocessing.datasets import Demo, Folder, KineticsSounds
+from preprocessing.datasets import Dataset, Demo, Folder, KineticsSounds, Music
 
 CONFIGS = Path(__file__).parents[2] / "pipeline/configs/preprocess"
 
@@ -21,9 +21,17 @@ def config(**changes: Any) -> PreprocessConfig:
     )
 
 
-@pytest.mark.parametrize(("name", "kind"), [("kinetics_sounds", KineticsSounds), ("folder", Folder), ("demo", Demo)])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("kinetics_sounds", KineticsSounds), ("music", Music), ("folder", Folder), ("demo", Demo)]
+)
 def test_the_name_chooses_the_data_set(name: str, kind: type) -> None:
     assert type(config(dataset={"name": name, "root": "/videos"}).dataset) is kind
+
+
+@pytest.mark.parametrize("kind", [KineticsSounds, Music, Folder, Demo])
+def test_places_are_settings_and_all_settings_that_are_paths(kind: type[Dataset]) -> None:
+    paths = {name for name, field in kind.model_fields.items() if "Path" in str(field.annotation)}
+    assert set(kind.places) == paths
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: str(path.stem))
@@ -46,8 +54,9 @@ def test_unknown_settings_are_refused() -> None:
         {"max_rejected_share": 0.9},
         {"limits": {"clip_seconds": 5}},
         {"dataset": {"name": "folder", "root": "/moved"}},
+        {"dataset": {"name": "folder", "root": ["/disk1/videos", "/disk2/videos"]}},
     ],
-    ids=lambda changes: next(iter(changes)),
+    ids=str,
 )
 def test_where_and_how_fast_does_not_decide_the_bytes(changes: dict[str, Any]) -> None:
     assert config(**changes).decides_bytes() == config().decides_bytes()
@@ -60,6 +69,13 @@ def test_where_and_how_fast_does_not_decide_the_bytes(changes: dict[str, Any]) -
 )
 def test_what_is_stored_decides_the_bytes(changes: dict[str, Any]) -> None:
     assert config(**changes).decides_bytes() != config().decides_bytes()
+
+
+def test_where_lists_lie_does_not_decide_the_bytes_but_the_class_list_does() -> None:
+    here = config(dataset={"name": "kinetics_sounds", "root": "/videos", "split_files": ["/a/train.csv"]})
+    there = config(dataset={"name": "kinetics_sounds", "root": "/moved", "annotations": ["/b/all.csv"]})
+    other = config(dataset={"name": "kinetics_sounds", "root": "/videos", "classes": "ks27"})
+    assert here.decides_bytes() == there.decides_bytes() != other.decides_bytes()
 
 
 def test_the_decoder_gets_format_and_rules() -> None:

@@ -8,14 +8,12 @@ from pathlib import Path
 from preprocessing.datasets import Listing, Video
 from preprocessing.plan import Plan, differences, make_plan
 
-ROOT = Path("/data")
-
 
 def listing(num_videos: int = 200) -> Listing:
     videos = [
         Video(
             key=f"clip{i:04d}",
-            path=ROOT / f"{i % 4}/clip{i:04d}.mp4",
+            source=Path(f"{i % 4}/clip{i:04d}.mp4"),
             label=i % 4,
             class_name=str(i % 4),
             split="train",
@@ -27,7 +25,7 @@ def listing(num_videos: int = 200) -> Listing:
 
 def plan_of(listing: Listing, *, seed: int = 0, frame_size: int = 224) -> Plan:
     settings: dict[str, object] = {"format": {"frame_size": frame_size}, "seed": seed}
-    plan, _ = make_plan(listing, root=ROOT, settings=settings, shard_size=32, seed=seed)
+    plan, _ = make_plan(listing, roots=(Path("videos"),), settings=settings, shard_size=32, seed=seed)
     return plan
 
 
@@ -55,9 +53,9 @@ def test_another_seed_orders_the_clips_otherwise() -> None:
 
 def test_a_key_is_planned_once() -> None:
     twice = listing(3).videos
-    other = twice[0].model_copy(update={"path": ROOT / "elsewhere/clip0000.mp4"})
+    other = twice[0].model_copy(update={"source": Path("elsewhere/clip0000.mp4")})
     plan, rejected = make_plan(
-        Listing(("0", "1", "2", "3"), (*twice, other)), root=ROOT, settings={}, shard_size=32, seed=0
+        Listing(("0", "1", "2", "3"), (*twice, other)), roots=(Path("videos"),), settings={}, shard_size=32, seed=0
     )
     assert plan.num_clips == 3
     (rejection,) = rejected

@@ -49,7 +49,9 @@ def test_both_layouts_are_read_as_the_same_videos(flat: Demo, class_folders: Dem
     assert sorted(described(flat)) == sorted(
         (plan.file_name.removesuffix(".mp4"), plan.label, plan.class_name, plan.split) for plan in flat.plans()
     )
-    assert all(video.path.is_file() for dataset in (flat, class_folders) for video in dataset.videos())
+    assert all(
+        (dataset.root / video.source).is_file() for dataset in (flat, class_folders) for video in dataset.videos()
+    )
     assert flat.listing().classes == DEMO_CLASSES
     assert flat.listing().rejected == ()
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from preprocessing.datasets.class_lists import load_class_list
 from preprocessing.datasets.demo_clips import (
     CLASS_STREAMS,
     DEMO_CLASSES,
@@ -19,7 +20,7 @@ from preprocessing.datasets.demo_clips import (
 )
 from preprocessing.datasets.demo_scenes import LOOKS
 from preprocessing.datasets.demo_sounds import SAMPLE_RATE_HZ, SOUNDS
-from preprocessing.datasets.kinetics_sounds import KINETICS_SOUNDS_CLASSES, NAME
+from preprocessing.datasets.entries import NAME
 
 EASY = Difficulty(
     camera_noise=0.0,
@@ -64,7 +65,7 @@ def test_each_look_and_each_sound_belongs_to_two_classes_on_one_ring() -> None:
 
 def test_classes_are_kinetics_sounds_classes() -> None:
     assert len(DEMO_CLASSES) == 8
-    assert set(DEMO_CLASSES) <= set(KINETICS_SOUNDS_CLASSES)
+    assert set(DEMO_CLASSES) <= set(load_class_list("ks31").names)
 
 
 def test_plans_are_balanced_named_like_kinetics_and_differ_between_splits_and_seeds() -> None:

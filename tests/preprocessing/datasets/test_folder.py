@@ -43,8 +43,8 @@ def test_the_split_of_a_file_depends_on_its_name_alone(tmp_path: Path) -> None:
     touch(tmp_path / "one", *(f"a/{name}" for name in names))
     touch(tmp_path / "two", *(f"b/{name}" for name in names[::2]))
     shares = Shares(validation=0.25, test=0.25)
-    one = {video.path.name: video.split for video in Folder(root=tmp_path / "one", shares=shares).listing().videos}
-    two = {video.path.name: video.split for video in Folder(root=tmp_path / "two", shares=shares).listing().videos}
+    one = {video.source.name: video.split for video in Folder(root=tmp_path / "one", shares=shares).listing().videos}
+    two = {video.source.name: video.split for video in Folder(root=tmp_path / "two", shares=shares).listing().videos}
     assert all(one[name] == split for name, split in two.items())
     assert 60 <= sum(split == "test" for split in one.values()) <= 140
 
@@ -65,3 +65,17 @@ def test_a_tree_without_class_folders_is_the_users_mistake(tmp_path: Path) -> No
     touch(tmp_path, "1.mp4", "2.mp4")
     with pytest.raises(ValueError, match=r"holds no video in a class folder \(2 video files in all\)"):
         Folder(root=tmp_path).listing()
+
+
+def test_a_file_in_two_roots_is_a_duplicate(tmp_path: Path) -> None:
+    one, two = touch(tmp_path / "one", "a/1.mp4", "a/2.mp4"), touch(tmp_path / "two", "a/2.mp4", "b/2.mp4")
+    listing = Folder(root=(one, two)).listing()
+    assert [video.key for video in listing.videos] == ["a__1", "a__2", "b__2"]
+    (rejection,) = listing.rejected
+    assert (rejection.file, rejection.reason) == ("a/2.mp4", "duplicate")
+    assert rejection.detail == "root 1 of 2 holds a file of this name"
+
+
+def test_files_of_no_class_are_counted(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.mp4", "b/1.mp4", "b/2.mp4", "loose.mp4")
+    assert Folder(root=tmp_path, classes=("a",)).listing().num_left_out == 3

@@ -1,15 +1,20 @@
-"""Kinetics-Sounds in every layout found in the wild gives the same videos. The files are empty: only names are read."""
+"""Kinetics-Sounds in every layout found in the wild gives the same listing. Files are empty: only names are read."""
 
 from __future__ import annotations
 
 import logging
+import shutil
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from preprocessing.datasets import KineticsSounds, Video
+from preprocessing.datasets import KineticsSounds, Listing, Video
 from preprocessing.datasets.base import Shares
-from preprocessing.datasets.kinetics_sounds import KINETICS_SOUNDS_CLASSES
+from preprocessing.datasets.class_lists import load_class_list
 
 CLIPS = (
     ("train", "playing piano", "--4-0ihtnBU_000058_000068"),
@@ -17,6 +22,7 @@ CLIPS = (
     ("val", "playing piano", "a-b_c-d_e-f_000001_000011"),
     ("test", "singing", "zzzzzzzzzzz_000000_000010"),
 )
+MISSING = ("train", "singing", "-gone_____-_000003_000013")
 HEADER = "label,youtube_id,time_start,time_end,split\n"
 
 
@@ -31,11 +37,16 @@ def row(split: str, label: str, stem: str) -> str:
     return f'"{label}",{stem[:-14]},{int(stem[-13:-7])},{int(stem[-6:])},{split}\n'
 
 
-def told(videos: list[Video]) -> set[tuple[str, str, str]]:
-    return {(video.split, video.class_name, video.key) for video in videos}
+def told(listing: Listing) -> set[tuple[str, int, str, str]]:
+    return {(video.split, video.label, video.class_name, video.key) for video in listing.videos}
 
 
-EXPECTED = {(split.replace("val", "validation"), label, stem) for split, label, stem in CLIPS}
+def exists(dataset: KineticsSounds, video: Video) -> bool:
+    return any((root / video.source).exists() for root in dataset.roots)
+
+
+LABELS = {"playing piano": 16, "singing": 25}  # in ks31
+EXPECTED = {(split.replace("val", "validation"), LABELS[label], label, stem) for split, label, stem in CLIPS}
 
 
 def flat_with_one_csv_each(root: Path) -> None:
@@ -51,6 +62,12 @@ def flat_with_one_csv(root: Path) -> None:
     (root / "annotations/all.csv").write_text(HEADER + "".join(row(*clip) for clip in CLIPS))
 
 
+def flat_with_other_columns_and_unquoted_labels(root: Path) -> None:
+    touch(root, *(f"{stem}.mp4" for _, _, stem in CLIPS))
+    rows = "".join(row(*clip).replace('"', "") for clip in CLIPS)
+    (root / "kinetics.csv").write_text("\ufefflabel-name,video-id,start-time,end-time,split\n" + rows)
+
+
 def class_folders_with_spaces(root: Path) -> None:
     touch(root, *(f"{split}/{label}/{stem}.mp4" for split, label, stem in CLIPS))
 
@@ -59,54 +76,113 @@ def class_folders_with_underscores(root: Path) -> None:
     touch(root, *(f"{split}_256/{label.replace(' ', '_')}/{stem}.mkv" for split, label, stem in CLIPS))
 
 
+def class_folders_in_capitals(root: Path) -> None:
+    touch(root, *(f"{split.upper()}/{label.replace(' ', '_').upper()}/{stem}.MP4" for split, label, stem in CLIPS))
+
+
 def class_folders_above_splits(root: Path) -> None:
     touch(root, *(f"{label.title()}/{split}/{stem}.webm" for split, label, stem in CLIPS))
 
 
-@pytest.mark.parametrize(
-    "layout",
-    [
-        flat_with_one_csv_each,
-        flat_with_one_csv,
-        class_folders_with_spaces,
-        class_folders_with_underscores,
-        class_folders_above_splits,
-    ],
-    ids=lambda layout: str(layout.__name__),
-)
-def test_every_layout_gives_the_same_videos(layout: object, tmp_path: Path) -> None:
-    assert callable(layout)
+def class_folders_that_link_to_flat_ones(root: Path) -> None:
+    for split, label, stem in CLIPS:
+        touch(root, f"k400/{split}/{stem}.mp4")
+        (root / "videos" / split / label).mkdir(parents=True, exist_ok=True)
+        (root / "videos" / split / label / f"{stem}.mp4").symlink_to(root / f"k400/{split}/{stem}.mp4")
+
+
+LAYOUTS = [
+    flat_with_one_csv_each,
+    flat_with_one_csv,
+    flat_with_other_columns_and_unquoted_labels,
+    class_folders_with_spaces,
+    class_folders_with_underscores,
+    class_folders_in_capitals,
+    class_folders_above_splits,
+    class_folders_that_link_to_flat_ones,
+]
+every_layout = pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: str(layout.__name__))
+Layout = Callable[[Path], None]
+
+
+@every_layout
+def test_every_layout_gives_the_same_listing(layout: Layout, tmp_path: Path) -> None:
     layout(tmp_path)
-    listing = KineticsSounds(root=tmp_path).listing()
-    assert told(list(listing.videos)) == EXPECTED
-    assert all(video.path.exists() for video in listing.videos)
-    assert listing.classes == ("playing piano", "singing")
-    assert {(video.class_name, video.label) for video in listing.videos} == {("playing piano", 0), ("singing", 1)}
+    dataset = KineticsSounds(root=tmp_path)
+    listing = dataset.listing()
+    assert told(listing) == EXPECTED
+    assert (listing.rejected, listing.num_left_out) == ((), 0)
+    assert all(exists(dataset, video) for video in listing.videos)
+    assert listing.classes == load_class_list("ks31").names
 
 
-def test_there_are_31_classes_in_alphabetical_order() -> None:
-    assert len(KINETICS_SOUNDS_CLASSES) == 31
-    assert list(KINETICS_SOUNDS_CLASSES) == sorted(KINETICS_SOUNDS_CLASSES)
+@every_layout
+def test_a_tree_shared_out_over_two_roots_gives_the_same_listing(layout: Layout, tmp_path: Path) -> None:
+    """Whichever files lie where, sources are named alike: the plan does not change when videos move between disks."""
+    whole = tmp_path / "whole"
+    layout(whole)
+    expected = KineticsSounds(root=whole).listing()
+    one, two = shutil.copytree(whole, tmp_path / "one"), tmp_path / "two"
+    for video in expected.videos[::2]:
+        (two / video.source).parent.mkdir(parents=True, exist_ok=True)
+        (one / video.source).rename(two / video.source)
+    shared = KineticsSounds(root=(one, two)).listing()
+    assert shared.videos == KineticsSounds(root=(two, one)).listing().videos == expected.videos
 
 
-def test_labels_are_those_of_the_chosen_classes(tmp_path: Path) -> None:
+@given(order=st.permutations(range(8)), first=st.sets(st.integers(0, 7)))
+@settings(max_examples=25, deadline=None)
+def test_the_listing_does_not_depend_on_the_order_of_the_files(order: list[int], first: set[int]) -> None:
+    """Nor on how they are divided over two roots; two of the eight files have the same name."""
+    names = [f"{split}/{label}/{stem}.mp4" for split, label, stem in CLIPS]
+    names += [f"copies/{CLIPS[0][2]}.mp4", "train/singing/-abcdefghi-.mp4", "tickling/loose______.mp4", "bad.mp4"]
+    with tempfile.TemporaryDirectory() as folder:
+        whole, one, two = (Path(folder, name) for name in ("whole", "one", "two"))
+        one.mkdir()
+        two.mkdir()
+        for index in order:
+            touch(whole, names[index])
+            touch(one if index in first else two, names[index])
+        expected = KineticsSounds(root=whole).listing()
+        shared = KineticsSounds(root=(one, two)).listing()
+    assert shared.videos == expected.videos
+    assert [video.key for video in expected.videos] == sorted(video.key for video in expected.videos)
+    assert len(expected.videos) == 6
+    assert [(each.file, each.reason) for each in expected.rejected] == [
+        ("bad.mp4", "bad_name"),
+        (f"copies/{CLIPS[0][2]}.mp4", "duplicate"),
+    ]
+    assert [each.file for each in shared.rejected] == [each.file for each in expected.rejected]
+
+
+def test_labels_do_not_depend_on_which_files_there_are(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     class_folders_with_spaces(tmp_path)
-    listing = KineticsSounds(root=tmp_path, classes=("tickling", "singing")).listing()
+    shutil.rmtree(tmp_path / "train/playing piano")
+    shutil.rmtree(tmp_path / "val")
+    with caplog.at_level(logging.WARNING):
+        listing = KineticsSounds(root=tmp_path).listing()
+    assert told(listing) == {each for each in EXPECTED if each[2] == "singing"}
+    assert len(listing.classes) == 31
+    assert "30 of 31 classes have no clip: 'blowing nose', 'blowing out candles', " in caplog.text
+
+
+def test_another_class_list_gives_other_labels(tmp_path: Path) -> None:
+    class_folders_with_spaces(tmp_path)
+    for classes, label in (("ks27", 2), ("ks34", 5), (("tickling", "singing"), 1)):
+        listing = KineticsSounds.model_validate({"root": tmp_path, "classes": classes}).listing()
+        assert {video.label for video in listing.videos if video.class_name == "singing"} == {label}
     assert listing.classes == ("tickling", "singing")
-    assert {video.label for video in listing.videos} == {1}
-    assert len(listing.videos) == 2
+    assert len(listing.videos) == listing.num_left_out == 2
 
 
 def test_an_annotated_clip_without_a_file_is_still_listed(tmp_path: Path) -> None:
-    """It is recorded as `missing_file` when its turn comes; a class without any file is no class of this data set."""
+    """It is recorded as `missing_file` when its turn comes."""
     flat_with_one_csv(tmp_path)
     with (tmp_path / "annotations/all.csv").open("a") as stream:
-        stream.write(row("train", "singing", "gone_______1_000000_000010"[1:]))
-        stream.write(row("train", "tickling", "gone_______2_000000_000010"[1:]))
-    listing = KineticsSounds(root=tmp_path).listing()
-    missing = [video for video in listing.videos if not video.path.exists()]
-    assert [video.key for video in missing] == ["one_______1_000000_000010"]
-    assert listing.classes == ("playing piano", "singing")
+        stream.write(row(*MISSING))
+    dataset = KineticsSounds(root=tmp_path)
+    (missing,) = [video for video in dataset.listing().videos if not exists(dataset, video)]
+    assert (missing.key, missing.source) == (MISSING[2], Path(f"train/{MISSING[2]}.mp4"))
 
 
 def test_other_names_and_double_files_are_rejected_by_name(tmp_path: Path) -> None:
@@ -120,29 +196,53 @@ def test_other_names_and_double_files_are_rejected_by_name(tmp_path: Path) -> No
     )
     touch(tmp_path, *(f"train/singing/{stem}.mp4" for stem in bad), f"train/singing/{good}.mp4", "train/singing/.x.mp4")
     listing = KineticsSounds(root=tmp_path).listing()
-    assert told(list(listing.videos)) == EXPECTED
+    assert told(listing) == EXPECTED
     assert sorted((rejection.reason, Path(rejection.file).stem) for rejection in listing.rejected) == sorted(
         [*(("bad_name", stem) for stem in bad), ("duplicate", good)]
     )
 
 
+def test_a_clip_in_two_roots_is_a_duplicate(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    class_folders_with_spaces(one)
+    class_folders_above_splits(two)
+    listing = KineticsSounds(root=(one, two)).listing()
+    assert told(listing) == EXPECTED
+    assert {rejection.reason for rejection in listing.rejected} == {"duplicate"}
+    details = {rejection.file: rejection.detail for rejection in listing.rejected}
+    first, second = "train/singing/__________-_000120_000130.mp4", "Singing/train/__________-_000120_000130.webm"
+    assert details[first] == f"root 2 of 2: '{second}' has the same name"
+    assert len(details) == 4
+
+
 def test_files_with_an_id_alone_belong_to_their_annotation(tmp_path: Path) -> None:
-    touch(tmp_path, "singing/_9pC6FvYj3w.mp4", "test/abcdefghijk.mp4")
+    touch(tmp_path, "singing/_9pC6FvYj3w.mp4", "test/singing/abcdefghijk.mp4")
     (tmp_path / "test.csv").write_text(HEADER + row("test", "tickling", "abcdefghijk_000007_000017"))
     listing = KineticsSounds(root=tmp_path, shares=Shares(validation=0, test=0), validation_share=0).listing()
-    assert told(list(listing.videos)) == {
-        ("train", "singing", "_9pC6FvYj3w"),
-        ("test", "tickling", "abcdefghijk_000007_000017"),
+    assert told(listing) == {
+        ("train", 25, "singing", "_9pC6FvYj3w"),
+        ("test", 30, "tickling", "abcdefghijk_000007_000017"),
     }
 
 
 def test_a_replacement_wins_over_the_broken_original(tmp_path: Path) -> None:
     class_folders_with_spaces(tmp_path)
-    (tmp_path / "train.csv").write_text(HEADER + row(*CLIPS[0]))
     touch(tmp_path, f"replacement/replacement_for_corrupted_k400/{CLIPS[0][2]}.mp4")
-    (video,) = [video for video in KineticsSounds(root=tmp_path).listing().videos if video.key == CLIPS[0][2]]
-    assert "replacement" in video.path.parts
-    assert video.split == "train"
+    listing = KineticsSounds(root=tmp_path).listing()
+    assert told(listing) == EXPECTED
+    (source,) = [video.source for video in listing.videos if video.key == CLIPS[0][2]]
+    assert "replacement" in source.parts
+    assert listing.rejected == ()
+
+
+def test_a_video_under_two_classes_is_left_out_by_name(tmp_path: Path) -> None:
+    flat_with_one_csv(tmp_path)
+    (tmp_path / "more.csv").write_text(HEADER + row("train", "laughing", CLIPS[0][2]))
+    listing = KineticsSounds(root=tmp_path).listing()
+    assert told(listing) == {each for each in EXPECTED if each[3] != CLIPS[0][2]}
+    (rejection,) = listing.rejected
+    assert (rejection.file, rejection.reason) == (f"{CLIPS[0][2]}.mp4", "several_classes")
+    assert rejection.detail == "'laughing' ('more.csv' line 2), 'playing piano' ('all.csv' line 2)"
 
 
 def test_without_validation_clips_some_training_clips_become_some(tmp_path: Path) -> None:
@@ -155,32 +255,79 @@ def test_without_validation_clips_some_training_clips_become_some(tmp_path: Path
     assert not chosen & {video.key[:11] for video in videos if video.split == "train"}
 
 
-def test_a_youtube_video_in_two_splits_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    touch(tmp_path, "train/singing/abcdefghijk_000000_000010.mp4", "test/singing/abcdefghijk_000020_000030.mp4")
-    with caplog.at_level(logging.WARNING):
+def test_a_clip_without_a_split_joins_the_split_of_its_video(tmp_path: Path) -> None:
+    """By its id alone it would be shared out: 100 videos of two clips would not all stay whole."""
+    ids = [f"{index:04d}_______" for index in range(100)]
+    touch(tmp_path, *(f"train/singing/{each}_000000_000010.mp4" for each in ids))
+    touch(tmp_path, *(f"singing/{each}_000010_000020.mp4" for each in ids))
+    videos = KineticsSounds(root=tmp_path, validation_share=0).listing().videos
+    assert len(videos) == 200
+    assert {video.split for video in videos} == {"train"}
+
+
+def in_folders(root: Path) -> None:
+    touch(root, "train/singing/abcdefghijk_000000_000010.mp4", "test/singing/abcdefghijk_000020_000030.mp4")
+
+
+def in_folders_under_one_name(root: Path) -> None:
+    touch(root, *(f"{split}/singing/abcdefghijk_000000_000010.mp4" for split in ("train", "test")))
+
+
+def in_annotations(root: Path) -> None:
+    touch(root, "abcdefghijk_000000_000010.mp4")
+    for split, start in (("train", "000000"), ("test", "000020")):
+        (root / f"{split}.csv").write_text(HEADER + row(split, "singing", f"abcdefghijk_{start}_000030"))
+
+
+def in_an_annotation_and_a_folder(root: Path) -> None:
+    touch(root, "test/singing/abcdefghijk_000000_000010.mp4")
+    (root / "train.csv").write_text(HEADER + row("train", "singing", "abcdefghijk_000020_000030"))
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [in_folders, in_folders_under_one_name, in_annotations, in_an_annotation_and_a_folder],
+    ids=lambda layout: str(layout.__name__),
+)
+def test_a_youtube_video_in_two_splits_is_an_error(layout: Layout, tmp_path: Path) -> None:
+    class_folders_with_spaces(tmp_path)
+    layout(tmp_path)
+    message = (
+        r"1 YouTube video lies in several splits.*Take each out of all but one .*'abcdefghijk': t.+ \('t.+\), t.+ \('t"
+    )
+    with pytest.raises(ValueError, match=f"(?s){message}"):
         KineticsSounds(root=tmp_path).listing()
-    assert "1 YouTube videos lie in several splits, such as 'abcdefghijk'" in caplog.text
 
 
 def test_an_empty_folder_is_the_users_mistake(tmp_path: Path) -> None:
-    touch(tmp_path, "somewhere/else.mp4")
-    with pytest.raises(ValueError, match=r"holds no clip of a wanted class: 1 video files, 1 without a Kinetics name"):
+    touch(tmp_path, "somewhere/else.mp4", "abcdefghijk.mp4")
+    with pytest.raises(
+        ValueError, match=r"holds no clip of a chosen class: 2 video files, 1 with a bad name .*Expected"
+    ):
         KineticsSounds(root=tmp_path).listing()
 
 
-def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"dataset\.root='.*nowhere' is not a folder"):
-        KineticsSounds(root=tmp_path / "nowhere").prepare()
-
-
-def test_times_that_are_no_numbers_are_named_with_their_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("singing,abcdefghijk,soon,later,train", r"train\.csv' line 2: times must be numbers"),
+        ("singing,#NAME?,0,10,train", r"'train\.csv' line 2: '#NAME\?' is no YouTube id"),
+        ("singing", r"train\.csv' line 2: times must be numbers"),
+    ],
+)
+def test_broken_annotations_are_named_with_their_line(line: str, message: str, tmp_path: Path) -> None:
     class_folders_with_spaces(tmp_path)
-    (tmp_path / "train.csv").write_text(HEADER + "singing,abcdefghijk,soon,later,train\n")
-    with pytest.raises(ValueError, match=r"train\.csv' line 2: times must be numbers"):
+    (tmp_path / "train.csv").write_text(f"{HEADER}{line}\n")
+    with pytest.raises(ValueError, match=message):
         KineticsSounds(root=tmp_path).listing()
+
+
+def test_an_annotation_file_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"dataset\.annotations: '.*none\.csv' does not exist"):
+        KineticsSounds(root=tmp_path, annotations=(tmp_path / "none.csv",)).listing()
 
 
 def test_other_tables_beside_the_videos_are_ignored(tmp_path: Path) -> None:
     class_folders_with_spaces(tmp_path)
     (tmp_path / "notes.csv").write_text("who,what\nme,this\n")
-    assert told(list(KineticsSounds(root=tmp_path).listing().videos)) == EXPECTED
+    assert told(KineticsSounds(root=tmp_path).listing()) == EXPECTED
