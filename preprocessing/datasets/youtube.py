@@ -134,7 +134,7 @@ class YouTubeDataset(Dataset):
         return Listing(chosen.names, videos, (*files.rejected, *ambiguous), num_left_out)
 
     def _labelled(self, files: FileIndex) -> Iterator[Clip]:
-        """The clips of the annotations, then those that a class folder alone names."""
+        """The clips of the annotations, then those that class folders alone name; one may come with several classes."""
         annotated: set[str] = set()
         for path in self.annotations or self.annotation_files():
             for entry in self.read_annotations(path):
@@ -143,9 +143,12 @@ class YouTubeDataset(Dataset):
                 annotated.add(clip.identity)
                 yield clip
         for file in files:
-            if file.class_name and file.stem not in annotated:
-                where = f"'{printable(file.source)}'"
-                yield Clip(file.stem, file.youtube_id, file.class_name, where, file, folder_claims(file, files))
+            if file.stem in annotated:
+                continue
+            classes = {copy.class_name: copy for copy in reversed(files.copies(file)) if copy.class_name}
+            for class_name, copy in classes.items():
+                where = f"'{printable(copy.source)}'"
+                yield Clip(file.stem, file.youtube_id, class_name, where, file, folder_claims(file, files))
 
     def _listed(self, files: FileIndex, known: ClassList, labelled: Sequence[Clip]) -> Iterator[Clip]:
         """The clips of the split files.
@@ -154,17 +157,19 @@ class YouTubeDataset(Dataset):
             ValueError: if folders or annotations name other classes.
         """
         numbered = load_class_list(self.numbered_list) if self.numbered_list else None
-        told = {clip.identity: clip for clip in labelled if clip.file}
+        told: dict[str, dict[str, str]] = {}
+        for clip in labelled:
+            if clip.file:
+                told.setdefault(clip.identity, {})[clip.class_name] = clip.where
         disagreements: list[str] = []
         for entry in read_split_files(self.split_files, known=known, numbered=numbered):
             file = files.find(entry.youtube_id, entry.times, entry.class_name)
             key = file.stem if file and entry.times is None else entry.key
             clip = clip_of(entry, key, file, files)
-            other = told.get(clip.identity, clip)
-            if other.class_name != clip.class_name:
-                disagreements.append(
-                    f"'{key}': '{clip.class_name}' ({clip.where}), '{other.class_name}' ({other.where})"
-                )
+            others = told.get(clip.identity, {})
+            if others and clip.class_name not in others:
+                shown = ", ".join(f"'{name}' ({where})" for name, where in others.items())
+                disagreements.append(f"'{key}': '{clip.class_name}' ({clip.where}), {shown}")
             yield clip
         if disagreements:
             count, examples = len(disagreements), "\n  ".join(disagreements[:MAX_EXAMPLES])

@@ -194,7 +194,7 @@ def test_other_names_and_double_files_are_rejected_by_name(tmp_path: Path) -> No
         "endB4Start0_000020_000010",
         "ünïcødé_名前_000000_000010",
     )
-    touch(tmp_path, *(f"train/singing/{stem}.mp4" for stem in bad), f"train/singing/{good}.mp4", "train/singing/.x.mp4")
+    touch(tmp_path, *(f"train/singing/{stem}.mp4" for stem in bad), f"train/copies/{good}.mp4", "train/singing/.x.mp4")
     listing = KineticsSounds(root=tmp_path).listing()
     assert told(listing) == EXPECTED
     assert sorted((rejection.reason, Path(rejection.file).stem) for rejection in listing.rejected) == sorted(
@@ -243,6 +243,17 @@ def test_a_video_under_two_classes_is_left_out_by_name(tmp_path: Path) -> None:
     (rejection,) = listing.rejected
     assert (rejection.file, rejection.reason) == (f"{CLIPS[0][2]}.mp4", "several_classes")
     assert rejection.detail == "'laughing' ('more.csv' line 2), 'playing piano' ('all.csv' line 2)"
+
+
+def test_a_clip_in_the_folders_of_two_classes_is_left_out_by_name(tmp_path: Path) -> None:
+    class_folders_with_spaces(tmp_path)
+    touch(tmp_path, f"train/laughing/{CLIPS[0][2]}.mp4")
+    listing = KineticsSounds(root=tmp_path).listing()
+    assert told(listing) == {each for each in EXPECTED if each[3] != CLIPS[0][2]}
+    assert [(rejection.file, rejection.reason) for rejection in listing.rejected] == [
+        (f"train/playing piano/{CLIPS[0][2]}.mp4", "duplicate"),
+        (f"train/laughing/{CLIPS[0][2]}.mp4", "several_classes"),
+    ]
 
 
 def test_without_validation_clips_some_training_clips_become_some(tmp_path: Path) -> None:

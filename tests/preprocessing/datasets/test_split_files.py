@@ -203,6 +203,8 @@ def test_lists_of_both_protocols_without_a_leak_are_merged(lists: Path, tmp_path
     found = listing(root, train, lists / "ks_train_overlap.txt", lists / "ks_test_overlap.txt", validation_share=0)
     assert sorted(told(found).values())[-6:] == [("train", *each) for each in sorted(map(labelled, BOTH.values()))]
     assert len(found.videos) == 10
+    lists_in_another_order = (lists / "ks_test_overlap.txt", lists / "ks_train_overlap.txt", train)
+    assert listing(root, *lists_in_another_order, validation_share=0) == found
 
 
 def labelled(listed: tuple[str, str]) -> tuple[int, str]:
