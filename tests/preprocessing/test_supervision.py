@@ -111,7 +111,7 @@ channel = socket.socket(fileno=0)
 def send(header, blobs=()):
     text = json.dumps(header | {{"blob_bytes": [len(blob) for blob in blobs]}}).encode()
     channel.sendall(struct.pack("<I", len(text)) + text + b"".join(blobs))
-send({{"ready": True}})
+send({{"ready": True, "not_forbidden": {not_forbidden}}})
 channel.recv(65536)
 clip = {{"frame_seconds": [0, 1, 2, 3], "start_seconds": 0, "end_seconds": 4, "audio_coverage": 1, "decode_errors": 0,
         "source_sha256": "0" * 64}}
@@ -167,7 +167,7 @@ def test_a_broken_decoder_costs_one_clip_whatever_it_does(
     does, said = DOES[name]
     before = children()
     program = tmp_path / "python"
-    program.write_text(BROKEN_DECODER.format(python=sys.executable, does=does))
+    program.write_text(BROKEN_DECODER.format(python=sys.executable, does=does, not_forbidden=[]))
     program.chmod(0o755)
     with DecoderProcess(options, ProcessLimits(clip_seconds=2.0, memory_mib=800)) as decoder:
         with monkeypatch.context() as patched:
@@ -178,6 +178,26 @@ def test_a_broken_decoder_costs_one_clip_whatever_it_does(
         assert children() == before
         if name == next(iter(DOES)):
             assert len(decoder.decode(video, root=video.parent, start_seconds=None).jpegs) == 4
+
+
+def test_what_a_system_cannot_forbid_is_said_once(
+    video: Path,
+    options: DecodeOptions,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    program = tmp_path / "python"
+    not_forbidden = ["opening files", "the network"]
+    program.write_text(BROKEN_DECODER.format(python=sys.executable, does="sys.exit()", not_forbidden=not_forbidden))
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    with DecoderProcess(options, LIMITS) as decoder, pytest.raises(DecodeError, match="crash"):
+        decoder.decode(video, root=video.parent, start_seconds=None)  # two processes
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "this system cannot forbid the decoder process opening files and the network: "
+        "preprocess videos of strangers elsewhere"
+    ]
 
 
 def children() -> set[str]:
