@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from preprocessing.config import AcceptanceRules, PreprocessConfig
+from preprocessing.datasets import Folder
 from preprocessing.decoding import DecodeError, DecodeOptions
+from preprocessing.schema import ClipFormat
 from preprocessing.supervision import DecoderProcess, ProcessLimits
 
 Ffmpeg = Callable[..., bytes]
@@ -28,19 +31,12 @@ def decoder(mutant_options: DecodeOptions) -> Iterator[DecoderProcess]:
 @pytest.fixture(scope="module")
 def mutant_options() -> DecodeOptions:
     """Two segments of half a second; damage is forgiven, so that damaged clips are looked at, too."""
-    return DecodeOptions(
-        num_segments=2,
-        segment_seconds=0.5,
-        sample_rate_hz=16_000,
-        frame_size=32,
-        jpeg_quality=95,
-        missing_end_segments=0.25,
-        min_audio_coverage=0.0,
-        max_decode_errors=1000,
-        max_side_pixels=4096,
-        max_frames_per_second=240.0,
-        max_source_seconds=600.0,
-    )
+    return PreprocessConfig(
+        dataset=Folder(root=Path()),
+        output="unused",
+        format=ClipFormat(num_segments=2, segment_seconds=0.5, frame_size=32),
+        rules=AcceptanceRules(min_audio_coverage=0.0, max_decode_errors=1000),
+    ).decode_options
 
 
 @pytest.fixture(scope="module", params=CONTAINERS)
