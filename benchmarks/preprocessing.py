@@ -155,7 +155,7 @@ def with_processes(videos: Sequence[Path], folder: Path, ffmpeg: str) -> int:
                 end_seconds=FORMAT.clip_seconds,
                 audio_coverage=1.0,
                 decode_errors=0,
-                source_sha256="",
+                source_sha256="0" * 64,
             )
             planned = PlannedClip(key=f"clip{index}", label=0, class_name="a", source=video.name, start_seconds=None)
             writer.add(planned.key, label=0, source_sha256="", members=builder.build(planned, clip))

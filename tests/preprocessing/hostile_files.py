@@ -80,7 +80,7 @@ ODD_SOUND = (
     kinetics("opposite", "right is the negative of left", "", encoded("-af", "pan=stereo|c0=c0|c1=-1*c0")),
     kinetics("silent", "digital silence", "", encoded("-af", "volume=0")),
     kinetics("clipped", "40 dB too loud", "", encoded("-af", "volume=40dB")),
-    kinetics("soundHalf", "sound of 1 s under 2 s", "", encoded("-af", "atrim=0:1")),
+    kinetics("soundCut", "sound of 1.3 s under 2 s", "", encoded("-af", "atrim=0:1.3")),
     kinetics("gap", "packets of sound missing from 0.9 to 1.1 s", "",
              copied("-bsf:a", "noise=drop='between(pts\\,39690\\,48510)'")),
 )  # fmt: skip

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -126,6 +127,7 @@ def test_it_answers_with_a_clip_or_a_reason_and_ends_with_its_socket(
 ) -> None:
     with running(options, tmp_path / "log") as (process, channel):
         (tmp_path / "page").write_text("<html>")
+        process.send_signal(signal.SIGINT)  # Ctrl-C in a terminal reaches it, too: ending it is the supervisor's work
         for path in (video, tmp_path / "page", video):
             with path.open("rb") as file:
                 socket.send_fds(channel, [message({"suffix": ".mp4", "start_seconds": None})], [file.fileno()])

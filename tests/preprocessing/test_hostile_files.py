@@ -195,3 +195,11 @@ def test_a_link_swapped_in_after_the_check_is_never_followed(tmp_path: Path) -> 
         is_over.set()
         swapper.join()
     assert "a secret" not in seen
+
+
+def test_a_disk_that_does_not_read_is_no_crash(decoder: DecoderProcess) -> None:
+    """The memory of a process is a regular file that fails to read at its start, as a broken disk does."""
+    memory = Path(f"/proc/{os.getpid()}/mem")
+    with pytest.raises(DecodeError, match="unreadable: Input/output error"):
+        decoder.decode(memory, root=memory.parent, start_seconds=None)
+    assert decoder.pid is not None

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from preprocessing.decoding import DecodeError, DecodeOptions, decode
-from preprocessing.supervision import DecoderProcess, ProcessLimits
+from preprocessing.supervision import DecoderProcess, EncodedClip, ProcessLimits
 
 Ffmpeg = Callable[..., bytes]
 LIMITS = ProcessLimits(clip_seconds=30.0, memory_mib=2048)
@@ -105,16 +105,21 @@ def test_memory_is_limited(large: Path, video: Path, options: DecodeOptions) -> 
         assert len(decoder.decode(video, root=video.parent, start_seconds=None).jpegs) == 4
 
 
-BROKEN_DECODER = """#!{python}
+CLIP = dict.fromkeys(EncodedClip.model_fields.keys() - {"jpegs", "flac", "samples"}, 1) | {
+    "frame_seconds": [0, 1, 2, 3],
+    "source_sha256": "0" * 64,
+}
+"""The header of a proper answer."""
+
+STAND_IN = """#!{python}
 import json, os, socket, struct, sys, time
 channel = socket.socket(fileno=0)
 def send(header, blobs=()):
     text = json.dumps(header | {{"blob_bytes": [len(blob) for blob in blobs]}}).encode()
     channel.sendall(struct.pack("<I", len(text)) + text + b"".join(blobs))
-send({{"ready": True}})
+send({{"ready": True, "not_forbidden": {not_forbidden}}})
 channel.recv(65536)
-clip = {{"frame_seconds": [0, 1, 2, 3], "start_seconds": 0, "end_seconds": 4, "audio_coverage": 1, "decode_errors": 0,
-        "source_sha256": "0" * 64}}
+clip = {clip}
 blobs = [b"jpeg"] * 4 + [b"flac", bytes(2 * 64_000)]
 {does}
 time.sleep(60)
@@ -159,6 +164,25 @@ DOES = {
 }  # fmt: skip
 
 
+def stand_in(folder: Path, does: str, *, not_forbidden: Sequence[str] = ()) -> Path:
+    """A program that says it is ready, and does something when it is sent a clip."""
+    program = folder / "python"
+    settings = {"python": sys.executable, "clip": CLIP, "not_forbidden": list(not_forbidden)}
+    program.write_text(STAND_IN.format(does=does, **settings))
+    program.chmod(0o755)
+    return program
+
+
+def test_a_proper_answer_is_a_clip(
+    video: Path, options: DecodeOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the broken decoders below get wrong, one thing each."""
+    monkeypatch.setattr(sys, "executable", str(stand_in(tmp_path, "send(clip, blobs)")))
+    with DecoderProcess(options, ProcessLimits(clip_seconds=30.0, memory_mib=800)) as decoder:
+        clip = decoder.decode(video, root=video.parent, start_seconds=None)
+    assert (clip.jpegs, clip.flac, clip.samples.shape) == ((b"jpeg",) * 4, b"flac", (64_000,))
+
+
 @pytest.mark.parametrize("name", DOES)
 def test_a_broken_decoder_costs_one_clip_whatever_it_does(
     name: str, video: Path, options: DecodeOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -166,9 +190,7 @@ def test_a_broken_decoder_costs_one_clip_whatever_it_does(
     """Another program stands in for one that a file has taken over; the real one decodes the next clip."""
     does, said = DOES[name]
     before = children()
-    program = tmp_path / "python"
-    program.write_text(BROKEN_DECODER.format(python=sys.executable, does=does))
-    program.chmod(0o755)
+    program = stand_in(tmp_path, does)
     with DecoderProcess(options, ProcessLimits(clip_seconds=2.0, memory_mib=800)) as decoder:
         with monkeypatch.context() as patched:
             patched.setattr(sys, "executable", str(program))
@@ -178,6 +200,23 @@ def test_a_broken_decoder_costs_one_clip_whatever_it_does(
         assert children() == before
         if name == next(iter(DOES)):
             assert len(decoder.decode(video, root=video.parent, start_seconds=None).jpegs) == 4
+
+
+def test_what_a_system_cannot_forbid_is_said_once(
+    video: Path,
+    options: DecodeOptions,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    program = stand_in(tmp_path, "sys.exit()", not_forbidden=["opening files", "the network"])
+    monkeypatch.setattr(sys, "executable", str(program))
+    with DecoderProcess(options, LIMITS) as decoder, pytest.raises(DecodeError, match="crash"):
+        decoder.decode(video, root=video.parent, start_seconds=None)  # two processes
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "this system cannot forbid the decoder process opening files and the network: "
+        "preprocess videos of strangers elsewhere"
+    ]
 
 
 def children() -> set[str]:
@@ -219,7 +258,7 @@ SUPERVISOR = """
 import os, signal, sys, time
 from pathlib import Path
 from preprocessing.decoding import DecodeOptions
-from preprocessing.supervision import DecoderProcess, ProcessLimits
+from preprocessing.supervision import DecoderProcess, EncodedClip, ProcessLimits
 video = Path(sys.argv[1])
 with DecoderProcess(DecodeOptions(**{options}), ProcessLimits(clip_seconds=300.0, memory_mib=2048)) as decoder:
     decoder.decode(video, root=video.parent, start_seconds=None)
