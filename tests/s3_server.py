@@ -42,7 +42,7 @@ class S3Server:
     """Serves S3 at a port, keeps a list of requests, and fails on demand."""
 
     def __init__(self, port: int) -> None:
-        self._app = DomainDispatcherApplication(create_backend_app)  # type: ignore[no-untyped-call]
+        self._app = DomainDispatcherApplication(create_backend_app)
         self._server = make_server("127.0.0.1", port, self._answer, threaded=True, request_handler=Quiet)
         self._thread = Thread(target=self._server.serve_forever, daemon=True)
         self._lock = Lock()

@@ -88,10 +88,10 @@ def test_kills_at_random_moments_change_no_byte(tmp_path: Path, videos: Path, si
 
 @pytest.mark.slow
 def test_dozens_of_kills_change_no_byte(tmp_path: Path, videos: Path, single: Path) -> None:
-    """A finished data set is removed and made again until 40 processes have been killed."""
+    """A finished data set is removed and made again until two dozen processes have been killed."""
     chance = random.Random("long run")
     killed: Counter[str] = Counter()
-    while killed.total() < 40:
+    while killed.total() < 24:
         output = tmp_path / f"shards{killed.total()}"
         killed += run_with_kills(config(videos, output, shard_size=1), output, num_kills=8, chance=chance)
         assert contents(output) == contents(single)

@@ -178,9 +178,7 @@ def test_a_setting_that_decides_bytes_is_in_the_plan_and_no_other() -> None:
     assert {name if name in free else name.partition(".")[0] for name in others} == free
 
 
-@pytest.mark.parametrize(
-    "name", sorted(flat(config(Path("videos"), Path("shards")).decides_bytes()), key=lambda name: name)
-)
+@pytest.mark.parametrize("name", sorted(flat(config(Path("videos"), Path("shards")).decides_bytes())))
 def test_each_of_them_is_named_when_it_differs(name: str, tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     settings = config(Path("videos"), Path("shards")).decides_bytes()

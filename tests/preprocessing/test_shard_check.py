@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from preprocessing.decoder import encode_flac, encode_jpeg
 from preprocessing.schema import load_index, load_shard_record
@@ -24,7 +25,7 @@ def expected(tiny_dataset: Path) -> Expected:
     return Expected(format=index.format, classes=index.classes)
 
 
-def npy(array: np.ndarray) -> bytes:  # type: ignore[type-arg]
+def npy(array: NDArray[np.floating]) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, array)
     return buffer.getvalue()
