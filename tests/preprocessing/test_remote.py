@@ -134,14 +134,3 @@ def test_the_schema_reads_records_from_a_bucket(s3: S3Server, finished: Path) ->
         write_file(store, name, (finished / name).read_bytes())
     assert load_index(OUTPUT) == load_index(str(finished))
     assert load_shard_record(OUTPUT, "train/000000.tar") == load_shard_record(str(finished), "train/000000.tar")
-
-
-@pytest.mark.parametrize("command", [["verify"], ["preprocess", "dataset.name=folder", "dataset.root=."]])
-def test_a_password_in_a_url_is_refused_and_not_repeated(
-    command: list[str], caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
-) -> None:
-    place = f"ftp://user:{SECRET}@host/shards"
-    assert main([*command, place if command == ["verify"] else f"output={place}"]) == 2
-    said = "".join([caplog.text, *capfd.readouterr()])
-    assert "credentials must come from the environment" in said
-    assert SECRET not in said
