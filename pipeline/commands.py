@@ -54,7 +54,7 @@ def demo(words: Words = None) -> None:
 
 @app.command(cls=SettingsCommand)
 def preprocess(words: Words = None) -> None:
-    """Turn labelled videos into shards: preprocess FILE dataset.root=DIR output=DIR [workers=N]."""
+    """Turn labelled videos into shards: preprocess FILE dataset.root=DIR output=DIR [workers=N] [repair=true]."""
     from pipeline.cluster import connect
     from preprocessing.config import PreprocessConfig
     from preprocessing.run import preprocess as run

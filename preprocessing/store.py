@@ -175,8 +175,7 @@ class Store:
         """What went wrong, and what to do about it."""
         where = self.url(name) if name else self.root
         if isinstance(error, OSError) and error.errno in FULL:
-            free = f" ({shutil.disk_usage(self.folder).free:,} bytes are free)" if self.folder else ""
-            reason = f"no space is left there, or the file is larger than allowed{free}"
+            reason = f"no space is left there, or the file is larger than allowed{self._free()}"
             advice = "free some, or raise the quota"
         else:
             reason = redacted(f"{type(error).__name__}: {error}")
@@ -184,6 +183,13 @@ class Store:
         return StoreError(
             f"cannot {action} '{where}': {reason}; {advice}, then run the same command again: what is finished is kept"
         )
+
+    def _free(self) -> str:
+        """How much space is left, if that can be said."""
+        if self.folder is None:
+            return ""
+        there = next(folder for folder in (self.folder.absolute(), *self.folder.absolute().parents) if folder.exists())
+        return f" ({shutil.disk_usage(there).free:,} bytes are free)"
 
     def _try(self, action: str, name: str, call: Callable[[str], Result]) -> Result:
         """Call with the file's path, several times if need be."""

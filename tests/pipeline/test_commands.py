@@ -93,3 +93,14 @@ def test_verify_finds_a_flipped_bit(tiny_dataset: Path, tmp_path: Path, caplog: 
 def test_a_folder_of_neither_kind_cannot_be_verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(tmp_path)]) == 2
     assert "neither a data set (dataset.json) nor a report (report.json)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["verify"], ["preprocess", "dataset.name=folder", "dataset.root=."], ["train"]])
+def test_a_password_in_a_url_is_refused_and_not_repeated(
+    words: list[str], caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = {"verify": "", "preprocess": "output=", "train": "data="}[words[0]]
+    assert main([*words, f"{key}ftp://user:hush-hush@host/shards"]) == 2
+    said = "".join([caplog.text, *capsys.readouterr()])
+    assert "credentials must come from the environment" in said
+    assert "hush" not in said

@@ -18,6 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from preprocessing.plan import Plan
 from preprocessing.schema import load_index
 from tests.preprocessing.small_run import contents, kill_one, writers_below
 from tests.tiny_video import TINY_CLASSES, write_tiny_video
@@ -98,24 +99,36 @@ def disturbed_run(output: Path, chance: random.Random) -> tuple[Counter[str], fl
     """Preprocess, with one process of each kind killed at random moments, again until it ends by itself."""
     started = time.monotonic()
     killed: Counter[str] = Counter()
-    order = list(VICTIMS)
-    chance.shuffle(order)
+    moments = sorted(chance.uniform(0.0, 0.9) for _ in VICTIMS)
+    waiting = list(zip(moments, chance.sample(VICTIMS, k=len(VICTIMS)), strict=True))
     while True:
         driver = subprocess.Popen([*COMMAND, "preprocess", *SETTINGS, f"output={output}"], stdout=subprocess.DEVNULL)
-        while driver.poll() is None and order:
-            if not any(writers_below(output.absolute())):
-                time.sleep(0.01)
+        while driver.poll() is None and waiting:
+            time.sleep(0.02)
+            moment, victim = waiting[0]
+            if share_done(output) < moment or not any(writers_below(output.absolute())):
                 continue
-            time.sleep(chance.uniform(0.0, 6.0))
-            if order[0] == "driver":
+            time.sleep(chance.uniform(0.0, 0.5))
+            if victim == "driver":
                 driver.kill()
-                killed[order.pop(0)] += 1
-            elif kill_one(output.absolute(), order[0], chance):
-                killed[order.pop(0)] += 1
+            elif not kill_one(output.absolute(), victim, chance):
+                continue
+            print(f"killed a {victim} after {share_done(output):.0%} of the shards", flush=True)
+            killed[victim] += 1
+            waiting.pop(0)
+            if victim == "driver":
+                break
         if driver.wait() == 0:
             return killed, time.monotonic() - started
-        print(f"the driver ended with status {driver.returncode}; killed so far: {dict(killed)}", flush=True)
         assert driver.returncode == -9, "a driver that nobody killed has failed"
+
+
+def share_done(output: Path) -> float:
+    """Share of the planned shards that have a record."""
+    plan = output / "plan.json"
+    if not plan.exists():
+        return 0.0
+    return len(list(output.glob("*/*.json"))) / len(Plan.model_validate_json(plan.read_text()).shards)
 
 
 def found_in(output: Path) -> Counter[str]:

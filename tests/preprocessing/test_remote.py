@@ -23,6 +23,19 @@ OUTPUT = "s3://bucket/ks/shards"
 pytestmark = pytest.mark.usefixtures("ray_session")
 
 
+def check_order(s3: S3Server) -> None:
+    """Each shard is one put, its record follows, the plan is first, the index last, and nothing is sent in parts."""
+    puts = [
+        path.partition("?")[0].removeprefix("/bucket/ks/shards/") for method, path in s3.requests if method == "PUT"
+    ]
+    for name in (shard.name for shards in load_index(OUTPUT).shards.values() for shard in shards):
+        record = name.replace(".tar", ".json")
+        assert (puts.count(name), puts.count(record)) == (1, 1)
+        assert puts.index(name) < puts.index(record)
+    assert (puts[0], puts[-1]) == ("plan.json", "dataset.json")
+    assert not [path for method, path in s3.requests if method == "POST"]
+
+
 def test_a_bucket_is_written_continued_verified_and_repaired_like_a_folder(
     s3: S3Server,
     finished: Path,
@@ -33,6 +46,7 @@ def test_a_bucket_is_written_continued_verified_and_repaired_like_a_folder(
     caplog.set_level(logging.DEBUG, logger="preprocessing")
     store = Store(OUTPUT)
     assert preprocess(config(videos, OUTPUT)).shards_written == 3
+    check_order(s3)
     assert contents(OUTPUT) == contents(finished)
     assert load_index(OUTPUT).content_sha256 == load_index(str(finished)).content_sha256
     assert main(["verify", OUTPUT]) == 0
@@ -57,19 +71,7 @@ def test_a_bucket_is_written_continued_verified_and_repaired_like_a_folder(
     assert SECRET not in said
 
 
-def test_each_shard_is_one_put_and_its_record_follows(s3: S3Server, videos: Path) -> None:
-    preprocess(config(videos, OUTPUT))
-    puts = [path.partition("?")[0] for method, path in s3.requests if method == "PUT"]
-    shards = [shard.name for shards in load_index(OUTPUT).shards.values() for shard in shards]
-    for name in shards:
-        tar, record = f"/bucket/ks/shards/{name}", f"/bucket/ks/shards/{name.replace('.tar', '.json')}"
-        assert (puts.count(tar), puts.count(record)) == (1, 1)
-        assert puts.index(tar) < puts.index(record)
-    assert puts[0].endswith("plan.json")
-    assert puts[-1].endswith("dataset.json")
-    assert not [path for method, path in s3.requests if method == "POST"], "nothing is sent in parts"
-
-
+@pytest.mark.slow
 def test_a_large_shard_is_still_one_put(s3: S3Server) -> None:
     """s3fs would send it in three parts, which stay, and are paid for, if the sender is killed."""
     write_file(Store(OUTPUT), "train/000000.tar", bytes(101 << 20))
@@ -97,7 +99,7 @@ def test_a_store_that_keeps_half_of_what_it_acknowledges_is_found_out(
 def test_a_store_that_is_gone_is_named_without_its_secrets_and_a_rerun_goes_on(
     s3: S3Server, finished: Path, videos: Path
 ) -> None:
-    """It goes away when the first shard has come."""
+    """Its answers repeat the secret, as those of a talkative proxy may."""
     wanted = config(videos, OUTPUT, workers=1)
     preprocess(wanted)
     store = Store(OUTPUT)

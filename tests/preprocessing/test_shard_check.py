@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +25,7 @@ def expected(tiny_dataset: Path) -> Expected:
     return Expected(format=index.format, classes=index.classes)
 
 
-def npy(array: NDArray[Any]) -> bytes:
+def npy(array: NDArray[np.floating]) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, array)
     return buffer.getvalue()

@@ -48,8 +48,8 @@ def test_a_place_of_an_unknown_kind_is_the_users_mistake() -> None:
 def test_a_full_disk_is_not_tried_again_and_says_what_to_do(number: int, tmp_path: Path) -> None:
     error = OSError(number, os.strerror(number))
     assert not is_worth_another_attempt(error)
-    said = str(Store(str(tmp_path)).failure("write", "train/000000.tar", error))
-    assert f"cannot write '{tmp_path}/train/000000.tar': no space is left there" in said
+    said = str(Store(str(tmp_path / "new")).failure("write", "train/000000.tar", error))
+    assert f"cannot write '{tmp_path}/new/train/000000.tar': no space is left there" in said
     assert "bytes are free" in said
     assert "free some, or raise the quota, then run the same command again: what is finished is kept" in said
 
