@@ -49,7 +49,9 @@ class EncodedClip:
     frame_seconds: tuple[float, ...]
     start_seconds: float
     end_seconds: float
+    video_coverage: float
     audio_coverage: float
+    missing_frames: int
     decode_errors: int
     source_sha256: str
 

@@ -17,7 +17,7 @@ from preprocessing.schema import Rejection, Settings, Split
 
 logger = logging.getLogger(__name__)
 
-VIDEO_EXTENSIONS = (".mp4", ".mkv", ".webm", ".mov", ".avi")
+VIDEO_EXTENSIONS = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".ts")
 
 
 class Video(Settings):
