@@ -187,8 +187,9 @@ def choose_streams(
     check_size(video.width, video.height, claimed=claimed, pixel_aspect=pixel_aspect(video), options=options)
     if container.format.name == "avi" and video.codec_context.has_b_frames:
         raise DecodeError("no_timestamps", "AVI stores no presentation times, and its pictures are stored out of order")
-    # Whatever the header claims, no picture beyond the limit is ever allocated.
-    video.codec_context.options = {"max_pixels": str(options.max_side_pixels**2)}
+    # Whatever the header claims, no picture beyond the limit is ever allocated; and a picture that the decoder knows to
+    # be damaged is an error, not concealed with what lies around it.
+    video.codec_context.options = {"max_pixels": str(options.max_side_pixels**2), "err_detect": "explode"}
     return video, audio
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -144,6 +145,27 @@ def test_a_cut_last_packet_is_forgiven(tmp_path: Path, ffmpeg: Ffmpeg, video: Pa
     clip = decode(path, options, root=tmp_path, start_seconds=None)
     assert len(clip.frames) == 4
     assert clip.audio_coverage > 0.95
+
+
+def test_damage_is_counted_and_judged_and_never_hidden(
+    tmp_path: Path, ffmpeg: Ffmpeg, video: Path, options: DecodeOptions
+) -> None:
+    """Every picture by itself, the one on screen at 0.5 s half overwritten: concealing it would store a picture that
+    nobody filmed. The one before it, at 0.44 s, stays."""
+    path = tmp_path / "damaged.mp4"
+    ffmpeg("-i", video, *X264, "-g", 1, "-c:a", "copy", path)
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        wanted = next(packet for packet in container.demux(stream) if packet.pts == round(0.48 / stream.time_base))
+        assert wanted.pos is not None
+        start, end = wanted.pos + wanted.size // 2, wanted.pos + wanted.size
+    data = path.read_bytes()
+    path.write_bytes(data[:start] + bytes(end - start) + data[end:])
+    assert refusal(path, options).reason == "missing_frames"
+    clip = decode(path, replace(options, max_missing_frames=1), root=tmp_path, start_seconds=None)
+    assert (clip.missing_frames, clip.decode_errors) == (1, 1)
+    assert clip.frame_seconds == (0.44, 1.48, 2.48, 3.48)
+    assert refusal(path, replace(options, max_missing_frames=1, max_decode_errors=0)).reason == "decode_errors"
 
 
 def test_cover_art_is_not_the_video(tmp_path: Path, ffmpeg: Ffmpeg, video: Path, options: DecodeOptions) -> None:
