@@ -144,7 +144,7 @@ RECIPES: dict[str, Recipe] = {
     "video_starts_late.mkv": Recipe(video_delay=0.32),
     "both_start_at_5_s.mp4": Recipe(("-output_ts_offset", 5)),
     "both_start_at_5_s.mkv": Recipe(("-output_ts_offset", 5)),
-    "clock_wraps.ts": Recipe(("-output_ts_offset", 95_441)),  # MPEG-TS clocks have 33 bits: 95,443.7 s at 90 kHz
+    "clock_wraps.ts": Recipe(("-output_ts_offset", 95_441)),  # MPEG-TS clocks have 33 bits, 95,443.7 s: read as -1.3 s
     "hidden_start.mp4": Recipe(("-g", 50), again=COPY, cut_frames=13),
     "no_edit_list.mp4": Recipe(("-use_editlist", 0)),
     "negative_offsets.mp4": Recipe(("-movflags", "negative_cts_offsets")),
