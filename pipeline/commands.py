@@ -112,6 +112,23 @@ def verify(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data se
     logger.info("'%s' is sound", folder)
 
 
+@app.command()
+def crosscheck(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A finished data set.")],
+    videos: Annotated[Path, typer.Argument(metavar="VIDEOS", help="The folder its videos lie in.")],
+    clips: Annotated[int, typer.Option(min=1, help="How many clips, spread evenly over the shards.")] = 20,
+) -> None:
+    """Decode clips of a data set again from their videos with another decoder, ffmpeg, and compare what is stored."""
+    from preprocessing.cross_checking import cross_check
+
+    differences = cross_check(str(folder), videos, num_clips=clips)
+    for difference in differences:
+        logger.error("%s", difference)
+    if differences:
+        raise typer.Exit(1)
+    logger.info("'%s' holds what ffmpeg finds in its videos", folder)
+
+
 def _problems_of(folder: Path) -> Sequence[str]:
     if (folder / "report.json").exists():
         from evaluation.run import verify as verify_report

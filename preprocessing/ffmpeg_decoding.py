@@ -43,8 +43,8 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class FfmpegClip:
-    """A clip as ffmpeg decodes it; the fields are those of `decoding.Clip`."""
+class PlainClip:
+    """What two decoders can be compared by; the fields are those of `decoding.Clip`."""
 
     frames: tuple[NDArray[np.uint8], ...]
     frame_seconds: tuple[float, ...]
@@ -52,7 +52,7 @@ class FfmpegClip:
     """Mono waveform `[num_samples]`, full scale is [-1, 1]."""
 
 
-def decode_with_ffmpeg(path: Path, options: DecodeOptions, *, root: Path, start_seconds: float | None) -> FfmpegClip:
+def decode_with_ffmpeg(path: Path, options: DecodeOptions, *, root: Path, start_seconds: float | None) -> PlainClip:
     """Decode the clip of a video: from `start_seconds` on the video clock, or its middle if that is None.
 
     Raises:
@@ -67,7 +67,7 @@ def decode_with_ffmpeg(path: Path, options: DecodeOptions, *, root: Path, start_
     pictures = decode_pictures(
         file, container_name, shown, sorted({int(index) for index in chosen}), options.frame_size
     )
-    return FfmpegClip(
+    return PlainClip(
         frames=tuple(pictures[int(index)] for index in chosen),
         frame_seconds=tuple(round(float(shown.timeline.shown_seconds[index]), 6) for index in chosen),
         samples=decode_waveform(file, container_name, shown.timeline.zero_seconds, grid),
@@ -177,11 +177,15 @@ class Agreement:
     """Correlation of the waveforms where they fit best: 1 if they are the same but for scale."""
 
 
-def compare(clip: Clip, other: FfmpegClip, *, max_lag_samples: int = 800) -> Agreement:
-    """Compare the clip of a file with the one that ffmpeg decodes of it."""
+def plain(clip: Clip) -> PlainClip:
+    """A clip of `decoding.py` as it can be compared."""
+    return PlainClip(clip.frames, clip.frame_seconds, clip.samples.astype(np.float32) / np.float32(32768))
+
+
+def compare(clip: PlainClip, other: PlainClip, *, max_lag_samples: int = 800) -> Agreement:
+    """Compare two decodes of one clip; sound is looked for up to `max_lag_samples` away."""
     differences = [np.abs(a.astype(np.int16) - b).mean() for a, b in zip(clip.frames, other.frames, strict=True)]
-    first = clip.samples.astype(np.float64) / 32768.0
-    second = other.samples.astype(np.float64)
+    first, second = clip.samples.astype(np.float64), other.samples.astype(np.float64)
     scale = float(np.linalg.norm(first) * np.linalg.norm(second))
     size = 2 * len(first)
     products = np.fft.irfft(np.fft.rfft(first, size) * np.conj(np.fft.rfft(second, size)), size)

@@ -156,7 +156,9 @@ def test_damage_is_counted_and_judged_and_never_hidden(
     ffmpeg("-i", video, *X264, "-g", 1, "-c:a", "copy", path)
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        wanted = next(packet for packet in container.demux(stream) if packet.pts == round(0.48 / stream.time_base))
+        assert stream.time_base is not None
+        pts = round(0.48 / stream.time_base)
+        wanted = next(packet for packet in container.demux(stream) if packet.pts == pts)
         assert wanted.pos is not None
         start, end = wanted.pos + wanted.size // 2, wanted.pos + wanted.size
     data = path.read_bytes()
