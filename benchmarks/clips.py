@@ -70,7 +70,9 @@ class ClipSource:
             frame_seconds=tuple(float(segment) for segment in range(self._format.num_segments)),
             start_seconds=0.0,
             end_seconds=self._format.clip_seconds,
+            video_coverage=1.0,
             audio_coverage=1.0,
+            missing_frames=0,
             decode_errors=0,
             source_sha256="0" * 64,
         )

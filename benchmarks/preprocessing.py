@@ -153,7 +153,9 @@ def with_processes(videos: Sequence[Path], folder: Path, ffmpeg: str) -> int:
                 frame_seconds=(),
                 start_seconds=0.0,
                 end_seconds=FORMAT.clip_seconds,
+                video_coverage=1.0,
                 audio_coverage=1.0,
+                missing_frames=0,
                 decode_errors=0,
                 source_sha256="0" * 64,
             )

@@ -114,6 +114,23 @@ def verify(
     logger.info("'%s' is sound", place)
 
 
+@app.command()
+def crosscheck(
+    place: Annotated[str, typer.Argument(metavar="DIR", help="A finished data set, as a folder or any fsspec URL.")],
+    roots: Annotated[list[Path], typer.Argument(metavar="VIDEOS", help="The folders its videos lie in.")],
+    clips: Annotated[int, typer.Option(min=1, help="How many clips, spread evenly over the shards.")] = 20,
+) -> None:
+    """Decode clips of a data set again from their videos with another decoder, ffmpeg, and compare what is stored."""
+    from preprocessing.cross_checking import cross_check
+
+    differences = cross_check(place, roots, num_clips=clips)
+    for difference in differences:
+        logger.error("%s", difference)
+    if differences:
+        raise typer.Exit(1)
+    logger.info("'%s' holds what ffmpeg finds in its videos", place)
+
+
 def _problems_of(place: str) -> Sequence[str]:
     if "://" not in place and (Path(place) / "report.json").exists():
         from evaluation.run import verify as verify_report

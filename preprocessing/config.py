@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from preprocessing.datasets import AnyDataset
@@ -13,17 +15,27 @@ from preprocessing.supervision import ProcessLimits
 class AcceptanceRules(Settings):
     """Which videos become clips. A video that breaks a rule is left out and recorded with the rule's reason."""
 
+    missing_tail: Literal["reject", "pad"] = "reject"
+    """What happens to a clip whose video or sound ends before it does. `reject`: it is left out, as `too_short` or
+    `sound_ends_early`. `pad`: the last frame stays, the missing sound is silence, and the sample's record says how much
+    is real, in `video_coverage` and `audio_coverage`."""
     missing_end_segments: float = Field(default=0.25, ge=0, le=0.5)
-    """How much earlier than the clip a video may end, in segments: the last segment's middle must be shown, the missing
-    sound is silence (many ten-second Kinetics clips last 9.9 s). Beyond it: `too_short`."""
+    """How much earlier than the clip a stream may end without being called short, in segments: the last segment's
+    middle must be shown (many ten-second Kinetics clips last 9.9 s)."""
+    min_video_coverage: float = Field(default=0.1, ge=0, le=1)
+    """Share of the clip during which a frame of the video must be on screen. Below it: `video_coverage`."""
     min_audio_coverage: float = Field(default=0.1, ge=0, le=1)
     """Share of the clip that real sound must cover. Below it: `audio_coverage`."""
     max_decode_errors: NonNegativeInt = 3
     """Packets of a video that may fail to decode. Beyond it: `decode_errors`."""
+    max_missing_frames: NonNegativeInt = 0
+    """Wanted frames that may fail to decode; the one before is stored in their place. Beyond it: `missing_frames`."""
     max_side_pixels: PositiveInt = 4096
     """Largest width or height. Beyond it: `too_large`."""
     max_frames_per_second: PositiveFloat = 240.0
     """Highest frame rate. Beyond it: `frame_rate`."""
+    max_still_seconds: PositiveFloat = 10.0
+    """Longest time between two frames: beyond it the clock has jumped, `timestamp_jump`."""
     max_source_seconds: PositiveFloat = 600.0
     """Longest video. Beyond it: `too_long`."""
 

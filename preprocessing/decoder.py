@@ -85,7 +85,9 @@ def describe(clip: Clip, source_sha256: str) -> dict[str, Any]:
         "frame_seconds": clip.frame_seconds,
         "start_seconds": clip.start_seconds,
         "end_seconds": clip.end_seconds,
+        "video_coverage": clip.video_coverage,
         "audio_coverage": clip.audio_coverage,
+        "missing_frames": clip.missing_frames,
         "decode_errors": clip.decode_errors,
         "source_sha256": source_sha256,
     }

@@ -22,38 +22,28 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from preprocessing.frames import AnyPacket, Timeline, decode_frames, read_timeline
-from preprocessing.segments import Grid, place_on_grid, to_int16
+from preprocessing.acceptance import (
+    DecodeError,
+    DecodeOptions,
+    check_claimed_size,
+    check_damage,
+    check_nothing_is_missing,
+    check_packets,
+    check_same_clock,
+    check_size,
+    check_sound,
+    check_timeline,
+    place_clip,
+)
+from preprocessing.frames import decode_frames
+from preprocessing.pictures import PictureMaker
+from preprocessing.segments import place_on_grid, to_int16
 from preprocessing.sound import decode_sound
+from preprocessing.timeline import AnyPacket, read_timeline
 
-# A file may end this early (a cut last packet) and still count as whole.
-MIN_PRESENT_SHARE = 0.95
+__all__ = ["Clip", "DecodeError", "DecodeOptions", "decode"]
 
-
-class DecodeError(Exception):
-    """A clip that cannot be stored: `reason` is one word, `detail` says what was found."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
-
-
-@dataclass(frozen=True)
-class DecodeOptions:
-    """What the decoder process must know; `PreprocessConfig` documents each value."""
-
-    num_segments: int
-    segment_seconds: float
-    sample_rate_hz: int
-    frame_size: int
-    jpeg_quality: int
-    missing_end_segments: float
-    min_audio_coverage: float
-    max_decode_errors: int
-    max_side_pixels: int
-    max_frames_per_second: float
-    max_source_seconds: float
+MPEG_TS_PACKET_BYTES = 188
 
 
 @dataclass(frozen=True)
@@ -68,8 +58,14 @@ class Clip:
     end_seconds: float
     samples: NDArray[np.int16]
     """Mono waveform `[num_samples]`."""
+    video_coverage: float
+    """Share of the clip during which a frame of the video is on screen; after it the last one stays."""
     audio_coverage: float
+    """Share of the clip that sound covers; the rest is silence."""
+    missing_frames: int
+    """Wanted frames that did not decode: the one before is stored in their place."""
     decode_errors: int
+    """Packets that did not decode."""
 
 
 def decode(path: Path, options: DecodeOptions, *, root: Path, start_seconds: float | None) -> Clip:
@@ -85,8 +81,11 @@ def decode(path: Path, options: DecodeOptions, *, root: Path, start_seconds: flo
 def decode_file(file: FileIO, options: DecodeOptions, *, suffix: str, start_seconds: float | None) -> Clip:
     """Decode the clip of an open video, reading nothing but this file; `suffix` is that of its name, such as `.mp4`."""
     try:
-        with open_container(file, suffix) as container:
-            return decode_container(container, options, start_seconds)
+        demuxer = container_format(file, suffix)
+        claimed = claimed_size(file, demuxer)
+        check_claimed_size(*claimed, options)
+        with open_container(file, demuxer, {"max_pixels": str(options.max_side_pixels**2)}) as container:
+            return decode_container(container, options, start_seconds, claimed=claimed)
     except MemoryError as error:
         raise DecodeError("memory", "decoding it needs more memory than is allowed") from error
     except av.FFmpegError as error:  # beyond those of packets, which are counted: such as sound that nothing converts
@@ -95,11 +94,11 @@ def decode_file(file: FileIO, options: DecodeOptions, *, suffix: str, start_seco
         raise DecodeError("unreadable", error.strerror or str(error)) from error
 
 
-def open_container(file: FileIO, suffix: str) -> InputContainer:
-    """A file as libav sees it, which may not open another."""
-    demuxer = container_format(file, suffix)
+def open_container(file: FileIO, demuxer: str, options: dict[str, str]) -> InputContainer:
+    """A file as libav sees it from its beginning; it may not open another."""
+    file.seek(0)
     try:
-        return av.open(file, "r", format=demuxer, metadata_errors="replace", io_open=refuse_to_open)
+        return av.open(file, "r", format=demuxer, options=options, metadata_errors="replace", io_open=refuse_to_open)
     except av.FFmpegError as error:
         if isinstance(error, MemoryError):
             raise
@@ -111,35 +110,41 @@ def refuse_to_open(url: str, flags: int, options: dict[str, Any]) -> NoReturn:
     raise PermissionError(errno.EACCES, "a video may not refer to another file", url)
 
 
-def decode_container(container: InputContainer, options: DecodeOptions, start_seconds: float | None) -> Clip:
+def decode_container(
+    container: InputContainer, options: DecodeOptions, start_seconds: float | None, *, claimed: tuple[int, int]
+) -> Clip:
     """Decode the clip of an open file."""
-    video, audio = choose_streams(container, options)
+    video, audio = choose_streams(container, options, claimed=claimed)
     video_packets, audio_packets, read_errors = read_packets(container, video, audio)
+    check_packets(video_packets, kind="video", time_base=seconds_per_unit(video))
+    check_packets(audio_packets, kind="audio", time_base=seconds_per_unit(audio))
     timeline = read_timeline(video, video_packets)
     check_timeline(timeline, options)
-    check_nothing_is_missing(video, timeline)
-    grid = place_clip(timeline, options, start_seconds)
+    check_nothing_is_missing((video.duration or 0) * timeline.time_base, timeline)
+    check_same_clock(audio_packets, seconds_per_unit(audio), timeline)
+    grid, video_coverage = place_clip(timeline, options, start_seconds)
 
-    frames, video_errors = decode_frames(video, video_packets, timeline, grid.middles, options.frame_size)
+    make_picture = PictureMaker(options.frame_size, pixel_aspect(video))
+    decoded = decode_frames(video, video_packets, timeline, grid.middles, make_picture)
     sounds, audio_errors = decode_sound(audio, audio_packets, timeline.zero_seconds, grid)
-    waveform, coverage = place_on_grid(sounds, grid)
+    waveform, audio_coverage = place_on_grid(sounds, grid)
 
-    errors = read_errors + video_errors + audio_errors
-    if errors > options.max_decode_errors:
-        raise DecodeError("decode_errors", f"{errors} packets failed, {options.max_decode_errors} allowed")
-    if not frames:
+    errors = read_errors + decoded.errors + audio_errors
+    check_damage(errors=errors, missing_frames=decoded.missing, options=options)
+    if not decoded.frames:
         raise DecodeError("no_frames", "no video packet could be decoded")
-    if coverage < options.min_audio_coverage:
-        raise DecodeError("audio_coverage", f"sound covers {coverage:.3f} of it, {options.min_audio_coverage:g} needed")
+    check_sound(sounds, audio_coverage, grid, options)
     if not np.isfinite(waveform).all():
         raise DecodeError("nonfinite_audio", "the sound has NaN or infinite samples")
     return Clip(
-        frames=tuple(frame.rgb for frame in frames),
-        frame_seconds=tuple(round(frame.seconds, 6) for frame in frames),
+        frames=tuple(frame.picture for frame in decoded.frames),
+        frame_seconds=tuple(round(frame.seconds, 6) for frame in decoded.frames),
         start_seconds=round(grid.start_seconds, 6),
         end_seconds=round(grid.end_seconds, 6),
         samples=to_int16(waveform),
-        audio_coverage=round(coverage, 6),
+        video_coverage=round(video_coverage, 6),
+        audio_coverage=round(audio_coverage, 6),
+        missing_frames=decoded.missing,
         decode_errors=errors,
     )
 
@@ -182,36 +187,65 @@ def open_without_links(root: Path, relative: Path) -> int:
 def container_format(file: FileIO, suffix: str) -> str:
     """The demuxer for a file, by its first bytes: never guessed, so that a playlist cannot pose as a video."""
     file.seek(0)
-    head = file.read(12)
-    file.seek(0)
+    head = file.read(2 * MPEG_TS_PACKET_BYTES + 1)
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"):
         return "mov"
     if head[:4] == b"\x1a\x45\xdf\xa3":
         return "matroska"
+    if len(head) > 2 * MPEG_TS_PACKET_BYTES and set(head[::MPEG_TS_PACKET_BYTES]) == {0x47}:
+        return "mpegts"
     # Only under its own name: AVI stores no presentation times, so nobody should meet one by accident.
     if head[:4] == b"RIFF" and head[8:12] == b"AVI " and suffix == ".avi":
         return "avi"
-    raise DecodeError("not_media", f"starts with {head[:8]!r}: no MP4, MOV, Matroska, WebM or .avi file")
+    raise DecodeError("not_media", f"starts with {head[:8]!r}: no MP4, MOV, Matroska, WebM, MPEG-TS or .avi file")
 
 
-def choose_streams(container: InputContainer, options: DecodeOptions) -> tuple[VideoStream, AudioStream]:
-    """The first stream of moving pictures (cover art is none) and the first stream of sound."""
-    videos = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+def claimed_size(file: FileIO, demuxer: str) -> tuple[int, int]:
+    """Width and height that the header claims (0: none), found without decoding: no decoder is allowed."""
+    header_only = {"codec_whitelist": "none", "probesize": "32", "analyzeduration": "1"}
+    with open_container(file, demuxer, header_only) as container:
+        known = [video for video in moving_pictures(container)[:1] if video.codec_context is not None]
+        return (known[0].width, known[0].height) if known else (0, 0)
+
+
+def moving_pictures(container: InputContainer) -> list[VideoStream]:
+    """The video streams that are not cover art."""
+    return [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+
+
+def choose_streams(
+    container: InputContainer, options: DecodeOptions, *, claimed: tuple[int, int]
+) -> tuple[VideoStream, AudioStream]:
+    """The first stream of moving pictures and the first stream of sound, ready to be decoded."""
+    videos = moving_pictures(container)
     if not videos:
         raise DecodeError("no_video", "the file has no video stream")
     if not container.streams.audio:
         raise DecodeError("no_audio", "the file has no audio stream")
-    for stream in (videos[0], container.streams.audio[0]):
+    video, audio = videos[0], container.streams.audio[0]
+    for stream in (video, audio):
         if stream.codec_context is None:
             raise DecodeError("no_decoder", f"nothing here decodes its {stream.type} stream")
-    video, audio = videos[0], container.streams.audio[0]
-    if max(video.width, video.height) > options.max_side_pixels:
-        raise DecodeError("too_large", f"{video.width}x{video.height} pixels, {options.max_side_pixels} a side allowed")
-    # One thread: the next clip is decoded by the next process.
-    for stream in (video, audio):
+        # One thread: the next clip is decoded by the next process.
         stream.codec_context.thread_type = "NONE"
         stream.codec_context.thread_count = 1  # libraries such as dav1d look at this alone
+    check_size(video.width, video.height, claimed=claimed, pixel_aspect=pixel_aspect(video), options=options)
+    if container.format.name == "avi" and video.codec_context.has_b_frames:
+        raise DecodeError("no_timestamps", "AVI stores no presentation times, and its pictures are stored out of order")
+    # Whatever the header claims, no picture beyond the limit is ever allocated; and a picture that the decoder knows to
+    # be damaged is an error, not concealed with what lies around it.
+    video.codec_context.options = {"max_pixels": str(options.max_side_pixels**2), "err_detect": "explode"}
     return video, audio
+
+
+def pixel_aspect(video: VideoStream) -> float:
+    """Width of a pixel divided by its height."""
+    return float(video.sample_aspect_ratio or 1) or 1.0
+
+
+def seconds_per_unit(stream: VideoStream | AudioStream) -> float:
+    """Seconds per unit of a stream's times."""
+    return float(stream.time_base or 0)
 
 
 def read_packets(
@@ -226,38 +260,3 @@ def read_packets(
     except av.FFmpegError:
         return packets[video.index], packets[audio.index], 1
     return packets[video.index], packets[audio.index], 0
-
-
-def check_timeline(timeline: Timeline, options: DecodeOptions) -> None:
-    """Refuse files whose times no real clip has: still pictures, days, thousands of frames a second."""
-    num_frames, seconds = len(timeline.shown_pts), timeline.duration_seconds
-    if num_frames == 0:
-        raise DecodeError("no_frames", "the video stream has no shown frame")
-    if num_frames == 1:
-        raise DecodeError("one_frame", "the video stream shows a single picture")
-    if seconds > options.max_source_seconds:
-        raise DecodeError("too_long", f"{seconds:.1f} s, {options.max_source_seconds:g} s allowed")
-    if num_frames / seconds > options.max_frames_per_second:
-        raise DecodeError(
-            "frame_rate", f"{num_frames / seconds:.0f} frames a second, {options.max_frames_per_second:g} allowed"
-        )
-
-
-def check_nothing_is_missing(video: VideoStream, timeline: Timeline) -> None:
-    """Refuse a file that breaks off: its header promises more than could be read."""
-    promised = float(video.duration * video.time_base) if video.duration and video.time_base else 0.0
-    if timeline.duration_seconds < MIN_PRESENT_SHARE * promised:
-        raise DecodeError("truncated", f"{timeline.duration_seconds:.2f} of {promised:.2f} s could be read")
-
-
-def place_clip(timeline: Timeline, options: DecodeOptions, start_seconds: float | None) -> Grid:
-    """Lay the segments over the video: at `start_seconds`, or in its middle."""
-    clip_seconds = options.num_segments * options.segment_seconds
-    start = max((timeline.duration_seconds - clip_seconds) / 2, 0.0) if start_seconds is None else start_seconds
-    missing = start + clip_seconds - timeline.duration_seconds
-    if missing > options.missing_end_segments * options.segment_seconds:
-        raise DecodeError(
-            "too_short",
-            f"{timeline.duration_seconds:.3f} s of video; {clip_seconds:g} s from {start:.3f} s on are wanted",
-        )
-    return Grid(options.num_segments, options.segment_seconds, options.sample_rate_hz, start)

@@ -35,7 +35,9 @@ class SampleBuilder:
             start_seconds=clip.start_seconds,
             end_seconds=clip.end_seconds,
             frame_seconds=clip.frame_seconds,
+            video_coverage=clip.video_coverage,
             audio_coverage=clip.audio_coverage,
+            missing_frames=clip.missing_frames,
             decode_errors=clip.decode_errors,
             saturation_share=np.count_nonzero(patches >= 1.0) / patches.size,
         )

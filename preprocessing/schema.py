@@ -117,8 +117,12 @@ class ClipRecord(Settings):
     end_seconds: float
     frame_seconds: tuple[float, ...]
     """Presentation time of each stored frame on the video clock."""
+    video_coverage: float = Field(ge=0, le=1)
+    """Share of the clip during which a frame of the video is on screen; after it the last frame stays."""
     audio_coverage: float = Field(ge=0, le=1)
     """Share of the clip's waveform that real audio covers; the rest is zero."""
+    missing_frames: int = Field(ge=0)
+    """Stored frames that stand in for one that did not decode: they are the one before it."""
     decode_errors: int = Field(ge=0)
     """Packets the decoder refused."""
     saturation_share: float = Field(ge=0, le=1)

@@ -55,7 +55,9 @@ class EncodedClip(Settings):
     frame_seconds: tuple[float, ...]
     start_seconds: float
     end_seconds: float
+    video_coverage: float = Field(ge=0, le=1)
     audio_coverage: float = Field(ge=0, le=1)
+    missing_frames: int = Field(ge=0)
     decode_errors: int = Field(ge=0)
     source_sha256: str = Field(pattern="^[0-9a-f]{64}$")
 

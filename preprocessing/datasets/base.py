@@ -16,7 +16,7 @@ from pydantic import Field, field_validator
 
 from preprocessing.schema import Rejection, Settings, Split
 
-VIDEO_EXTENSIONS = (".mp4", ".mkv", ".webm", ".mov", ".avi")
+VIDEO_EXTENSIONS = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".ts")
 
 
 class Video(Settings):

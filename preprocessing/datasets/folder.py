@@ -21,7 +21,7 @@ from preprocessing.schema import Rejection, Split
 
 
 class Folder(Dataset):
-    """Videos (mp4, webm, mkv, mov, avi) below `root/<class>/` or `root/<split>/<class>/`.
+    """Videos (mp4, webm, mkv, mov, avi, ts) below `root/<class>/` or `root/<split>/<class>/`.
 
     Videos outside a split's folder are divided by a hash of their file name: adding one moves no other.
     """

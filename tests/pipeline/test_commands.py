@@ -11,7 +11,7 @@ import pytest
 from pipeline.commands import app, main
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("demo", "preprocess", "train", "tune", "evaluate", "verify")
+COMMANDS = ("demo", "preprocess", "train", "tune", "evaluate", "verify", "crosscheck")
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -29,7 +29,7 @@ def test_help_explains_each_command(command: str, capsys: pytest.CaptureFixture[
     assert main([command, "--help"]) == 0
     text = capsys.readouterr().out
     assert f"python -m pipeline {command}" in text
-    assert command == "verify" or "Settings (KEY=VALUE" in text
+    assert command in ("verify", "crosscheck") or "Settings (KEY=VALUE" in text
 
 
 def test_an_unknown_command_is_the_users_mistake(capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,6 +69,16 @@ def test_a_mistake_of_ours_is_raised_and_ends_in_status_1(tmp_path: Path) -> Non
     """A folder in the place of a report: nothing a user says, and nothing we foresee."""
     (tmp_path / "report.json").mkdir()
     assert run("verify", str(tmp_path)).returncode == 1
+
+
+def test_crosscheck_says_which_clip_is_not_what_its_video_shows(
+    tiny_dataset: Path, tiny_videos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        assert main(["crosscheck", str(tiny_dataset), str(tiny_videos), "--clips", "2"]) == 0
+    assert caplog.messages == [f"'{tiny_dataset}' holds what ffmpeg finds in its videos"]
+    assert main(["crosscheck", str(tiny_dataset), str(tmp_path), "--clips", "1"]) == 1
+    assert "missing_file" in caplog.messages[-1]
 
 
 def test_verify_finds_a_flipped_bit(tiny_dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +12,8 @@ import pytest
 
 from preprocessing.decoding import DecodeOptions
 from preprocessing.run import preprocess
+from tests.preprocessing.recordings import RECIPES, Ffmpeg, Recording, make_recording
 from tests.preprocessing.small_run import config
-
-Ffmpeg = Callable[..., bytes]
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +45,16 @@ def video(media: Path, ffmpeg: Ffmpeg) -> Path:
     return path
 
 
+@pytest.fixture(
+    scope="session",
+    # Ten seconds of work: its table of colours is computed anew in each process.
+    params=[pytest.param(name, marks=[pytest.mark.slow] * (name == "hdr.mp4")) for name in RECIPES],
+)
+def recording(request: pytest.FixtureRequest, media: Path, ffmpeg: Ffmpeg) -> Recording:
+    """Each recording of the table in turn."""
+    return make_recording(request.param, media, ffmpeg)
+
+
 @pytest.fixture
 def options() -> DecodeOptions:
     """Four segments of one second."""
@@ -56,19 +64,23 @@ def options() -> DecodeOptions:
         sample_rate_hz=16_000,
         frame_size=32,
         jpeg_quality=95,
+        missing_tail="reject",
         missing_end_segments=0.25,
+        min_video_coverage=0.1,
         min_audio_coverage=0.1,
+        max_missing_frames=0,
         max_decode_errors=3,
         max_side_pixels=4096,
         max_frames_per_second=240.0,
+        max_still_seconds=10.0,
         max_source_seconds=600.0,
     )
 
 
 @pytest.fixture
 def fine_options(options: DecodeOptions) -> DecodeOptions:
-    """3.8 s in segments of 40 ms: the time of everything can be read off."""
-    return replace(options, num_segments=95, segment_seconds=0.04, missing_end_segments=0.5, min_audio_coverage=0.0)
+    """3.8 s in segments of 40 ms, whatever is missing of them: the time of everything can be read off."""
+    return replace(options, num_segments=95, segment_seconds=0.04, missing_tail="pad")
 
 
 @pytest.fixture(scope="session")

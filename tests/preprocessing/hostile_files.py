@@ -182,7 +182,7 @@ OTHER_FORMATS = (
     kinetics("zeros", "zeros", "not_media", holding(bytes(200_000))),
     kinetics("html", "an error page", "not_media", holding(b"<!DOCTYPE html><title>Video unavailable</title>")),
     kinetics("zip", "an archive", "not_media", holding(zip_archive())),
-    kinetics("mpegTs", "MPEG-TS that jumps by 25 hours", "not_media", jumping_stream),
+    kinetics("mpegTs", "MPEG-TS that jumps by 25 hours", "timestamp_jump", jumping_stream),
     kinetics("avi", "AVI under another name", "not_media", encoded("-c:v", "mpeg4", "-c:a", "libmp3lame", "-f", "avi")),
     kinetics("flv", "FLV", "not_media", encoded("-c:v", "flv1", "-c:a", "libmp3lame", "-f", "flv")),
     kinetics("gif", "a moving GIF", "not_media", encoded("-an", "-c:v", "gif", "-pix_fmt", "rgb8", "-f", "gif")),
@@ -218,7 +218,7 @@ LYING = (
                 lambda data: data.replace(b"esds", b"xsds")))),
     kinetics("manySamples", "an index of 268 million samples", "open_failed", patched(
         overwritten(lambda data: at(data, b"stsz") + 8, struct.pack(">I", 0x0FFFFFFF)))),
-    kinetics("slow", "an hour between two frames", "too_long", patched(in_turn(
+    kinetics("slow", "an hour between two frames", "timestamp_jump", patched(in_turn(
         overwritten(lambda data: at(data, b"stts") + 12, struct.pack(">I", 12_800 * 3600)),
         lambda data: data.replace(b"edts", b"free")))),
     kinetics("spilt", "an index smaller than what it holds", "no_video", patched(
@@ -229,7 +229,7 @@ LYING = (
         overwritten(lambda data: at(data, b"tkhd") + 76, struct.pack(">II", 0xFFFF0000, 0xFFFF0000))))),
     kinetics("zeroed", "zeros for pictures and sound", "decode_errors", patched(
         lambda data: data[: at(data, b"mdat")] + bytes(len(data) - at(data, b"mdat")))),
-    kinetics("noScale", "a time scale of zero", "too_long", patched(in_turn(
+    kinetics("noScale", "a time scale of zero", "timestamp_jump", patched(in_turn(
         overwritten(lambda data: at(data, b"mdhd") + 12, bytes(4)),
         overwritten(lambda data: at(data, b"mvhd") + 12, bytes(4))))),
     kinetics("bomb", "pictures of 4160x4160 pixels in a few kilobytes", "too_large", with_second_source(
@@ -238,7 +238,7 @@ LYING = (
     kinetics("pngBomb", "pictures of 9000x9000 pixels, packed", "too_large", with_second_source(
         "-f", "lavfi", "-i", "color=gray:s=9000x9000:r=1:d=2,format=monob", "-i", "LAST", "-map", "0:v",
         "-map", "1:a", "-c:a", "copy", "-c:v", "png", "-threads", 1)),
-    kinetics("twelveHours", "three pictures, six hours apart", "too_long", with_second_source(
+    kinetics("twelveHours", "three pictures, six hours apart", "timestamp_jump", with_second_source(
         "-f", "lavfi", "-i", "color=gray:s=96x64:r=25:d=0.12,setpts=N*21600/TB", "-i", "LAST", "-map", "0:v",
         "-map", "1:a", *PASSTHROUGH, "-enc_time_base", "1/25", *X264, "-c:a", "copy")),
     kinetics("fps90000", "90,000 frames a second", "frame_rate", encoded(

@@ -1,0 +1,73 @@
+"""When the frames of a video are shown, read off its packets; nothing is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from av.packet import Packet
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    AnyPacket = Packet[Any]
+else:
+    AnyPacket = Packet  # generic in its stub only
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """When the frames of a video are shown."""
+
+    zero_seconds: float
+    """Stream time of the first shown frame: zero on the video clock."""
+    time_base: float
+    """Seconds per unit of a presentation time."""
+    shown_pts: NDArray[np.int64]
+    """Presentation times of the shown frames, sorted, in the stream's time base."""
+    shown_seconds: NDArray[np.float64]
+    """The same on the video clock."""
+    duration_seconds: float
+    """Until the last frame leaves the screen."""
+
+
+def read_timeline(video: VideoStream, packets: Sequence[AnyPacket]) -> Timeline:
+    """Read all presentation times off the packets. Those that an edit list or the codec hides are not shown."""
+    is_vp8 = video.codec_context.name == "vp8"
+    shown = [
+        (time, packet.duration or 0)
+        for packet in packets
+        if (time := shown_at(packet)) is not None and not (is_vp8 and hides_its_frame(packet))
+    ]
+    return timeline_of(shown, float(video.time_base or 0))
+
+
+def timeline_of(shown: Iterable[tuple[int, int]], time_base: float) -> Timeline:
+    """The timeline of frames given as presentation time and duration (0: unknown), in units of `time_base` seconds.
+
+    The last frame lasts as long as its duration says, or as the frames before it do.
+    """
+    ordered = sorted(shown)
+    pts = np.array([time for time, _ in ordered], dtype=np.int64)
+    if not ordered:
+        return Timeline(0.0, time_base, pts, pts.astype(np.float64), 0.0)
+    last_duration = ordered[-1][1] or (round(float(np.median(np.diff(pts)))) if len(pts) > 1 else 0)
+    return Timeline(
+        zero_seconds=int(pts[0]) * time_base,
+        time_base=time_base,
+        shown_pts=pts,
+        shown_seconds=(pts - pts[0]) * time_base,
+        duration_seconds=(int(pts[-1] - pts[0]) + last_duration) * time_base,
+    )
+
+
+def shown_at(packet: AnyPacket) -> int | None:
+    """When the packet's frame is shown, in its stream's time base; None if an edit list hides it."""
+    return None if packet.is_discard else packet.pts
+
+
+def hides_its_frame(packet: AnyPacket) -> bool:
+    """Whether a VP8 packet holds a frame that is only referred to: `show_frame` is 0 (RFC 6386, section 9.1)."""
+    return not bytes(packet)[0] >> 4 & 1

@@ -1,0 +1,48 @@
+"""When frames are shown, by what their packets say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from preprocessing.timeline import Timeline, read_timeline, timeline_of
+from tests.preprocessing.recordings import Ffmpeg, Recording
+
+
+def timeline_in(path: Path) -> Timeline:
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        return read_timeline(stream, [packet for packet in container.demux(stream) if packet.size])
+
+
+def test_the_times_of_all_frames_are_known_before_any_is_decoded(recording: Recording) -> None:
+    """Matroska rounds them to milliseconds."""
+    timeline = timeline_in(recording.path)
+    assert timeline.shown_seconds == pytest.approx(np.array(recording.frame_seconds), abs=0.001)
+    assert timeline.duration_seconds == pytest.approx(recording.duration_seconds, abs=0.001)
+
+
+def test_frames_that_a_codec_hides_are_not_shown(tmp_path: Path, ffmpeg: Ffmpeg) -> None:
+    """VP8 stores references that nobody sees (alternate reference frames) as packets of their own."""
+    path = tmp_path / "hidden.webm"
+    for number in (1, 2):  # the encoder plans them in its first pass
+        ffmpeg("-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=4,noise=alls=20:allf=t", "-c:v", "libvpx", "-b:v", "200k",
+               "-auto-alt-ref", 1, "-lag-in-frames", 16, "-arnr-maxframes", 5, "-deadline", "good", "-cpu-used", 4,
+               "-pass", number, "-passlogfile", tmp_path / "log", path)  # fmt: skip
+    with av.open(str(path)) as container:
+        num_packets = sum(packet.size > 0 for packet in container.demux(video=0))
+    assert num_packets > 100
+    assert len(timeline_in(path).shown_pts) == 100
+
+
+def test_the_last_frame_lasts_as_long_as_it_says_or_as_the_others() -> None:
+    assert timeline_of([(0, 10), (20, 30), (10, 10)], 0.01).duration_seconds == pytest.approx(0.5)
+    assert timeline_of([(5, 0), (25, 0), (15, 0)], 0.01).duration_seconds == pytest.approx(0.3)
+
+
+def test_zero_is_the_first_shown_frame() -> None:
+    timeline = timeline_of([(100, 10), (110, 10)], 0.01)
+    assert (timeline.zero_seconds, timeline.shown_seconds[0]) == (1.0, 0.0)
