@@ -17,6 +17,8 @@ MIN_PRESENT_SHARE = 0.95
 MAX_UNCLOCKED_SHARE = 0.05
 # Stored order is decoding order: its times never go back. Muxers round them; a second is no rounding.
 MAX_BACKWARD_SECONDS = 1.0
+# A packet of sound holds at most this much (PCM in MP4 is stored in such pieces).
+MAX_BLOCK_SECONDS = 1.0
 # A jump of more than `sound.MAX_JUMP_SECONDS` starts a new sound. Lost packets do so now and then, drifting clocks
 # always: sound that runs 0.5 % fast or slow comes to one jump a second.
 MAX_SOUNDS_PER_SECOND = 1.0
@@ -128,7 +130,7 @@ def check_nothing_is_missing(promised_seconds: float, timeline: Timeline) -> Non
 def check_same_clock(packets: Sequence[AnyPacket], time_base: float, timeline: Timeline) -> None:
     """Refuse sound that lies wholly before or after the picture: the two are not on one clock."""
     times = [packet.pts * time_base - timeline.zero_seconds for packet in packets if packet.pts is not None]
-    if times and (min(times) > timeline.duration_seconds or max(times) + 1.0 < 0.0):
+    if times and (min(times) > timeline.duration_seconds or max(times) < -MAX_BLOCK_SECONDS):
         raise DecodeError(
             "clocks_differ",
             f"sound from {min(times):.3f} to {max(times):.3f} s, pictures from 0 to {timeline.duration_seconds:.3f} s",

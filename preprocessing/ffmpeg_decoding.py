@@ -102,10 +102,8 @@ def decode_pictures(
     stream = stream.filter("select", "+".join(f"eq(pts,{shown.timeline.shown_pts[index]})" for index in chosen))
     if shown.first_field:
         stream = stream.filter("field", type=shown.first_field)
-    half = 2 if shown.first_field else 1
-    width, height = "iw*max(sar,1)", "ih/min(sar,1)"
-    if half == 2:  # the lines of a field are twice as high
-        width, height = "iw*max(sar/2,1)", "ih/min(sar/2,1)"
+    aspect = "sar/2" if shown.first_field else "sar"  # the lines of a field are twice as high
+    width, height = f"iw*max({aspect},1)", f"ih/min({aspect},1)"
     scale = f"{size}/min({width},{height})"
     colours: dict[str, object] = {"flags": "bicubic+full_chroma_int+accurate_rnd+bitexact", "out_range": "pc"}
     if shown.matrix == "unknown":
