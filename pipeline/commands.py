@@ -65,6 +65,21 @@ def preprocess(words: Words = None) -> None:
 
 
 @app.command(cls=SettingsCommand)
+def inspect(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="A data set, finished or not: a folder or a URL.")],
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Settings, such as clips=48.", show_default=False),
+    ] = None,
+) -> None:
+    """Show a data set on one HTML page, trouble first: inspect DIR [output=FILE] [clips=N]."""
+    from preprocessing.inspection.config import InspectConfig
+    from preprocessing.inspection.run import inspect as run
+
+    run(folder, load(InspectConfig, None, words or ()))
+
+
+@app.command(cls=SettingsCommand)
 def train(words: Words = None) -> None:
     """Train a classifier on shards: train FILE data=DIR output=DIR [workers=N] [objective.name=...]."""
     from pipeline.cluster import connect
