@@ -54,12 +54,17 @@ def demo(words: Words = None) -> None:
 
 @app.command(cls=SettingsCommand)
 def preprocess(words: Words = None) -> None:
-    """Turn labelled videos into shards: preprocess FILE dataset.root=DIR output=DIR [workers=N]."""
+    """Turn labelled videos into shards: preprocess FILE dataset.root=DIR output=DIR [workers=N] [plan=true]."""
     from pipeline.cluster import connect
     from preprocessing.config import PreprocessConfig
+    from preprocessing.estimate import estimate
+    from preprocessing.estimate_table import show
     from preprocessing.run import preprocess as run
 
     config = _load(PreprocessConfig, words)
+    if config.plan:
+        show(estimate(config))
+        return
     with connect():
         run(config)
 
