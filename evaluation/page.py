@@ -6,11 +6,12 @@ import functools
 from typing import Any
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 from evaluation.pictures import attack_bars, class_dumbbells, clip_pictures, epsilon_curve
 from evaluation.report import Report, percent, percents
 from evaluation.robustness import Example
+from preprocessing.page import page_environment
 from training.threat import ThreatModel
 
 PAGE_NAME = "report.html"
@@ -87,8 +88,6 @@ def decibels(value: float | None) -> str:
 
 @functools.cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("evaluation", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
+    environment = page_environment("evaluation")
     environment.filters.update(percent=percent, percents=percents, levels=levels, size=size, decibels=decibels)
     return environment

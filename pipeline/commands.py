@@ -54,14 +54,34 @@ def demo(words: Words = None) -> None:
 
 @app.command(cls=SettingsCommand)
 def preprocess(words: Words = None) -> None:
-    """Turn labelled videos into shards: preprocess FILE dataset.root=DIR output=DIR [workers=N] [repair=true]."""
+    """Turn labelled videos into shards: preprocess FILE dataset.root=DIR output=DIR [workers=N] [plan|repair=true]."""
     from pipeline.cluster import connect
     from preprocessing.config import PreprocessConfig
+    from preprocessing.estimate import estimate
+    from preprocessing.estimate_table import show
     from preprocessing.run import preprocess as run
 
     config = _load(PreprocessConfig, words)
+    if config.plan:
+        show(estimate(config))
+        return
     with connect():
         run(config)
+
+
+@app.command(cls=SettingsCommand)
+def inspect(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="A data set, finished or not: a folder or a URL.")],
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Settings, such as clips=48.", show_default=False),
+    ] = None,
+) -> None:
+    """Show a data set on one HTML page, trouble first: inspect DIR [output=FILE] [clips=N]."""
+    from preprocessing.inspection.config import InspectConfig
+    from preprocessing.inspection.run import inspect as run
+
+    run(folder, load(InspectConfig, None, words or ()))
 
 
 @app.command(cls=SettingsCommand)

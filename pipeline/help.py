@@ -14,6 +14,7 @@ from preprocessing.schema import Settings
 CONFIG_CLASSES = {
     "demo": ("pipeline.demo", "DemoConfig"),
     "preprocess": ("preprocessing.config", "PreprocessConfig"),
+    "inspect": ("preprocessing.inspection.config", "InspectConfig"),
     "train": ("training.config", "TrainConfig"),
     "tune": ("pipeline.tuning", "TuneConfig"),
     "evaluate": ("evaluation.config", "EvaluateConfig"),

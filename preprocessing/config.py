@@ -73,6 +73,8 @@ class PreprocessConfig(Settings):
     """Which videos become clips."""
     limits: DecodeLimits = DecodeLimits()
     """What one clip may cost."""
+    plan: bool = False
+    """Only print what would be done and what it would cost, after decoding a few videos; nothing is written."""
 
     @property
     def decode_options(self) -> DecodeOptions:

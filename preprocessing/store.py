@@ -108,6 +108,18 @@ class Store:
         data: bytes = self._try("read", name, self.filesystem.cat_file)
         return data
 
+    def read_range(self, name: str, start: int, length: int) -> bytes:
+        """A piece of a file; shorter if the file ends before.
+
+        Raises:
+            FileNotFoundError: if the file is not there.
+            StoreError: if the store does not give it.
+        """
+        data: bytes = self._try(
+            "read", name, lambda path: self.filesystem.cat_file(path, start=start, end=start + length)
+        )
+        return data
+
     def stream(self, name: str, use: Callable[[Readable], Result]) -> Result:
         """What `use` makes of a file, opened at its beginning; called again if reading fails on the way.
 

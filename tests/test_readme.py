@@ -17,6 +17,7 @@ from pipeline.demo import DemoConfig
 from pipeline.tracking import Store, open_store
 from pipeline.tuning import TuneConfig
 from preprocessing.config import PreprocessConfig
+from preprocessing.inspection.config import InspectConfig
 from preprocessing.schema import Settings
 from training.config import TrainConfig
 
@@ -25,6 +26,7 @@ ROOT = Path(__file__).parent.parent
 CONFIGS: dict[str, type[Settings]] = {
     "demo": DemoConfig,
     "preprocess": PreprocessConfig,
+    "inspect": InspectConfig,
     "train": TrainConfig,
     "tune": TuneConfig,
     "evaluate": EvaluateConfig,
@@ -51,6 +53,7 @@ SMALL = {
         "gpus_per_worker=0",
         "num_resamples=50",
     ],
+    "inspect": [],
     "verify": [],
 }
 
@@ -73,6 +76,9 @@ def words_of(*, command: str, output: str) -> list[str]:
 @pytest.mark.parametrize("words", pipeline_commands(), ids=" ".join)
 def test_every_command_of_the_readme_parses(words: list[str]) -> None:
     command, *rest = words
+    if command == "inspect":
+        load(CONFIGS[command], None, rest[1:])
+        return
     if command == "verify":
         assert len(rest) == 1
         return

@@ -11,7 +11,7 @@ import pytest
 from pipeline.commands import app, main
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("demo", "preprocess", "train", "tune", "evaluate", "verify", "crosscheck")
+COMMANDS = ("demo", "preprocess", "inspect", "train", "tune", "evaluate", "verify", "crosscheck")
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -98,6 +98,23 @@ def test_verify_finds_a_flipped_bit(tiny_dataset: Path, tmp_path: Path, caplog: 
     caplog.clear()
     assert main(["verify", str(copy)]) == 1
     assert shard.name in caplog.text
+
+
+def test_inspect_writes_a_page_and_says_where(
+    tiny_dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    page = tmp_path / "page.html"
+    with caplog.at_level(logging.INFO):
+        assert main(["inspect", str(tiny_dataset), f"output={page}", "clips=2", "thresholds.silence_dbfs=-50"]) == 0
+    assert page.read_text().startswith("<!doctype html>")
+    assert f"wrote '{page}'" in caplog.messages[-1]
+
+
+def test_inspect_tells_wrong_settings_and_a_wrong_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", str(tmp_path), "clip=2"]) == 2
+    assert "clip: unknown setting; the nearest is 'clips'" in capsys.readouterr().err
+    assert main(["inspect", str(tmp_path)]) == 2
+    assert "neither a data set (dataset.json) nor one that is being made (plan.json)" in capsys.readouterr().err
 
 
 def test_a_folder_of_neither_kind_cannot_be_verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

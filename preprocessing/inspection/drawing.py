@@ -1,0 +1,38 @@
+"""Which clips are looked at: drawn with a seed, the same every time, whatever order they lie in."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TypeVar
+
+from preprocessing.inspection.stored import Place
+
+Item = TypeVar("Item")
+
+
+def draw(places: Iterable[Place], count: int, *, seed: int) -> list[Place]:
+    """`count` clips at random: each is as likely as any other."""
+    return sorted(places, key=lambda place: order(seed, place.sample.key))[:count]
+
+
+def draw_of_each_class(places: Iterable[Place], count: int, *, seed: int) -> list[Place]:
+    """`count` clips at random, of all classes in turn: no class has two more than another that has clips left."""
+    shuffled = sorted(places, key=lambda place: order(seed, place.sample.key))
+    return list(islice(in_turn(shuffled, kind=lambda place: place.sample.label), count))
+
+
+def in_turn(items: Sequence[Item], *, kind: Callable[[Item], Hashable]) -> Iterator[Item]:
+    """The first of each kind, then the second of each, and so on; kinds in the order in which they appear."""
+    queues: dict[Hashable, list[Item]] = {}
+    for item in items:
+        queues.setdefault(kind(item), []).append(item)
+    for turn in range(max(map(len, queues.values()), default=0)):
+        for queue in queues.values():
+            yield from queue[turn : turn + 1]
+
+
+def order(seed: int, key: str) -> bytes:
+    """A random place for a key."""
+    return hashlib.sha256(f"{seed}|{key}".encode()).digest()

@@ -1,0 +1,118 @@
+"""Where looking at a data set starts: records -> measured clips -> one page."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+from preprocessing.drafts import write_file
+from preprocessing.inspection.cards import Card, make_card
+from preprocessing.inspection.config import InspectConfig
+from preprocessing.inspection.drawing import draw, draw_of_each_class
+from preprocessing.inspection.measuring import Measured, Measures, measure_all
+from preprocessing.inspection.page import Cards, inspection_page
+from preprocessing.inspection.sample import read_sample
+from preprocessing.inspection.stored import StoredDataset, find_dataset
+from preprocessing.inspection.trouble import Trouble, find_trouble, suspicions
+from preprocessing.schema import Settings, join
+from preprocessing.store import Store, StoreError
+
+logger = logging.getLogger(__name__)
+
+PAGE_NAME = "inspect.html"
+
+
+class Inspection(Settings):
+    """What was found."""
+
+    page: str
+    """Where the page lies."""
+    page_bytes: int
+    num_clips: int
+    """Clips in the data set."""
+    num_measured: int
+    num_suspicious: int
+    num_unreadable: int
+    num_rejected: int
+    num_missing_shards: int
+
+
+def inspect(root: str, config: InspectConfig) -> Inspection:
+    """Write a page about the data set at `root` (local folder or fsspec URL), finished or not.
+
+    Records are read whole; of the clips only those that are measured or shown, each by its byte range.
+
+    Raises:
+        ValueError: if there is no data set, the page cannot be written, or it cannot be as small as `megabytes` says.
+    """
+    started = time.monotonic()
+    dataset = find_dataset(root)
+    places = list(dataset.places)
+    logger.info(
+        "'%s': %d clips in %d shards, %d rejected", root, len(places), len(dataset.records), len(dataset.rejected)
+    )
+    measured = measure_all(dataset, draw(places, config.max_measured, seed=config.seed))
+    trouble = find_trouble(measured.clips, config.thresholds, dataset.format)
+    data = inspection_page(dataset, measured, trouble, make_cards(dataset, measured, trouble, config), config)
+    page = config.output or join(root, PAGE_NAME)
+    write_page(page, data)
+    found = Inspection(
+        page=page,
+        page_bytes=len(data),
+        num_clips=len(places),
+        num_measured=measured.num_read,
+        num_suspicious=len(trouble.clips),
+        num_unreadable=len(measured.unreadable),
+        num_rejected=len(dataset.rejected),
+        num_missing_shards=len(dataset.missing),
+    )
+    logger.info(
+        "wrote '%s' (%.1f MB, %.1f s): %d of %d clips measured, %d suspicious, %d unreadable",
+        found.page,
+        found.page_bytes / 1e6,
+        time.monotonic() - started,
+        found.num_measured,
+        found.num_clips,
+        found.num_suspicious,
+        found.num_unreadable,
+    )
+    return found
+
+
+def make_cards(dataset: StoredDataset, measured: Measured, trouble: Trouble, config: InspectConfig) -> Cards:
+    """The suspicious clips that are shown, and the contact sheet, which is sorted by class."""
+    clips = {clip.place: clip for clip in measured.clips}
+    chosen = draw_of_each_class(clips, config.clips, seed=config.seed)
+    chosen.sort(key=lambda place: (place.sample.label, place.sample.key))
+
+    def cards(shown: Sequence[Measures]) -> tuple[Card, ...]:
+        return tuple(
+            make_card(
+                clip,
+                read_sample(dataset.root, clip.place, dataset.format),
+                class_name=clip.record.class_name,
+                suspicions=suspicions(clip, config.thresholds, dataset.format),
+                clip_format=dataset.format,
+                picture_pixels=config.picture_pixels,
+                max_columns=config.max_columns,
+            )
+            for clip in shown
+        )
+
+    return Cards(cards(trouble.worst(config.suspicious)), cards([clips[place] for place in chosen]))
+
+
+def write_page(page: str, data: bytes) -> None:
+    """Write the page whole or not at all.
+
+    Raises:
+        ValueError: if its folder cannot be written.
+    """
+    folder, _, name = page.rpartition("/")
+    try:
+        write_file(Store(folder or ("/" if page.startswith("/") else ".")), name, data)
+    except (OSError, StoreError) as error:
+        raise ValueError(
+            f"the page cannot be written to '{page}' ({error}); set output=FILE to another place"
+        ) from error

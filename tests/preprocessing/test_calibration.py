@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from preprocessing.calibration import Calibration, calibrate, spread
+from preprocessing.config import PreprocessConfig
+from preprocessing.datasets import Folder
+from preprocessing.plan import PlannedClip
+from preprocessing.schema import ClipFormat
+
+
+def clips(*sources: str) -> list[PlannedClip]:
+    return [
+        PlannedClip(key=f"k{number}", label=0, class_name="a", source=source, start_seconds=None)
+        for number, source in enumerate(sources)
+    ]
+
+
+def test_videos_to_measure_are_spread_over_the_plan() -> None:
+    many = clips(*(f"{number}.mp4" for number in range(80)))
+    assert [clip.source for clip in spread(many, 8)] == [f"{5 + 10 * number}.mp4" for number in range(8)]
+    assert spread(many[:3], 8) == many[:3]
+    assert spread([], 8) == []
+
+
+def test_a_video_is_measured_and_one_that_is_none_costs_no_bytes(tiny_videos: Path, tmp_path: Path) -> None:
+    """Two tiny videos and a text file: bytes as in a shard, CPU and time of each, the reason of the third."""
+    (first, second), threads = sorted((tiny_videos / "train/singing").iterdir())[:2], torch.get_num_threads()
+    for path in (first, second):
+        shutil.copy(path, tmp_path)
+    (tmp_path / "text.mp4").write_text("no video")
+    config = PreprocessConfig(
+        dataset=Folder(root=tmp_path),
+        output=str(tmp_path / "out"),
+        format=ClipFormat(num_segments=4, segment_seconds=0.5, frame_size=32, num_mels=32),
+    )
+    found = calibrate(config, clips(first.name, second.name, "text.mp4"))
+    assert found.files == (first.name, second.name, "text.mp4")
+    assert found.rejected == {"not_media": 1}
+    assert 20_000 < found.bytes_of_each[0] < 200_000
+    assert found.bytes_of_each[2] == 0
+    assert found.start_wall_seconds > found.clip_wall_seconds > 0
+    assert found.start_cpu_seconds > found.clip_cpu_seconds > 0
+    assert torch.get_num_threads() == threads
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_error_of_the_mean_follows_from_how_much_the_sizes_differ() -> None:
+    """Mean 20, standard deviation 10, three videos: 2 * 10 / sqrt(3) = 11.5."""
+    found = Calibration(
+        files=("a", "b", "c"),
+        rejected={},
+        clip_cpu_seconds=0,
+        clip_wall_seconds=0,
+        bytes_of_each=(10, 20, 30),
+        start_cpu_seconds=0,
+        start_wall_seconds=0,
+    )
+    assert found.clip_bytes == 20
+    assert found.clip_bytes_error == pytest.approx(11.547, abs=0.001)

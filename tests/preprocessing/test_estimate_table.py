@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import pytest
+
+from preprocessing.calibration import NOTHING, Calibration
+from preprocessing.estimate import Estimate
+from preprocessing.estimate_table import duration, show
+
+
+@pytest.fixture
+def found() -> Estimate:
+    """A thousand videos in ten shards, two of which are finished."""
+    return Estimate(
+        output="runs/ks/dataset",
+        num_videos={"[bold]drums[/bold]\x1b[31m": {"train": 1000, "validation": 20, "test": 3}},
+        layouts={"<split>/<class>": 1023},
+        rejected={"missing_file": 4, "bad_name": 1},
+        examples={"missing_file": "train/drums/c.mp4", "bad_name": "?.mp4"},
+        num_shards=10,
+        num_finished=2,
+        num_remaining=800,
+        workers=2,
+        calibration=Calibration(
+            files=("train/drums/a.mp4", "train/drums/b.mp4"),
+            rejected={"too_short": 1},
+            clip_cpu_seconds=0.1,
+            clip_wall_seconds=0.11,
+            bytes_of_each=(400_000, 0),
+            start_cpu_seconds=0.5,
+            start_wall_seconds=0.6,
+        ),
+        remaining_bytes=160_000_000,
+        bytes_error=40_000_000,
+        cpu_seconds=84.0,
+        wall_seconds=46.4,
+        free_bytes=150_000_000,
+    )
+
+
+def printed(found: Estimate, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("COLUMNS", "160")
+    show(found)
+    return capsys.readouterr().out
+
+
+def test_the_tables_say_all_that_was_found(
+    found: Estimate, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = printed(found, capsys, monkeypatch)
+    for words in (
+        *("Plan for runs/ks/dataset (nothing was written)", "│ all", "1,000 │         20 │    3"),
+        *(
+            "layout: <split>/<class>",
+            "1,023 videos",
+            "left out: missing_file",
+            "4, such as train/drums/c.mp4",
+            "10, of which 2 are finished",
+        ),
+        *("2 videos, spread over those to decode:", "train/drums/a.mp4", "1 too_short"),
+        *("100 ms of CPU in 110 ms, 200 kB", "0.5 s of CPU in 0.6 s", "about 160.0 MB, give or take 40.0 MB"),
+        *("about 1 min 24 s", "about 46.4 s with workers=2", "150 MB", "the disk may be too small"),
+    ):
+        assert words in text
+
+
+def test_names_are_printed_as_they_are_but_steer_no_terminal(
+    found: Estimate, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "[bold]drums[/bold]?[31m" in printed(found, capsys, monkeypatch)
+
+
+def test_enough_disk_is_no_warning(
+    found: Estimate, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roomy = found.model_copy(update={"free_bytes": 200_000_000})
+    assert "WARNING" not in printed(roomy, capsys, monkeypatch)
+    store = found.model_copy(update={"free_bytes": None})
+    text = printed(store, capsys, monkeypatch)
+    assert "not a local folder" in text
+    assert "WARNING" not in text
+
+
+def test_a_finished_data_set_costs_nothing(
+    found: Estimate, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = printed(found.model_copy(update={"calibration": NOTHING}), capsys, monkeypatch)
+    assert "nothing remains to be decoded" in text
+    assert "measured" not in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(9.34, "9.3 s"), (59.9, "59.9 s"), (250, "4 min 10 s"), (3599.6, "1 h 00 min"), (11_100, "3 h 05 min")],
+)
+def test_a_duration_is_said_in_two_units(seconds: float, words: str) -> None:
+    assert duration(float(seconds)) == words
