@@ -69,6 +69,7 @@ def clip() -> Callable[..., Measures]:
             "start_seconds": 0.0,
             "end_seconds": 2.0,
             "frame_seconds": (0.2, 0.7, 1.2, 1.7),
+            "missing_frames": 0,
             "decode_errors": 0,
             "saturation_share": 0.0,
         }
