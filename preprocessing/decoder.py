@@ -27,8 +27,9 @@ from preprocessing.protocol import ProcessLimits, message, receive_with_file
 from preprocessing.sandbox import confine
 
 ALLOCATION_MIB = 2048
-"""The most that libav asks for at once. So much more address space than allowed can be had: a decoder goes beyond the
-limit, which the supervisor sees, before an allocation fails, which it may take for bad data."""
+"""The most that libav asks for at once (`av_malloc` refuses more than INT_MAX bytes). So much more address space than
+allowed can be had: a decoder goes beyond the limit, which the supervisor sees, before an allocation fails, which the
+decoder may take for bad data."""
 LOG_BYTES = 1 << 20
 """How much may be written to the error output."""
 
