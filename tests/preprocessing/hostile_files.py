@@ -35,7 +35,7 @@ from tests.preprocessing.hostile_media import (
 )
 
 HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=error:pools=1", "-tag:v", "hvc1")
-PQ = ("-color_primaries", "bt2020", "-color_trc", "smpte2084", "-colorspace", "bt2020nc")
+PQ = ("-vf", "setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc")
 AV1 = ("-c:v", "libaom-av1", "-usage", "realtime", "-cpu-used", 8)
 TEN_BIT = ("-pix_fmt", "yuv420p10le")
 TOP_FIRST = ("-flags", "+ildct+ilme", "-x264-params", "tff=1")

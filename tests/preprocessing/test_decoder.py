@@ -133,6 +133,7 @@ def test_it_is_confined_before_its_first_request(options: DecodeOptions, tmp_pat
         folder = Path(f"/proc/{process.pid}")
         limits = {line[:25].strip(): line[26:].split()[:2] for line in (folder / "limits").read_text().splitlines()}
         status = dict(line.split(":\t", 1) for line in (folder / "status").read_text().splitlines())
+    assert status["Threads"].strip() == "1"  # others would not be confined
     assert limits["Max open files"] == ["4", "4"]
     assert limits["Max core file size"] == ["0", "0"]
     assert limits["Max file size"] == [str(LOG_BYTES)] * 2
