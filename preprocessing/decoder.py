@@ -29,8 +29,9 @@ from preprocessing.sandbox import confine
 # Quicker than libav's own choice (level 5, blocks of 1152 samples at 16 kHz), and fewer bytes.
 FLAC_OPTIONS = {"compression_level": "3", "frame_size": "4096"}
 ALLOCATION_MIB = 2048
-"""The most that libav asks for at once. So much more address space than allowed can be had: a decoder goes beyond the
-limit, which the supervisor sees, before an allocation fails, which it may take for bad data."""
+"""The most that libav asks for at once (`av_malloc` refuses more than INT_MAX bytes). So much more address space than
+allowed can be had: a decoder goes beyond the limit, which the supervisor sees, before an allocation fails, which the
+decoder may take for bad data."""
 LOG_BYTES = 1 << 20
 """How much may be written to the error output."""
 

@@ -1,7 +1,7 @@
 """What the decoder process gives up before it meets its first file, so that a file that takes it over gains nothing.
 
 After `confine` a process keeps what it has open and can open one more descriptor: the clip it is sent. It opens and
-writes no file, reaches no address, starts no process or thread, touches no other process, and ends with its parent.
+writes no file, reaches no address, starts no process, touches no other process, and ends with its parent.
 That takes no special rights; Linux has all of it since 5.13 (https://docs.kernel.org/userspace-api/landlock.html,
 https://docs.kernel.org/userspace-api/seccomp_filter.html). The numbers below are those of the kernel's headers.
 """
@@ -9,6 +9,7 @@ https://docs.kernel.org/userspace-api/seccomp_filter.html). The numbers below ar
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import platform
 import resource
@@ -31,8 +32,6 @@ FORBIDDEN_CALLS: dict[str, tuple[int | None, int | None]] = {
     "socketpair": (53, 199),
     "connect": (42, 203),
     "bind": (49, 200),
-    "clone": (56, 220),
-    "clone3": (435, 435),
     "fork": (57, None),
     "vfork": (58, None),
     "execve": (59, 221),
@@ -52,17 +51,23 @@ FORBIDDEN_CALLS: dict[str, tuple[int | None, int | None]] = {
     "perf_event_open": (298, 241),
     "keyctl": (250, 219),
 }
+# Threads are allowed, libav starts some: `clone` with this flag among its first argument's. `clone3` hides its flags in
+# memory; said to be unknown, the C library uses `clone`.
+CLONE, CLONE3, CLONE_THREAD = (56, 220), 435, 0x10000
 AUDIT_ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 X32_CALLS_FROM = 0x40000000  # the same calls once more, under other numbers
 
 # Instructions of the filter (linux/bpf_common.h) and its answers (linux/seccomp.h).
-LOAD_WORD, JUMP_IF_EQUAL, JUMP_IF_AT_LEAST, RETURN = 0x20, 0x15, 0x35, 0x06
-CALL_NUMBER_AT, ARCHITECTURE_AT = 0, 4
-ALLOW, KILL_PROCESS, FAIL_NOT_PERMITTED = 0x7FFF0000, 0x80000000, 0x00050000 | 1
+LOAD_WORD, JUMP_IF_EQUAL, JUMP_IF_AT_LEAST, JUMP_IF_SET, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+CALL_NUMBER_AT, ARCHITECTURE_AT, FIRST_ARGUMENT_AT = 0, 4, 16
+ALLOW, KILL_PROCESS, FAIL = 0x7FFF0000, 0x80000000, 0x00050000
+FAIL_NOT_PERMITTED, FAIL_UNKNOWN = FAIL | errno.EPERM, FAIL | errno.ENOSYS
 
 
 def confine(*, address_space_mib: int, log_bytes: int) -> list[str]:
     """Confine this process for good. Everything it needs must be imported, and everything open that it reads.
+
+    Threads that already run would stay free: call it before there are any.
 
     Args:
         address_space_mib: what all its memory may come to.
@@ -137,16 +142,29 @@ def forbid_calls(libc: ctypes.CDLL, machine: str) -> bool:
 
 def filter_program(machine: str) -> bytes:
     """The filter: struct sock_filter after struct sock_filter (code, steps if true, steps if false, value)."""
-    position = list(AUDIT_ARCHITECTURES).index(machine)
-    numbers = [number for call in FORBIDDEN_CALLS.values() if (number := call[position]) is not None]
+    column = list(AUDIT_ARCHITECTURES).index(machine)
+    numbers = [number for call in FORBIDDEN_CALLS.values() if (number := call[column]) is not None]
+    first = 7  # position of the first of them; the steps after the last one are named by their positions
+    refuse, check_flags, unknown = (first + len(numbers) + offset for offset in (1, 2, 6))
+
+    def if_call(number: int, position: int, then: int) -> tuple[int, int, int, int]:
+        return (JUMP_IF_EQUAL, then - position - 1, 0, number)
+
     steps = [
         (LOAD_WORD, 0, 0, ARCHITECTURE_AT),
         (JUMP_IF_EQUAL, 1, 0, AUDIT_ARCHITECTURES[machine]),
         (RETURN, 0, 0, KILL_PROCESS),  # a 32-bit call
         (LOAD_WORD, 0, 0, CALL_NUMBER_AT),
-        (JUMP_IF_AT_LEAST, len(numbers) + 1, 0, X32_CALLS_FROM),
-        *((JUMP_IF_EQUAL, len(numbers) - index, 0, number) for index, number in enumerate(numbers)),
+        (JUMP_IF_AT_LEAST, refuse - 5, 0, X32_CALLS_FROM),
+        if_call(CLONE[column], 5, check_flags),
+        if_call(CLONE3, 6, unknown),
+        *(if_call(number, first + index, refuse) for index, number in enumerate(numbers)),
         (RETURN, 0, 0, ALLOW),
         (RETURN, 0, 0, FAIL_NOT_PERMITTED),
+        (LOAD_WORD, 0, 0, FIRST_ARGUMENT_AT),
+        (JUMP_IF_SET, 0, 1, CLONE_THREAD),
+        (RETURN, 0, 0, ALLOW),
+        (RETURN, 0, 0, FAIL_NOT_PERMITTED),
+        (RETURN, 0, 0, FAIL_UNKNOWN),
     ]
     return b"".join(struct.pack("=HBBI", *step) for step in steps)

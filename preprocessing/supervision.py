@@ -151,24 +151,29 @@ class DecoderProcess:
             return self._channel
         self._log.seek(0)
         self._log.truncate()
-        self._channel, theirs = socket.socketpair()
+        channel, theirs = socket.socketpair()
         arguments = json.dumps({"options": asdict(self._options), "limits": asdict(self._limits)})
-        with theirs:
-            self._process = subprocess.Popen(
-                # -P: the folder in which a job happens to run must not replace a module.
-                [sys.executable, "-P", "-m", "preprocessing.decoder", arguments],
-                stdin=theirs.fileno(),
-                stdout=self._log,
-                stderr=self._log,
-                env=environment(),
-            )
         try:
-            ready, _ = self._answer(self._channel, START_SECONDS_LIMIT, 0)
+            with theirs:
+                self._process = subprocess.Popen(
+                    # -P: the folder in which a job happens to run must not replace a module.
+                    [sys.executable, "-P", "-m", "preprocessing.decoder", arguments],
+                    stdin=theirs.fileno(),
+                    stdout=self._log,
+                    stderr=self._log,
+                    env=environment(),
+                )
+        except OSError:
+            channel.close()
+            raise
+        self._channel = channel
+        try:
+            ready, _ = self._answer(channel, START_SECONDS_LIMIT, 0)
         except (EOFError, ConnectionError, ProtocolError, TimeoutError) as error:
             status = self._stop()
             raise DecoderStartError(f"the decoder process did not start (status {status}): {self._said()}") from error
         warn_of_missing_protection(tuple(ready.get("not_forbidden", ())))
-        return self._channel
+        return channel
 
     def _answer(
         self, channel: socket.socket, seconds: float, max_blob_bytes: int

@@ -35,7 +35,7 @@ from tests.preprocessing.hostile_media import (
 )
 
 HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=error:pools=1", "-tag:v", "hvc1")
-PQ = ("-color_primaries", "bt2020", "-color_trc", "smpte2084", "-colorspace", "bt2020nc")
+PQ = ("-vf", "setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc")
 AV1 = ("-c:v", "libaom-av1", "-usage", "realtime", "-cpu-used", 8)
 TEN_BIT = ("-pix_fmt", "yuv420p10le")
 TOP_FIRST = ("-flags", "+ildct+ilme", "-x264-params", "tff=1")
@@ -233,10 +233,10 @@ LYING = (
         overwritten(lambda data: at(data, b"mdhd") + 12, bytes(4)),
         overwritten(lambda data: at(data, b"mvhd") + 12, bytes(4))))),
     kinetics("bomb", "pictures of 4160x4160 pixels in a few kilobytes", "too_large", with_second_source(
-        "-f", "lavfi", "-i", "color=gray:s=4160x4160:r=1:d=2", "-i", "LAST", "-map", "0:v", "-map", "1:a",
+        "-f", "lavfi", "-i", "color=gray:s=4160x4160:r=1:d=1", "-i", "LAST", "-map", "0:v", "-map", "1:a",
         "-c:a", "copy", *X264, "-x264-params", "rc-lookahead=0:ref=1", "-threads", 1)),
     kinetics("pngBomb", "pictures of 9000x9000 pixels, packed", "too_large", with_second_source(
-        "-f", "lavfi", "-i", "color=gray:s=9000x9000:r=1:d=2,format=monob", "-i", "LAST", "-map", "0:v",
+        "-f", "lavfi", "-i", "color=gray:s=9000x9000:r=1:d=1,format=monob", "-i", "LAST", "-map", "0:v",
         "-map", "1:a", "-c:a", "copy", "-c:v", "png", "-threads", 1)),
     kinetics("twelveHours", "three pictures, six hours apart", "timestamp_jump", with_second_source(
         "-f", "lavfi", "-i", "color=gray:s=96x64:r=25:d=0.12,setpts=N*21600/TB", "-i", "LAST", "-map", "0:v",

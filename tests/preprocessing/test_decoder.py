@@ -22,7 +22,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from preprocessing.decoder import encode_flac, encode_jpeg
+from preprocessing.decoder import ALLOCATION_MIB, LOG_BYTES, encode_flac, encode_jpeg
 from preprocessing.decoding import DecodeOptions
 from preprocessing.protocol import ProcessLimits, message, receive
 from preprocessing.supervision import DecoderProcess, environment, max_answer_bytes
@@ -147,6 +147,21 @@ def test_a_request_without_a_file_ends_it(options: DecodeOptions, tmp_path: Path
         channel.sendall(message({"suffix": ".mp4", "start_seconds": None}))
         assert process.wait(30) == 1
     assert "a request without its file" in (tmp_path / "log").read_text()
+
+
+def test_it_is_confined_before_its_first_request(options: DecodeOptions, tmp_path: Path) -> None:
+    """Its three descriptors and one more, bounded files and memory, no new rights, and a filter of calls."""
+    with running(options, tmp_path / "log") as (process, _):
+        folder = Path(f"/proc/{process.pid}")
+        limits = {line[:25].strip(): line[26:].split()[:2] for line in (folder / "limits").read_text().splitlines()}
+        status = dict(line.split(":\t", 1) for line in (folder / "status").read_text().splitlines())
+    assert status["Threads"].strip() == "1"  # others would not be confined
+    assert limits["Max open files"] == ["4", "4"]
+    assert limits["Max core file size"] == ["0", "0"]
+    assert limits["Max file size"] == [str(LOG_BYTES)] * 2
+    assert limits["Max address space"] == [str((2048 + ALLOCATION_MIB) << 20)] * 2
+    assert status["NoNewPrivs"] == "1"
+    assert status["Seccomp"] == "2"  # a filter is in force
 
 
 def test_it_holds_no_secret_and_no_file(

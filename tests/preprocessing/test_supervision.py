@@ -246,6 +246,17 @@ def test_a_process_that_cannot_start_says_why(
         decoder.decode(video, root=video.parent, start_seconds=None)
 
 
+def test_a_program_that_is_not_there_leaves_no_half_started_process(
+    options: DecodeOptions, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with DecoderProcess(options, LIMITS) as decoder:
+        with monkeypatch.context() as patched:
+            patched.setattr(sys, "executable", str(tmp_path / "none"))
+            with pytest.raises(FileNotFoundError):
+                decoder.decode(video, root=video.parent, start_seconds=None)
+        assert len(decoder.decode(video, root=video.parent, start_seconds=None).jpegs) == 4
+
+
 def test_no_process_is_left_behind(video: Path, options: DecodeOptions) -> None:
     with DecoderProcess(options, LIMITS) as decoder:
         decoder.decode(video, root=video.parent, start_seconds=None)
