@@ -26,7 +26,7 @@ from preprocessing.timeline import Timeline, timeline_of
 SECONDS_LIMIT = 120.0
 """One process takes a second or two; one that takes this long hangs."""
 TIME_BASE = re.compile(r"config in time_base: (\d+)/(\d+)")
-SHOWN = re.compile(r" pts: *(-?\d+) .* duration: *(-?\d+) .* s:(\d+)x(\d+) i:([PTB])")
+SHOWN = re.compile(r" pts: *(-?\d+) .* duration: *(-?\d+) .* cl:(\S+) .* s:\d+x(\d+) i:([PTB])")
 COLOURS = re.compile(r"color_range:(\S+) color_space:(\S+) color_primaries:(\S+) color_trc:(\S+)")
 
 
@@ -38,6 +38,8 @@ class Shown:
     num_lines: int
     first_field: str | None
     """`top` or `bottom` if frames hold two fields."""
+    chroma_place: str
+    """Where a colour sample lies among the pixels it is for: `left` in most of H.264."""
     matrix: str
     transfer: str
 
@@ -84,11 +86,12 @@ def read_shown(file: Path, container_name: str) -> Shown:
     if not frames or colours is None or time_base is None:
         raise DecodeError("no_frames", f"ffmpeg shows no frame of it: {log.strip()[-200:]}")
     seconds = int(time_base[1]) / int(time_base[2])
-    _, _, _, num_lines, interlacing = frames[0]
+    _, _, chroma_place, num_lines, interlacing = frames[0]
     return Shown(
         timeline=timeline_of(((int(pts), max(int(duration), 0)) for pts, duration, *_ in frames), seconds),
         num_lines=int(num_lines),
         first_field={"T": "top", "B": "bottom"}.get(interlacing),
+        chroma_place=chroma_place,
         matrix=colours[2],
         transfer=colours[4],
     )
@@ -106,6 +109,8 @@ def decode_pictures(
     width, height = f"iw*max({aspect},1)", f"ih/min({aspect},1)"
     scale = f"{size}/min({width},{height})"
     colours: dict[str, object] = {"flags": "bicubic+full_chroma_int+accurate_rnd+bitexact", "out_range": "pc"}
+    if shown.chroma_place != "unspecified":
+        colours["in_chroma_loc"] = shown.chroma_place
     if shown.matrix == "unknown":
         colours["in_color_matrix"] = "bt709" if shown.num_lines >= HD_LINES else "bt601"
     if shown.transfer in ("smpte2084", "arib-std-b67"):

@@ -13,6 +13,12 @@ from preprocessing.decoding import DecodeError, DecodeOptions, decode
 from preprocessing.ffmpeg_decoding import compare, decode_with_ffmpeg, opened, plain
 from tests.preprocessing.recordings import Ffmpeg, Recording, make_recording
 
+PIXEL_DIFFERENCES = {
+    "turned.mp4": 1.5,  # ffmpeg turns it before it scales it, we after
+    "hdr.mp4": 1.5,  # ffmpeg scales and maps it in one step, we in two
+}
+"""Levels on average by which a frame may differ; all others are the same."""
+
 
 @pytest.mark.parametrize(
     "name", ["plain.mp4", "transport_stream.ts", "hidden_start.mp4", "interlaced.mp4", "turned.mp4"]
@@ -27,15 +33,14 @@ def test_both_decoders_agree_about_every_recording(recording: Recording, options
 
 
 def check_agreement(recording: Recording, options: DecodeOptions) -> None:
-    """The same times; pixels up to how the two builds place subsampled colour (1.1 levels on average at most were seen,
-    0 where colour is not subsampled); sound within a sample: half a sample of a 1 kHz tone at 16 kHz leaves a
-    correlation of cos(pi / 16) = 0.981."""
+    """The same times and pixels; sound within a sample: half a sample of a 1 kHz tone at 16 kHz leaves a correlation of
+    cos(pi / 16) = 0.981."""
     wanted = replace(options, segment_seconds=0.9, missing_tail="pad")
     ours = decode(recording.path, wanted, root=recording.path.parent, start_seconds=0.08)
     theirs = decode_with_ffmpeg(recording.path, wanted, root=recording.path.parent, start_seconds=0.08)
     agreement = compare(plain(ours), theirs)
     assert agreement.frame_seconds <= 1e-6
-    assert agreement.pixels < 1.5
+    assert agreement.pixels <= PIXEL_DIFFERENCES.get(recording.path.name, 0.01)
     assert abs(agreement.sound_lag_samples) <= 1
     assert agreement.sound_correlation > 0.98
 
