@@ -26,7 +26,7 @@ from webdataset.tariterators import group_by_keys
 from preprocessing.schema import DatasetIndex, Split, StoredKey, join, load_index, load_shard_record
 from training.batch import Batch
 
-_REBUILD = "`python -m pipeline verify` on the data set says by which command it is built again"
+_REBUILD = "`python -m pipeline verify {}` says by which command it is built again"
 _TAR_BLOCK = 512
 
 
@@ -108,7 +108,8 @@ class StoredSplit:
             with fsspec.open(path) as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
             if found != self.shards[shard]:
-                raise ShardError(f"'{path}' is damaged: its SHA-256 is {found}, not {self.shards[shard]}. {_REBUILD}")
+                advice = _REBUILD.format(self.root)
+                raise ShardError(f"'{path}' is damaged: its SHA-256 is {found}, not {self.shards[shard]}. {advice}")
 
     def _read_clip(self, position: int, frames: NDArray[np.uint8], logmel: NDArray[np.float16]) -> None:
         """Fill the slots with one clip, `[segments, height, width, 3]` and `[segments, mels, steps]`."""
@@ -128,7 +129,9 @@ class StoredSplit:
         members: dict[str, Any] = next(iter(group_by_keys(files)), {})
         if members.get("__key__") != place.key:
             found = members.get("__key__", "nothing")
-            raise ShardError(f"'{join(self.root, shard)}' holds {found} where '{place.key}' should be. {_REBUILD}")
+            raise ShardError(
+                f"'{join(self.root, shard)}' holds {found} where '{place.key}' should be. {_REBUILD.format(self.root)}"
+            )
         return members
 
     def _read_bytes(self, shard: str, place: StoredKey) -> bytes:
