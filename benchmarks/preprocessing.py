@@ -13,7 +13,9 @@ import shutil
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -57,16 +59,19 @@ def rows() -> list[Row]:
 def measure(work: Workload) -> list[Row]:
     """Preprocessing beside its rivals; against the system's ffmpeg if there is one, else against the bundled one."""
     programs = ffmpegs()
-    ways: dict[str, Way] = {"preprocess": charged(lambda: preprocess(work))}
+    ways: dict[str, Way] = {"preprocess": charged(partial(preprocess, work))}
     for name, ffmpeg in programs.items():
-        ways[f"decode_{name}"] = charged(lambda ffmpeg=ffmpeg: decode_only(work, ffmpeg))  # type: ignore[misc]
-        ways[f"ffmpeg_cli_{name}"] = charged(lambda ffmpeg=ffmpeg: with_processes(work, ffmpeg))  # type: ignore[misc]
-    try:
-        with TorchcodecProcess(work.folder / "torchcodec", work.clip_format) as rival:
+        ways[f"decode_{name}"] = charged(partial(decode_only, work, ffmpeg))
+        ways[f"ffmpeg_cli_{name}"] = charged(partial(with_processes, work, ffmpeg))
+    with ExitStack() as stack:
+        try:
+            rival = stack.enter_context(TorchcodecProcess(work.folder / "torchcodec", work.clip_format))
+        except NotAvailableError as error:
+            versions = f"not measured, torchcodec cannot be loaded: {error}"
+        else:
             ways["torchcodec"] = lambda: rival.cpu_seconds_per_clip(work.videos)
-            seconds, versions = measured(ways, work.rounds), rival.versions
-    except NotAvailableError as error:
-        seconds, versions = measured(ways, work.rounds), f"not measured, torchcodec cannot be loaded: {error}"
+            versions = rival.versions
+        seconds = measured(ways, work.rounds)
     detail: dict[str, object] = {f"{way}_cpu_ms_per_clip": 1000 * value for way, value in seconds.items()}
     detail |= {f"ffmpeg_{name}": version_of(ffmpeg) for name, ffmpeg in programs.items()}
     ratios = {way: seconds["preprocess"] / value for way, value in seconds.items()}
@@ -79,14 +84,16 @@ def measure(work: Workload) -> list[Row]:
             "0.34 or less",
             with_both(detail, ratios, "ffmpeg_cli") | {"probe": Path(probe_command(programs[usual], Path())[0]).name},
         ),
-        Row(
-            "preprocess_vs_torchcodec",
-            ratios.get("torchcodec", versions),
-            "1.00 or less",
-            {way: detail[f"{way}_cpu_ms_per_clip"] for way in ("preprocess", "torchcodec") if way in seconds}
-            | {"versions": versions},
-        ),
+        torchcodec_row(seconds, versions),
     ]
+
+
+def torchcodec_row(seconds: dict[str, float], versions: str) -> Row:
+    """The row about torchcodec; where it was not measured `versions` says why."""
+    ways = [way for way in ("preprocess", "torchcodec") if way in seconds]
+    detail: dict[str, object] = {f"{way}_cpu_ms_per_clip": 1000 * seconds[way] for way in ways}
+    ratio = seconds["preprocess"] / seconds["torchcodec"] if "torchcodec" in seconds else versions
+    return Row("preprocess_vs_torchcodec", ratio, "1.00 or less", detail | {"versions": versions})
 
 
 def with_both(detail: dict[str, object], ratios: dict[str, float], rival: str) -> dict[str, object]:

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Any, cast
 
 import av
 import numpy as np
@@ -64,11 +64,11 @@ class TorchcodecProcess:
             cwd=Path(__file__).resolve().parents[1],
             env=os.environ | {"LD_LIBRARY_PATH": search, "OMP_NUM_THREADS": "1"},
         )
-        try:
-            self.versions = self._answer()
-        except NotAvailableError:
+        answer = self._answer()
+        if "unavailable" in answer:
             self.__exit__(None, None, None)
-            raise
+            raise NotAvailableError(answer["unavailable"])
+        self.versions = answer["versions"]
         return self
 
     def __exit__(
@@ -82,16 +82,16 @@ class TorchcodecProcess:
         assert self._process.stdin is not None, "the process was started with a pipe"
         self._process.stdin.write(json.dumps([str(video) for video in videos]) + "\n")
         self._process.stdin.flush()
-        return float(self._answer())
+        return float(self._answer()["cpu_seconds_per_clip"])
 
-    def _answer(self) -> str:
+    def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None, "the process was started with a pipe"
         if line := self._process.stdout.readline():
-            return line.strip()
-        self._process.wait()
+            return cast(dict[str, Any], json.loads(line))
+        status = self._process.wait()
         self._errors.seek(0)
-        said = self._errors.read().decode(errors="replace").strip().splitlines()
-        raise NotAvailableError(said[-1] if said else f"it ended with status {self._process.returncode}")
+        said = self._errors.read().decode(errors="replace").strip()[-2000:]
+        raise RuntimeError(f"the process with torchcodec ended with status {status}: {said}")
 
 
 def link_libraries(folder: Path) -> Path:
@@ -108,16 +108,24 @@ def link_libraries(folder: Path) -> Path:
 
 def main(output: Path, clip_format: ClipFormat) -> None:
     """Say which versions these are; then build a shard per line of video paths and say its CPU seconds per clip."""
-    import torchcodec
-
+    try:
+        import torchcodec
+    except (ImportError, OSError, RuntimeError) as error:  # not installed, or no FFmpeg that it can load
+        say(unavailable=" ".join(str(error).split()))
+        return
+    say(versions=f"torchcodec {torchcodec.__version__}, FFmpeg {torchcodec.ffmpeg_major_version}")
     torch.set_num_threads(1)
     builder = SampleBuilder(clip_format)
-    print(f"torchcodec {torchcodec.__version__}, FFmpeg {torchcodec.ffmpeg_major_version}", flush=True)
     for line in sys.stdin:
         videos = [Path(video) for video in json.loads(line)]
         before = time.process_time()
         num_clips = write_shard(output, (decode(video, clip_format) for video in videos), clip_format, builder)
-        print((time.process_time() - before) / num_clips, flush=True)
+        say(cpu_seconds_per_clip=(time.process_time() - before) / num_clips)
+
+
+def say(**answer: object) -> None:
+    """Answer with one line."""
+    print(json.dumps(answer), flush=True)
 
 
 def decode(video: Path, clip_format: ClipFormat) -> DecodedVideo:

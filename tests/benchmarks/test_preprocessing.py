@@ -18,9 +18,11 @@ from benchmarks.preprocessing import (
     measure,
     measured,
     preprocess,
+    torchcodec_row,
     with_processes,
 )
 from benchmarks.videos import ffmpegs
+from benchmarks.with_torchcodec import NotAvailableError, TorchcodecProcess
 from preprocessing.schema import ClipFormat
 
 
@@ -69,19 +71,22 @@ def test_every_way_makes_the_same_sample_and_every_row_has_its_figures(
         assert np.abs(frames - pictures(theirs)).mean() < 0.5 * np.abs(frames[0] - frames[1]).mean()
 
 
-def test_where_torchcodec_cannot_load_its_row_says_so_and_is_not_met(
-    tmp_path: Path, short_videos: list[Path], short_format: ClipFormat, monkeypatch: pytest.MonkeyPatch
+def test_torchcodec_that_cannot_load_says_why(
+    tmp_path: Path, short_format: ClipFormat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A package of that name that cannot be imported stands before the real one on the search path."""
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken/torchcodec.py").write_text("raise OSError('libavutil.so.60: cannot open shared object file')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "broken"))
-    row = measure(Workload(tuple(short_videos), tmp_path, short_format, shard_size=1, rounds=1))[-1]
-    assert row.name == "preprocess_vs_torchcodec"
-    assert row.ratio == (
-        "not measured, torchcodec cannot be loaded: OSError: libavutil.so.60: cannot open shared object file"
-    )
+    with pytest.raises(NotAvailableError, match=r"^libavutil\.so\.60: cannot open shared object file$"):
+        TorchcodecProcess(tmp_path, short_format).__enter__()
+
+
+def test_without_torchcodec_its_row_has_words_and_is_not_met() -> None:
+    row = torchcodec_row({"preprocess": 0.1, "decode_bundled": 0.2}, "not measured, torchcodec cannot be loaded: why")
+    assert row.ratio == "not measured, torchcodec cannot be loaded: why"
     assert not row.is_met
+    assert torchcodec_row({"preprocess": 0.1, "torchcodec": 0.125}, "torchcodec 0.17.0, FFmpeg 8").ratio == 0.8
 
 
 def test_the_figure_of_a_way_is_its_median_without_the_first_round() -> None:
