@@ -6,10 +6,12 @@ once per worker, is done before by a run that does not count. The runs alternate
 
 from __future__ import annotations
 
+import io
 import os
 import statistics
 import tempfile
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from benchmarks.row import Row
@@ -52,7 +54,8 @@ def measure(
                 workers=workers,
                 shard_size=shard_size,
             )
-            measured.append(num_clips / preprocess(config).seconds)
+            with redirect_stdout(io.StringIO()):  # a table for each run
+                measured.append(num_clips / preprocess(config).seconds)
     one, two = (statistics.median(measured[1:]) for measured in speeds.values())
     detail: dict[str, object] = {"one_clips_per_second": one, "two_clips_per_second": two, "clips": num_clips}
     return Row("preprocess_scaling", two / one, aim, detail)
