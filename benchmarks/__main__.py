@@ -20,7 +20,7 @@ from rich.table import Table
 
 from benchmarks.row import Row
 
-MODULES = ("preprocessing", "loader", "attacks", "workers")
+MODULES = ("preprocessing", "memory", "scaling", "loader", "attacks", "workers")
 """Each has `rows() -> list[Row]`."""
 RESULTS = Path("runs/bench/results.json")
 
@@ -68,7 +68,8 @@ def show(rows: Sequence[Row]) -> None:
         table.add_column(name, justify="right" if name == "ratio" else "left", overflow="fold")
     for row in rows:
         detail = ", ".join(f"{key} {_short(value)}" for key, value in row.detail.items())
-        table.add_row(row.name, f"{row.ratio:.3f}", row.aim, "yes" if row.is_met else "no", detail)
+        ratio = row.ratio if isinstance(row.ratio, str) else f"{row.ratio:.3f}"
+        table.add_row(row.name, ratio, row.aim, "yes" if row.is_met else "no", detail)
     Console().print(table)
 
 

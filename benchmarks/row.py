@@ -10,7 +10,8 @@ class Row:
     """A measured ratio and what it should be."""
 
     name: str
-    ratio: float
+    ratio: float | str
+    """Words in place of the number say why it could not be measured here."""
     aim: str
     """The ratio wanted, such as `1.05 or less` or `0.85 or more`."""
     detail: dict[str, object] = field(default_factory=dict)
@@ -18,14 +19,14 @@ class Row:
 
     @property
     def is_met(self) -> bool:
-        """Whether the ratio is what `aim` wants.
+        """Whether the ratio is what `aim` wants; one that could not be measured is not.
 
         Raises:
             ValueError: if `aim` is of neither form.
         """
         bound, _, side = self.aim.partition(" or ")
-        if side.startswith("less"):
-            return self.ratio <= float(bound)
-        if side.startswith("more"):
-            return self.ratio >= float(bound)
-        raise ValueError(f"the aim of '{self.name}' is '{self.aim}'; allowed: 'NUMBER or less', 'NUMBER or more'")
+        if not side.startswith(("less", "more")):
+            raise ValueError(f"the aim of '{self.name}' is '{self.aim}'; allowed: 'NUMBER or less', 'NUMBER or more'")
+        if isinstance(self.ratio, str):
+            return False
+        return self.ratio <= float(bound) if side.startswith("less") else self.ratio >= float(bound)

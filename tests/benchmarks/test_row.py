@@ -39,3 +39,11 @@ def test_an_unknown_benchmark_is_the_users_mistake(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     assert main(["atacks"]) == 2
     assert not list(tmp_path.iterdir())
+
+
+def test_a_row_without_a_number_says_why_and_is_not_met(capsys: pytest.CaptureFixture[str]) -> None:
+    row = Row("two_workers", "not measured: here is one core", "1.8 or more")
+    assert not row.is_met
+    assert json.loads(json.dumps(as_json(row)))["ratio"] == "not measured: here is one core"
+    show([row])
+    assert "not" in capsys.readouterr().out

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import ray
 
 from preprocessing.building import BuiltShard, ShardJob, build_shard
 from preprocessing.drafts import TEMPORARY_PREFIX
@@ -115,3 +117,15 @@ def test_a_full_disk_leaves_nothing_and_a_second_attempt_succeeds(job: ShardJob)
         build_shard(job)
     assert files(job) == {}
     assert not build_shard(job).reused
+
+
+def test_a_task_that_finds_its_shard_finished_does_not_load_torch(job: ShardJob, ray_session: None) -> None:
+    """Each runs in a worker of its own: one with an environment of its own, that ends after one call."""
+
+    def build_and_list_modules(job: ShardJob) -> tuple[bool, bool]:
+        return build_shard(job).reused, "torch" in sys.modules
+
+    own_worker = {"env_vars": {"WORKER_OF": job.output}}
+    task = ray.remote(runtime_env=own_worker, max_calls=1)(build_and_list_modules)
+    assert ray.get(task.remote(job)) == (False, True)
+    assert ray.get(task.remote(job)) == (True, False)
