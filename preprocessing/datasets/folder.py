@@ -40,13 +40,17 @@ class Folder(Dataset):
         """
         first_roots: dict[Path, int] = {}
         rejected: list[Rejection] = []
+
+        def reject(source: Path, reason: str, detail: str) -> None:
+            rejected.append(
+                Rejection(file=printable(source), split=self._split_of(source), reason=reason, detail=detail)
+            )
+
         for source, number in video_files(self.roots):
-            first = first_roots.setdefault(source, number)
-            if first != number:
-                detail = f"root {first + 1} of {len(self.roots)} holds a file of this name"
-                rejected.append(
-                    Rejection(file=printable(source), split=self._split_of(source), reason="duplicate", detail=detail)
-                )
+            if printable(source) != str(source):
+                reject(source, "bad_name", "the name is not UTF-8")
+            elif (first := first_roots.setdefault(source, number)) != number:
+                reject(source, "duplicate", f"root {first + 1} of {len(self.roots)} holds a file of this name")
         labelled = [(source, class_of(source)) for source in first_roots]
         classes = self.classes or tuple(sorted({name for _, name in labelled if name}))
         videos = tuple(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,14 @@ def test_a_file_in_two_roots_is_a_duplicate(tmp_path: Path) -> None:
 def test_files_of_no_class_are_counted(tmp_path: Path) -> None:
     touch(tmp_path, "a/1.mp4", "b/1.mp4", "b/2.mp4", "loose.mp4")
     assert Folder(root=tmp_path, classes=("a",)).listing().num_left_out == 3
+
+
+def test_a_name_that_is_not_utf_8_is_rejected_readably(tmp_path: Path) -> None:
+    """No record could hold it: the job would end instead of the one video."""
+    touch(tmp_path, "cat/good.mp4")
+    (tmp_path / "cat" / os.fsdecode(b"caf\xe9.mp4")).touch()
+    listing = Folder(root=tmp_path).listing()
+    assert [video.source.name for video in listing.videos] == ["good.mp4"]
+    (rejection,) = listing.rejected
+    assert (rejection.file, rejection.reason) == (r"cat/caf\xe9.mp4", "bad_name")
+    assert rejection.model_dump_json()
