@@ -1,6 +1,6 @@
 """One video file -> the frames and the waveform of its clip, aligned by presentation time.
 
-Imports av, numpy and Pillow only: it runs in the decoder process (`supervision.py`), which starts often and dies alone.
+Imports av and numpy only: it runs in the decoder process (`supervision.py`), which starts often and dies alone.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class PictureMaker:
             frame,
             columns,
             rows,
-            "rgb48le" if is_hdr else "rgb24",
+            "rgb48le" if is_hdr else "gbrp",  # planes: the scaler takes twice as long to pack the same pixels
             src_colorspace=matrix,
             dst_color_range=ColorRange.JPEG,
             interpolation=SCALING,
