@@ -94,21 +94,8 @@ def preprocess(config: PreprocessConfig) -> Summary:
         config.output,
     )
     outside = (*listing.rejected, *duplicates)
-    built: dict[str, BuiltShard] = {}
-    progress = Progress(num_clips=plan.num_clips, num_shards=len(plan.shards))
     most_rejected = config.max_rejected_share * (plan.num_clips + len(outside))
-    environments = Environments()
-    try:
-        with closing(build_all(config, plan, output=store.everywhere)) as shards:
-            for shard in shards:
-                refuse_changed_videos(shard)
-                built[shard.record.name] = shard
-                progress.log(shard)
-                environments.compare(shard.record)
-                if progress.num_rejected + len(outside) > most_rejected:
-                    break
-    finally:
-        remove_abandoned(store)
+    built = build(config, plan, store, most_rejected=most_rejected - len(outside))
     records = [built[shard.name].record for shard in plan.shards if shard.name in built]
     rejected = [*outside, *(rejection for record in records for rejection in record.rejected)]
     write_file(store, REJECTED_NAME, rejected_csv(rejected))
@@ -127,6 +114,25 @@ def preprocess(config: PreprocessConfig) -> Summary:
     )
     show(summary)
     return summary
+
+
+def build(config: PreprocessConfig, plan: Plan, store: Store, *, most_rejected: float) -> dict[str, BuiltShard]:
+    """The finished shards by name; without the rest as soon as more than `most_rejected` clips are left out."""
+    built: dict[str, BuiltShard] = {}
+    progress = Progress(num_clips=plan.num_clips, num_shards=len(plan.shards))
+    environments = Environments()
+    try:
+        with closing(build_all(config, plan, output=store.everywhere)) as shards:
+            for shard in shards:
+                refuse_changed_videos(shard)
+                built[shard.record.name] = shard
+                progress.log(shard)
+                environments.compare(shard.record)
+                if progress.num_rejected > most_rejected:
+                    break
+    finally:
+        remove_abandoned(store)
+    return built
 
 
 def begin(store: Store, plan: Plan) -> None:
