@@ -18,6 +18,8 @@ class Thresholds(Settings):
     """Share of the log-mel values that may be clipped at the top of their range."""
     max_decode_errors: NonNegativeInt = 0
     """Packets that may have failed to decode."""
+    max_missing_frames: NonNegativeInt = 0
+    """Frames that may be those before them because they failed to decode."""
     max_frame_age_seconds: PositiveFloat = 0.5
     """How long a stored frame may have been on screen at the middle of its segment: longer, and the picture hangs."""
     min_motion_levels: NonNegativeFloat = 0.5

@@ -38,6 +38,9 @@ def suspicions(clip: Measures, limits: Thresholds, clip_format: ClipFormat) -> t
     if record.decode_errors > limits.max_decode_errors:
         packets = f"{record.decode_errors} packet{'s' if record.decode_errors > 1 else ''} did not decode"
         found.append(Suspicion("decode errors", packets, float(record.decode_errors)))
+    if record.missing_frames > limits.max_missing_frames:
+        frames = f"{record.missing_frames} frame{'s' if record.missing_frames > 1 else ''} did not decode"
+        found.append(Suspicion("missing frames", frames, float(record.missing_frames)))
     if record.saturation_share > limits.max_saturation_share:
         share = record.saturation_share
         found.append(Suspicion("saturated", f"{100 * share:.1f} % of the log-mel is clipped", share))

@@ -18,13 +18,19 @@ from preprocessing.plan import PlannedClip
 from preprocessing.run import preprocess
 from preprocessing.schema import ClipFormat
 from preprocessing.store import Store
+from tests.tiny_video import TINY_CLASSES
 
 ROOT = Path(__file__).parents[2]
 FORMAT = ClipFormat(num_segments=4, segment_seconds=0.5, frame_size=32, num_mels=32)
 
 
 def config(root: Path, output: Path, **changes: object) -> PreprocessConfig:
-    settings = {"dataset": KineticsSounds(root=root), "output": str(output), "format": FORMAT, "shard_size": 10}
+    settings = {
+        "dataset": KineticsSounds(root=root, classes=TINY_CLASSES),
+        "output": str(output),
+        "format": FORMAT,
+        "shard_size": 10,
+    }
     return PreprocessConfig.model_validate(settings | changes)
 
 
@@ -160,6 +166,7 @@ def test_the_command_writes_nothing_and_starts_no_ray(tiny_videos: Path, tmp_pat
     (tmp_path / "tmp").mkdir()
     words = ["preprocess", "dataset.name=kinetics_sounds", f"dataset.root={tiny_videos}", f"output={tmp_path / 'out'}"]
     words += ["format={num_segments: 4, segment_seconds: 0.5, frame_size: 32, num_mels: 32}", "plan=true"]
+    words += [f"dataset.classes=[{', '.join(TINY_CLASSES)}]"]
     program = (
         f"import sys; from pipeline.commands import main; status = main({words}); import ray; "
         "sys.exit(status or 10 * ray.is_initialized())"

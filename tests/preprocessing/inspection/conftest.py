@@ -47,7 +47,7 @@ def troubled(
             dataset=Folder(root=root, shares=Shares(validation=0.2, test=0.0)),
             output=str(output),
             format=ClipFormat(num_segments=4, segment_seconds=0.5, frame_size=32, num_mels=32),
-            rules=AcceptanceRules(missing_end_segments=0.5),
+            rules=AcceptanceRules(missing_tail="pad"),
             shard_size=8,
         )
     )
