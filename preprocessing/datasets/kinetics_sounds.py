@@ -25,10 +25,12 @@ class KineticsSounds(YouTubeDataset):
 
     Files may lie flat, in folders per split, in folders per class, or both; annotation files name the label of flat
     ones: CSV with the columns label, youtube_id, time_start, time_end and split, or one file per split, named after it.
-    Where both speak, the annotation wins. Annotated clips without a file are counted as `missing_file`.
+    Where both speak, the annotation wins. Annotated clips without a file are counted as `missing_file`. Files named by
+    the id alone count if a list names them.
     """
 
     class_lists: ClassVar[tuple[str, ...]] = ("ks27", "ks31", "ks34")
+    unlisted_need_times: ClassVar[bool] = True
     numbered_list: ClassVar[str | None] = "ks31"
     expected_files: ClassVar[str] = (
         "<id>_<start:06d>_<end:06d>.mp4 in folders named after their class, or flat with an annotation CSV "

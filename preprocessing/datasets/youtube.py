@@ -70,6 +70,8 @@ class YouTubeDataset(Dataset):
     """The class lists that `classes` may name; together they hold every class of the data set."""
     numbered_list: ClassVar[str | None] = None
     """The class list that numbered labels of split files count in."""
+    unlisted_need_times: ClassVar[bool] = False
+    """Whether a file that no list names must tell by its name which seconds of its YouTube video it holds."""
     expected_files: ClassVar[str]
     """How files are laid out, for messages."""
     places: ClassVar[tuple[str, ...]] = ("root", "annotations", "split_files")
@@ -124,14 +126,20 @@ class YouTubeDataset(Dataset):
         if not used:
             raise ValueError(self._nothing_found(files, len(clips)))
         clips, ambiguous = unambiguous(clips)
-        num_left_out = len(files) - len(used)
+        without_times = [file for file in files if file.stem not in used and self._lacks_times(file)]
+        num_left_out = len(files) - len(used) - len(without_times)
         if num_left_out:
             logger.info("%d video files belong to no chosen class or list: they are left out", num_left_out)
         present = {clip.class_name for clip in clips}
         if empty := [name for name in chosen.names if name not in present]:
             logger.warning("%d of %d classes have no clip: %s", len(empty), len(chosen.names), quoted(empty))
         videos = tuple(self._videos(clips, chosen.names, split_of))
-        return Listing(chosen.names, videos, (*files.rejected, *ambiguous), num_left_out)
+        rejected = (*files.rejected, *map(rejected_without_times, without_times), *ambiguous)
+        return Listing(chosen.names, videos, rejected, num_left_out)
+
+    def _lacks_times(self, file: ClipFile) -> bool:
+        """Whether a file counts only if a list names it."""
+        return self.unlisted_need_times and not file.has_times
 
     def _labelled(self, files: FileIndex) -> Iterator[Clip]:
         """The clips of the annotations, then those that class folders alone name; one may come with several classes."""
@@ -143,7 +151,7 @@ class YouTubeDataset(Dataset):
                 annotated.add(clip.identity)
                 yield clip
         for file in files:
-            if file.stem in annotated:
+            if file.stem in annotated or self._lacks_times(file):
                 continue
             classes = {copy.class_name: copy for copy in reversed(files.copies(file)) if copy.class_name}
             for class_name, copy in classes.items():
@@ -202,6 +210,12 @@ class YouTubeDataset(Dataset):
             f"{len(files) + len(files.rejected)} video files, {len(files.rejected)} with a bad name or found twice; "
             f"lists name {num_clips} clips of these classes. Expected {self.expected_files}"
         )
+
+
+def rejected_without_times(file: ClipFile) -> Rejection:
+    """A file that no list names, and whose own name does not say which part of a video it is."""
+    detail = "the name has no times, <11-character id>_<start:06d>_<end:06d>, and no list names the id"
+    return Rejection(file=printable(file.source), split=file.split or "train", reason="bad_name", detail=detail)
 
 
 def clip_of(entry: Entry, key: str, file: ClipFile | None, files: FileIndex) -> Clip:

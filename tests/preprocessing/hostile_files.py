@@ -121,7 +121,7 @@ NAMES = (
         "-leadingDsh_000000_000010.mp4", "--version-0_000003_000013.mp4", "__________-_000120_000130.mp4",
         "a-b_c-d_e-f_000001_000011.mp4")),
     HostileFile("upperCase00_000000_000010.MP4", "an extension in capitals", "", untouched),
-    HostileFile("onlyAnId-00.mp4", "an id without times, as some copies of Kinetics have", "", untouched),
+    HostileFile("onlyAnId-00.mp4", "an id without times, which no list names", "bad_name", untouched),
     kinetics("hardLink", "another name of a clip", "", lambda maker, path: path.hardlink_to(
         path.with_name("moovFirst00_000000_000010.mp4"))),
     kinetics("link", "a link to a clip beside it", "", linked("moovFirst00_000000_000010.mp4")),
