@@ -78,10 +78,21 @@ def attack_label(attack: Attack) -> str:
 
     Letters, digits, `_ - .` and spaces only, so that it can name a metric.
     """
-    settings = attack.model_dump()
-    fields = type(attack).model_fields
-    label = attack.name + (f"-{settings['steps']}" if "steps" in settings else "")
-    for name, value in settings.items():
-        if name not in ("name", "steps") and value != fields[name].default:
-            label += f" {value}" if isinstance(value, str) else f" {name} {value}"
-    return label
+    steps = getattr(attack, "steps", None)
+    return " ".join([attack.name + (f"-{steps}" if steps is not None else ""), *_differences(attack)])
+
+
+def _differences(settings: Settings) -> list[str]:
+    """The settings that are not the defaults, each with its name unless its value is a word that says enough."""
+    words = []
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if name in ("name", "steps") or value == field.default:
+            continue
+        if isinstance(value, Settings):
+            words += [name, *_differences(value)]
+        elif isinstance(value, tuple):
+            words += [attack_label(each).replace(" ", "_") if isinstance(each, Attack) else str(each) for each in value]
+        else:
+            words += [value] if isinstance(value, str) else [name, str(value)]
+    return words

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-MODALITIES = ("video", "audio")
+Modality = Literal["video", "audio"]
+MODALITIES: tuple[Modality, Modality] = ("video", "audio")
 
 
 @dataclass(frozen=True)
@@ -17,11 +19,13 @@ class Batch:
 
     video: Float[Tensor, "batch segments 3 height width"]
     """Frame t: the picture on screen at the middle of segment t."""
-    audio: Float[Tensor, "batch segments mels steps"]
-    """Log-mel patch t covers exactly segment t."""
+    audio: Float[Tensor, "batch segments *patch"]
+    """The sound of exactly segment t: a log-mel patch, `[mels, steps]`, or its waveform in [-1, 1], `[samples]`."""
     labels: Int[Tensor, " batch"]
     keys: tuple[str, ...]
     """Names of the clips: per-clip randomness is keyed by them."""
+    targets: Int[Tensor, " batch"] | None = None
+    """Class that a targeted attack wants the model to name; unset = any but the label."""
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -31,13 +35,38 @@ class Batch:
         """Segments per clip."""
         return self.video.shape[1]
 
+    def stream(self, modality: Modality) -> Tensor:
+        """The frames or the sound."""
+        return self.video if modality == "video" else self.audio
+
     def to(self, device: torch.device | str) -> Batch:
         """Move the tensors to `device`."""
-        return replace(self, video=self.video.to(device), audio=self.audio.to(device), labels=self.labels.to(device))
+        targets = None if self.targets is None else self.targets.to(device)
+        return replace(
+            self,
+            video=self.video.to(device),
+            audio=self.audio.to(device),
+            labels=self.labels.to(device),
+            targets=targets,
+        )
 
     def with_streams(self, video: Tensor, audio: Tensor) -> Batch:
-        """The same clips with other frames and log-mel patches."""
+        """The same clips with other frames and other sound."""
         return replace(self, video=video, audio=audio)
+
+    def with_targets(self, targets: Int[Tensor, " batch"] | None) -> Batch:
+        """The same clips with other classes to be mistaken for."""
+        return replace(self, targets=targets)
+
+    def select(self, rows: Int[Tensor, " chosen"]) -> Batch:
+        """The clips at these positions."""
+        return Batch(
+            video=self.video[rows],
+            audio=self.audio[rows],
+            labels=self.labels[rows],
+            keys=tuple(self.keys[row] for row in rows.tolist()),
+            targets=None if self.targets is None else self.targets[rows],
+        )
 
     def select_segments(self, index: Int[Tensor, "batch chosen"]) -> Batch:
         """Keep segments `index[clip]` of each clip, the same ones of both modalities."""

@@ -7,7 +7,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from training.attacks import Attack
-from training.attacks.base import clip_generator
+from training.attacks.noise import clip_generator
 from training.batch import Batch, gather_segments
 from training.threat import ThreatModel
 
@@ -24,17 +24,19 @@ def craft(
     """Attack `sampling_ratio` of each clip's segments and give every segment the perturbation nearest in time.
 
     One set of segments serves both modalities, drawn evenly over the clip's length. The encoders run on the sampled
-    segments only, so a ratio of 0.25 costs about a quarter. Ball and box hold for every segment. With ratio 1 it is
-    the attack itself. (arXiv:2502.11858, efficient adversarial perturbation; Section 4.2 of our reading.)
+    segments only, so a ratio of 0.25 costs about a quarter. Ball, box and the threat's support hold for every segment:
+    the sample is drawn from the segments that may be touched. With ratio 1 it is the attack itself.
+    (arXiv:2502.11858, efficient adversarial perturbation.)
 
     `model` is the bare module, not its distributed wrapper: crafting must not synchronise gradients.
     """
-    num_sampled = num_sampled_segments(batch.num_segments, sampling_ratio)
-    if num_sampled == batch.num_segments:
+    touchable = torch.tensor(threat.segments or range(batch.num_segments), device=batch.video.device)
+    num_sampled = num_sampled_segments(len(touchable), sampling_ratio)
+    if num_sampled == len(touchable):
         return attack(model, batch, threat, generator)
-    index = stratified_segments(batch.num_segments, num_sampled, batch.keys, generator, batch.video.device)
+    index = touchable[stratified_segments(len(touchable), num_sampled, batch.keys, generator, batch.video.device)]
     clean = batch.select_segments(index)
-    perturbed = attack(model, clean, threat, generator)
+    perturbed = attack(model, clean, threat.anywhere(), generator)
     nearest = nearest_sampled(index, batch.num_segments)
     return threat.project(
         batch.with_streams(

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from torch import Tensor
 
 from preprocessing.schema import Settings
-from training.attacks.base import clip_generator
+from training.attacks.noise import clip_generator
 from training.batch import Batch
 
 
@@ -176,7 +176,7 @@ def mask_segments(
     audio_mask = video_mask if masking == "synchronous" else _random_mask(batch, num_masked, generator, "audio mask")
     return batch.with_streams(
         batch.video.masked_fill(video_mask[:, :, None, None, None], 0.0),
-        batch.audio.masked_fill(audio_mask[:, :, None, None], 0.0),
+        batch.audio.masked_fill(audio_mask.reshape(*audio_mask.shape, *([1] * (batch.audio.dim() - 2))), 0.0),
     )
 
 

@@ -1,19 +1,21 @@
-"""The rules of an attack: which norm, and how far each modality may move. Never part of an attack itself."""
+"""The rules of an attack: norm, budget of each modality, which segments. Never part of an attack itself."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import torch
-from jaxtyping import Float
-from pydantic import BeforeValidator, Field, model_validator
+from jaxtyping import Bool, Float
+from pydantic import BeforeValidator, Field, NonNegativeInt, model_validator
 from torch import Tensor
 
 from preprocessing.schema import Settings
-from training.batch import Batch
+from training.batch import MODALITIES, Batch, Modality
 
 _THREAT_TEXT = re.compile(r"\s*(linf|l2)\s*\((.*)\)\s*")
+_SEGMENTS_TEXT = re.compile(r"\s*\d+(-\d+)?(\+\d+(-\d+)?)*\s*")
 
 
 def _fraction(value: Any) -> Any:
@@ -27,17 +29,32 @@ def _fraction(value: Any) -> Any:
     return value
 
 
+def _segments(value: Any) -> Any:
+    """Accept `0-3+7` beside a list of numbers."""
+    if not isinstance(value, str):
+        return value
+    if not _SEGMENTS_TEXT.fullmatch(value):
+        raise ValueError(f"'{value}' does not name segments; write numbers and ranges such as 0-3+7")
+    ranges = [part.partition("-") for part in value.split("+")]
+    return [number for first, dash, last in ranges for number in range(int(first), int(last if dash else first) + 1)]
+
+
 Fraction = Annotated[float, BeforeValidator(_fraction)]
 """A number; text such as `4/255` is accepted."""
 
 Epsilon = Annotated[Fraction, Field(ge=0)]
-"""A budget in raw units ([0, 1] range); text such as `4/255` is accepted."""
+"""A budget in raw units; text such as `4/255` is accepted."""
+
+Segments = Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)]
+
+AudioDomain = Literal["logmel", "waveform"]
 
 
 class ThreatModel(Settings):
-    """One norm, one budget per modality. Epsilon 0 leaves that modality untouched, bit for bit.
+    """One norm, one budget per modality, and the segments that may be touched. Epsilon 0 = untouched, bit for bit.
 
     May be written as text: `linf(video=4/255, audio=4/255)`; a modality that is not named has epsilon 0.
+    `waveform=0.002` in place of `audio=` is a budget of the waveform; `segments=0-3+7` spares all other segments.
     """
 
     norm: Literal["linf", "l2"] = "linf"
@@ -45,7 +62,11 @@ class ThreatModel(Settings):
     video: Epsilon = 4 / 255
     """Budget of the frames, in units of [0, 1] pixels."""
     audio: Epsilon = 4 / 255
-    """Budget of the log-mel patches, in units of their [0, 1] range."""
+    """Budget of the sound: in units of the log-mel patches' [0, 1] range, or of the waveform's [-1, 1] range."""
+    audio_domain: AudioDomain = "logmel"
+    """What of the sound is perturbed: the stored log-mel patches, or the waveform in front of them."""
+    segments: Annotated[Segments | None, BeforeValidator(_segments)] = None
+    """Segments that may be touched, counted from 0, such as `[0, 1]` or `0-3+7`; unset = all."""
 
     @model_validator(mode="before")
     @classmethod
@@ -54,51 +75,121 @@ class ThreatModel(Settings):
             return value
         match = _THREAT_TEXT.fullmatch(value)
         parts = [part.partition("=") for part in match[2].split(",") if part.strip()] if match else []
-        names = [name.strip() for name, _, _ in parts]
-        if not match or not set(names) <= {"video", "audio"} or len(set(names)) < len(names):
-            raise ValueError(f"'{value}' is not a threat model such as 'linf(video=4/255, audio=4/255)'")
-        budgets = {name: budget.strip() for name, (_, _, budget) in zip(names, parts, strict=True)}
-        return {"norm": match[1], "video": 0.0, "audio": 0.0} | budgets
+        given = {name.strip(): text.strip() for name, _, text in parts}
+        is_known = set(given) <= {"video", "audio", "waveform", "segments"} and not {"audio", "waveform"} <= set(given)
+        if not match or not is_known or len(given) < len(parts):
+            raise ValueError(
+                f"'{value}' is not a threat model such as 'linf(video=4/255, audio=4/255)' or "
+                f"'l2(video=0.5, waveform=0.1, segments=0-3)'"
+            )
+        if "waveform" in given:
+            given |= {"audio": given.pop("waveform"), "audio_domain": "waveform"}
+        return {"norm": match[1], "video": 0.0, "audio": 0.0} | given
+
+    @model_validator(mode="after")
+    def _segments_rise(self) -> ThreatModel:
+        if self.segments is not None and list(self.segments) != sorted(set(self.segments)):
+            raise ValueError(f"segments: numbers must rise without repetition, got {list(self.segments)}")
+        return self
 
     def __str__(self) -> str:
-        return f"{self.norm}(video={_text(self.video)}, audio={_text(self.audio)})"
+        audio = "waveform" if self.audio_domain == "waveform" else "audio"
+        support = "" if self.segments is None else f", segments={_ranges(self.segments)}"
+        return f"{self.norm}(video={_text(self.video)}, {audio}={_text(self.audio)}{support})"
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities that have a budget."""
+        return tuple(name for name in MODALITIES if self.epsilon(name) > 0)
+
+    def epsilon(self, modality: Modality) -> float:
+        """The budget of a modality."""
+        return self.video if modality == "video" else self.audio
+
+    def box(self, modality: Modality) -> tuple[float, float]:
+        """Smallest and largest value that a modality can have."""
+        return (-1.0, 1.0) if modality == "audio" and self.audio_domain == "waveform" else (0.0, 1.0)
 
     def scaled(self, factor: float) -> ThreatModel:
         """Both budgets times `factor`."""
-        return ThreatModel(norm=self.norm, video=self.video * factor, audio=self.audio * factor)
+        return self._changed(video=self.video * factor, audio=self.audio * factor)
 
-    def only(self, modality: Literal["video", "audio"]) -> ThreatModel:
+    def only(self, modality: Modality) -> ThreatModel:
         """The same budget for one modality, none for the other."""
-        budgets = {"video": 0.0, "audio": 0.0, modality: getattr(self, modality)}
-        return ThreatModel(norm=self.norm, **budgets)
+        return self._changed(**{name: 0.0 for name in MODALITIES if name != modality})
+
+    def anywhere(self) -> ThreatModel:
+        """The same budgets for every segment."""
+        return self._changed(segments=None)
+
+    def _changed(self, **changes: Any) -> ThreatModel:
+        return ThreatModel.model_validate(self.model_dump() | changes)
+
+    def check(self, batch: Batch) -> None:
+        """Refuse clips to which these rules cannot apply.
+
+        Raises:
+            ValueError: if the sound is in the other domain, a segment does not exist, or a value is outside its box.
+        """
+        dimensions = 3 if self.audio_domain == "waveform" else 4
+        if batch.audio.dim() != dimensions:
+            wanted = "[batch, segments, samples]" if dimensions == 3 else "[batch, segments, mels, steps]"
+            raise ValueError(
+                f"audio has shape {list(batch.audio.shape)}; {self} is about the {self.audio_domain}, shape {wanted}"
+            )
+        if self.segments and self.segments[-1] >= batch.num_segments:
+            raise ValueError(
+                f"{self} names segment {self.segments[-1]}, but clips have {batch.num_segments} segments (from 0)"
+            )
+        for name in self.modalities:
+            (low, high), stream = self.box(name), batch.stream(name)
+            smallest, largest = (float(value) for value in stream.aminmax())
+            if not (low <= smallest and largest <= high):
+                raise ValueError(
+                    f"{name} lies in [{smallest:g}, {largest:g}]; allowed: [{low:g}, {high:g}]. Normalise inside the "
+                    "model, not before it"
+                )
 
     def project(self, perturbed: Batch, *, around: Batch) -> Batch:
-        """The nearest clips inside the ball around the clean ones and inside [0, 1]."""
-        return perturbed.with_streams(
-            self._project(perturbed.video, around.video, self.video),
-            self._project(perturbed.audio, around.audio, self.audio),
-        )
+        """The nearest clips inside the ball around the clean ones and inside the box, untouched outside the support.
+
+        (For `l2` at the box's border: first onto the ball, then onto the box, which leaves neither.)
+        """
+        return perturbed.with_streams(**{name: self.project_stream(name, perturbed, around) for name in MODALITIES})
+
+    def project_stream(self, modality: Modality, perturbed: Batch, around: Batch) -> Tensor:
+        """One modality of `project`."""
+        moved, clean, epsilon = perturbed.stream(modality), around.stream(modality), self.epsilon(modality)
+        if epsilon == 0:
+            return clean
+        if self.segments is not None:
+            moved = torch.where(self.support(clean), moved, clean)
+        if self.norm == "linf":
+            return moved.clamp(clean - epsilon, clean + epsilon).clamp_(*self.box(modality))
+        return (clean + self.into_ball(modality, moved - clean)).clamp_(*self.box(modality))
+
+    def into_ball(self, modality: Modality, delta: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
+        """The nearest change of a modality that is within its budget."""
+        epsilon = self.epsilon(modality)
+        if self.norm == "linf":
+            return delta.clamp(-epsilon, epsilon)
+        shrink = (epsilon / self.length(delta).clamp_min(torch.finfo(delta.dtype).tiny)).clamp_max(1.0)
+        return delta * per_clip(shrink, delta)
+
+    def support(self, stream: Float[Tensor, "batch segments *shape"]) -> Bool[Tensor, "1 segments *ones"]:
+        """Where `stream` may be touched: one truth per segment, shaped to broadcast over it."""
+        allowed = torch.zeros(stream.shape[1], dtype=torch.bool, device=stream.device)
+        allowed[list(self.segments) if self.segments is not None else slice(None)] = True
+        return allowed.reshape(1, -1, *([1] * (stream.dim() - 2)))
 
     def distances(self, perturbed: Batch, clean: Batch) -> dict[str, Float[Tensor, " batch"]]:
         """Size of each clip's perturbation in this norm, per modality."""
-        return {
-            "video": self.length(perturbed.video - clean.video),
-            "audio": self.length(perturbed.audio - clean.audio),
-        }
+        return {name: self.length(perturbed.stream(name) - clean.stream(name)) for name in MODALITIES}
 
     def length(self, delta: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
         """Size of each clip's change in this norm."""
         flat = delta.flatten(1)
         return flat.abs().amax(1) if self.norm == "linf" else flat.norm(dim=1)
-
-    def _project(self, perturbed: Tensor, clean: Tensor, epsilon: float) -> Tensor:
-        if epsilon == 0:
-            return clean
-        if self.norm == "linf":
-            return perturbed.clamp(clean - epsilon, clean + epsilon).clamp(0.0, 1.0)
-        delta = perturbed - clean
-        shrink = (epsilon / self.length(delta).clamp_min(torch.finfo(delta.dtype).tiny)).clamp_max(1.0)
-        return (clean + delta * per_clip(shrink, delta)).clamp(0.0, 1.0)
 
 
 def per_clip(values: Float[Tensor, " batch"], like: Float[Tensor, "batch *shape"]) -> Tensor:
@@ -111,3 +202,14 @@ def _text(epsilon: float) -> str:
     quarters = epsilon * 255 * 4
     is_level = 1 <= round(quarters) <= 256 and abs(quarters - round(quarters)) < 1e-6
     return f"{round(quarters) / 4:g}/255" if is_level else f"{epsilon:.6g}"
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Rising numbers as text: 0, 1, 2, 7 are `0-2+7`."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return "+".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)

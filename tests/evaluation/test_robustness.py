@@ -25,6 +25,7 @@ from evaluation.robustness import (
 from pipeline.config import override
 from preprocessing.schema import ClipFormat
 from training.attacks import FGSM, PGD, Attack
+from training.attacks.base import Cost
 from training.batch import Batch
 from training.models import Classifier
 from training.threat import ThreatModel
@@ -44,8 +45,8 @@ class Shift(Attack):
         return batch
 
     @property
-    def passes(self) -> int:
-        return 0
+    def cost(self) -> Cost:
+        return Cost(0, 0)
 
 
 def test_the_size_of_the_batches_changes_no_verdict(

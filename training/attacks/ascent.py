@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
-from training.attacks.base import uniform_like
+from training.attacks.gradients import Gradient, GradientAt, Streams, direction, usable
+from training.attacks.noise import uniform_like
+from training.attacks.sharing import Sharing
 from training.batch import MODALITIES, Batch
 from training.threat import ThreatModel, per_clip
 
-LossName = Literal["cross_entropy", "margin"]
-ObjectiveGradient = Callable[[nn.Module, Batch, list[Tensor]], list[Tensor]]
-"""(model, batch, the streams to differentiate) -> gradients of what the attack wants to grow, one per stream."""
+MomentumNorm = Literal["per_modality", "joint"]
+NOT_SHARED = Sharing()
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,15 @@ class Ascent:
     steps: int
     step_size: float
     momentum: float = 0.0
+    """Decay mu of the accumulated gradient, m = mu m + g / ||g||_1."""
+    momentum_norm: MomentumNorm = "per_modality"
+    """Whether each modality's gradient is divided by its own mean size, or both by their common one."""
+    look_ahead: bool = False
+    """Whether the gradient is taken where the momentum would lead, as Nesterov's."""
     random_start: bool = False
+    restart: int = 0
+    """Which of several random starts."""
+    sharing: Sharing = NOT_SHARED
 
     def __call__(
         self,
@@ -35,36 +41,82 @@ class Ascent:
         batch: Batch,
         threat: ThreatModel,
         generator: torch.Generator,
-        gradient: ObjectiveGradient,
+        gradient_at: GradientAt,
     ) -> Batch:
-        """Climb `gradient` from the clean clips, or from a random point of the ball."""
+        """Climb from the clean clips, or from a random point of the ball."""
         perturbed = self._start(batch, threat, generator)
-        velocity: dict[str, Tensor] = {}
+        free = perturbed  # where the group's one perturbation is, not cut off at each segment's box
+        velocity: Streams = {}
         for step in range(self.steps):
-            moved = {}
-            for name, found in _gradients(model, perturbed, threat, gradient).items():
-                stream = getattr(perturbed, name)
-                usable = _usable(found, batch.keys, generator, f"{name} gradient {step}")
-                if self.momentum:
-                    usable = usable / per_clip(usable.flatten(1).abs().mean(1), usable)
-                    usable = velocity[name] = self.momentum * velocity.get(name, torch.zeros_like(usable)) + usable
-                moved[name] = stream + self.step_size * getattr(threat, name) * _direction(usable, threat)
-            perturbed = threat.project(
-                batch.with_streams(moved.get("video", batch.video), moved.get("audio", batch.audio)), around=batch
-            )
+            found = gradient_at(model, self._looked_at(perturbed, velocity, threat), threat.modalities)
+            velocity = self._accumulated(velocity, self._usable(found, batch, threat, generator, step), threat)
+            moved: Streams = {
+                name: free.stream(name) + self.step_size * threat.epsilon(name) * direction(stream, threat)
+                for name, stream in velocity.items()
+            }
+            free = batch.with_streams(moved.get("video", batch.video), moved.get("audio", batch.audio))
+            perturbed = threat.project(free, around=batch)
+            free = self._kept(free, perturbed, batch, threat)
         return perturbed
 
     def _start(self, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
         if not self.random_start:
             return batch
-        video = uniform_like(batch.video, batch.keys, generator, "video start")
-        audio = uniform_like(batch.audio, batch.keys, generator, "audio start")
-        if threat.norm == "l2":  # a random direction at full length; the linf ball is filled by the noise as it is
-            video = video / per_clip(threat.length(video), video)
-            audio = audio / per_clip(threat.length(audio), audio)
-        return threat.project(
-            batch.with_streams(batch.video + threat.video * video, batch.audio + threat.audio * audio), around=batch
-        )
+        moved: Streams = {"video": batch.video, "audio": batch.audio}
+        for name in threat.modalities:
+            stream = batch.stream(name)
+            purpose = f"{name} start" if self.restart == 0 else f"{name} start {self.restart}"
+            noise = uniform_like(stream, batch.keys, generator, purpose)
+            if self.sharing.of == "perturbation":
+                noise = self.sharing.average(noise)
+            if threat.norm == "l2":  # a random direction at full length; the linf ball is filled by the noise as it is
+                noise = direction(noise * threat.support(noise), threat)
+            moved[name] = stream + threat.epsilon(name) * noise
+        return threat.project(batch.with_streams(**moved), around=batch)
+
+    def _looked_at(self, perturbed: Batch, velocity: Streams, threat: ThreatModel) -> Batch:
+        if not (self.look_ahead and velocity):
+            return perturbed
+        ahead: Streams = {name: perturbed.stream(name) for name in MODALITIES}
+        for name, stream in velocity.items():
+            ahead[name] = ahead[name] + self.step_size * threat.epsilon(name) * self.momentum * stream
+        return perturbed.with_streams(**ahead)
+
+    def _usable(
+        self, found: Gradient, batch: Batch, threat: ThreatModel, generator: torch.Generator, step: int
+    ) -> Streams:
+        shared: Streams = {
+            name: self.sharing.average(stream if threat.segments is None else stream * threat.support(stream))
+            for name, stream in found.streams.items()
+        }
+        is_joint = self.momentum_norm == "joint"
+        gradient = Gradient(shared, found.log_scale)
+        return usable(gradient, batch, threat, generator, f"gradient {step}", joint=is_joint).streams
+
+    def _accumulated(self, velocity: Streams, found: Streams, threat: ThreatModel) -> Streams:
+        if not self.momentum:
+            return found
+        if self.momentum_norm == "joint":
+            # In units of each modality's epsilon, so that both are steps of the same kind.
+            found = {name: threat.epsilon(name) * stream for name, stream in found.items()}
+            mean = torch.cat([stream.flatten(1).abs() for stream in found.values()], dim=1).mean(1)
+            means = dict.fromkeys(found, mean)
+        else:
+            means = {name: stream.flatten(1).abs().mean(1) for name, stream in found.items()}
+        return {
+            name: self.momentum * velocity.get(name, torch.zeros_like(stream)) + stream / per_clip(means[name], stream)
+            for name, stream in found.items()
+        }
+
+    def _kept(self, free: Batch, perturbed: Batch, batch: Batch, threat: ThreatModel) -> Batch:
+        """The point to go on from: the projected clips, or the shared perturbation inside the ball alone."""
+        if self.sharing.of == "gradient" or self.sharing.segments == 1:
+            return perturbed
+        inside: Streams = {
+            name: batch.stream(name) + threat.into_ball(name, free.stream(name) - batch.stream(name))
+            for name in MODALITIES
+        }
+        return batch.with_streams(**inside)
 
 
 def default_step_size(steps: int, *, random_start: bool) -> float:
@@ -74,63 +126,3 @@ def default_step_size(steps: int, *, random_start: bool) -> float:
     (Wong et al. 2020, arXiv:2001.03994, Section 4.2).
     """
     return min(1.25, 2.5 / steps) if random_start else 1.0 / steps
-
-
-def classification_gradient(loss: LossName = "cross_entropy") -> ObjectiveGradient:
-    """The gradient of the classification loss alone."""
-
-    def gradient(model: nn.Module, batch: Batch, streams: list[Tensor]) -> list[Tensor]:
-        logits = model(batch.video, batch.audio).logits
-        # Summed, not averaged: a clip's gradient must not depend on its batch, nor vanish in half precision.
-        return input_gradients(classification_loss(logits, batch.labels, loss).sum(), streams)
-
-    return gradient
-
-
-def input_gradients(total: Tensor, streams: list[Tensor]) -> list[Tensor]:
-    """Gradients of a scalar at the streams: zero at a modality that the model does not look at."""
-    return list(torch.autograd.grad(total, streams, materialize_grads=True))
-
-
-def classification_loss(
-    logits: Float[Tensor, "batch classes"], labels: Tensor, loss: LossName
-) -> Float[Tensor, " batch"]:
-    """What the attacker wants to grow, per clip.
-
-    `cross_entropy`, or `margin`: the best wrong logit minus the right one (Carlini & Wagner 2017, arXiv:1608.04644,
-    Section V, f_6), which does not vanish on confident clips.
-    """
-    if loss == "cross_entropy":
-        return functional.cross_entropy(logits, labels, reduction="none")
-    right = functional.one_hot(labels, logits.shape[1]).bool()
-    return logits.masked_fill(right, -torch.inf).amax(1) - logits[right]
-
-
-def _gradients(model: nn.Module, batch: Batch, threat: ThreatModel, gradient: ObjectiveGradient) -> dict[str, Tensor]:
-    """Gradients of the modalities that have a budget, and of no others."""
-    names = [name for name in MODALITIES if getattr(threat, name) > 0]
-    streams = {name: getattr(batch, name).detach().requires_grad_(name in names) for name in MODALITIES}
-    found = gradient(model, batch.with_streams(**streams), [streams[name] for name in names])
-    return dict(zip(names, found, strict=True))
-
-
-def _usable(gradient: Tensor, keys: tuple[str, ...], generator: torch.Generator, purpose: str) -> Tensor:
-    """The gradient with each clip's largest value scaled to 1, so that no norm of it can vanish or overflow.
-
-    A clip whose gradient is all zero or not finite gets noise instead: it must not look robust.
-    """
-    finite = torch.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0)
-    largest = finite.flatten(1).abs().amax(1)
-    empty = largest == 0
-    if bool(empty.any()):
-        lost = tuple(key for key, is_lost in zip(keys, empty.tolist(), strict=True) if is_lost)
-        finite[empty] = uniform_like(finite[empty], lost, generator, purpose)
-        largest = finite.flatten(1).abs().amax(1)
-    return finite / per_clip(largest, finite)
-
-
-def _direction(gradient: Tensor, threat: ThreatModel) -> Tensor:
-    """The steepest step of length 1 in the threat's norm."""
-    if threat.norm == "linf":
-        return gradient.sign()
-    return gradient / per_clip(threat.length(gradient), gradient)

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from preprocessing.schema import Settings
+from training.attacks.losses import TargetRule, choose_targets
 from training.batch import Batch
 from training.threat import ThreatModel
+
+
+@dataclass(frozen=True)
+class Cost:
+    """How often an attack runs the model over a clip, at most: clips that are fooled already may be left out."""
+
+    forward: int
+    """Forward passes."""
+    backward: int
+    """Backward passes to the inputs."""
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.forward + other.forward, self.backward + other.backward)
+
+    def __mul__(self, times: int) -> Cost:
+        return Cost(self.forward * times, self.backward * times)
+
+    def __str__(self) -> str:
+        return f"{self.forward} F + {self.backward} B"
 
 
 class Attack(Settings):
@@ -21,32 +40,80 @@ class Attack(Settings):
 
     `attack(model, batch, threat, generator)` returns the same clips perturbed, such that
 
-    * every clip lies inside the threat's ball around its clean version and inside [0, 1], and is finite;
-    * a modality with epsilon 0 is untouched, bit for bit, and the clean batch is not modified;
+    * every clip lies inside the threat's ball around its clean version and inside its box, and is finite;
+    * a modality with epsilon 0 and a segment outside the threat's support are untouched, bit for bit, and the clean
+      batch is not modified;
     * the model's modes, buffers, gradients and `requires_grad` flags and the global random state are as they were,
       also after an exception;
     * randomness depends on `generator.initial_seed()` and the clip's key only (the generator is not advanced), so a
       clip's result does not depend on the batch or the worker it came in.
+
+    Clips are single or double precision; to compute in half precision, call it inside `torch.autocast`.
     """
 
     name: str
 
     def __call__(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
-        """Perturb the clips of `batch` within `threat` so that `model` gets them wrong."""
-        if threat.video == 0 and threat.audio == 0:
+        """Perturb the clips of `batch` within `threat` so that `model` gets them wrong.
+
+        Raises:
+            ValueError: if the threat model or the attack's target cannot apply to these clips.
+        """
+        threat.check(batch)
+        if not threat.modalities:
             return batch
+        clean = batch.with_streams(batch.video.detach(), batch.audio.detach())
         with frozen(model), torch.enable_grad():
-            perturbed = self.perturb(model, batch, threat, generator)
-        return threat.project(perturbed, around=batch)
+            perturbed = self.perturb(model, self.aimed(model, clean, generator), threat, generator)
+        return replace(threat.project(perturbed, around=clean), targets=batch.targets)
+
+    def aimed(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> Batch:
+        """The clips with the classes that they shall be mistaken for: none, unless the attack can be targeted."""
+        return batch.with_targets(None)
 
     @abstractmethod
     def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
-        """The attack proper: `model` is in evaluation mode and its parameters take no gradients."""
+        """The attack proper: `model` is in evaluation mode and its parameters take no gradients.
+
+        It need not end inside the budget: the caller projects its result.
+        """
 
     @property
     @abstractmethod
+    def cost(self) -> Cost:
+        """What one call costs per clip, at most."""
+
+    @property
     def passes(self) -> int:
-        """Pairs of forward and backward passes that one call costs."""
+        """Forward passes per clip, at most; most of them are followed by a backward pass."""
+        return self.cost.forward
+
+
+class TargetableAttack(Attack):
+    """An attack that can also be sent to a class of its own choice."""
+
+    target: TargetRule = "none"
+    """`none`: any class but the label. `given`: `batch.targets`. `least_likely`, `runner_up`: of the wrong classes by
+    the clean clip's scores. `random`: any wrong class, per clip. The last three cost one more forward pass."""
+
+    def aimed(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> Batch:
+        """The clips with their targets."""
+        if self.target in ("none", "given"):
+            logits = torch.empty(len(batch), 0, device=batch.labels.device)
+        else:
+            with torch.no_grad():
+                logits = model(batch.video, batch.audio).logits
+        return batch.with_targets(choose_targets(self.target, logits, batch, generator))
+
+    @property
+    def cost(self) -> Cost:
+        """The attack's own cost, and the look at the clean clip that a target may need."""
+        return self.cost_untargeted + Cost(0 if self.target in ("none", "given") else 1, 0)
+
+    @property
+    @abstractmethod
+    def cost_untargeted(self) -> Cost:
+        """What one call costs per clip when the target is known."""
 
 
 @contextmanager
@@ -67,20 +134,3 @@ def frozen(model: nn.Module) -> Iterator[None]:
             module.training = mode
         for parameter, flag in flags:
             parameter.requires_grad_(flag)
-
-
-def clip_generator(generator: torch.Generator, key: str, purpose: str, device: torch.device) -> torch.Generator:
-    """A random stream of one clip for one purpose, whatever batch the clip comes in."""
-    text = f"{generator.initial_seed()}/{purpose}/{key}".encode()
-    seed = int.from_bytes(hashlib.sha256(text).digest()[:8], "little") >> 1
-    return torch.Generator(device=device).manual_seed(seed)
-
-
-def uniform_like(
-    stream: Float[Tensor, "batch *shape"], keys: tuple[str, ...], generator: torch.Generator, purpose: str
-) -> Float[Tensor, "batch *shape"]:
-    """Uniform noise in [-1, 1], each clip from its own stream."""
-    noise = torch.empty_like(stream)
-    for row, key in zip(noise, keys, strict=True):
-        row.uniform_(-1.0, 1.0, generator=clip_generator(generator, key, purpose, stream.device))
-    return noise

@@ -8,14 +8,15 @@ import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import nn
 
-from training.attacks.ascent import Ascent, default_step_size
-from training.attacks.base import Attack
+from training.attacks.ascent import NOT_SHARED, Ascent, MomentumNorm, default_step_size
+from training.attacks.base import Cost, TargetableAttack
 from training.attacks.features import Combination, Weights, tempered_gradient
+from training.attacks.sharing import Sharing
 from training.batch import Batch
 from training.threat import ThreatModel
 
 
-class FeatureAttack(Attack):
+class FeatureAttack(TargetableAttack):
     """Climbs J = CE - lambda_T L_T - lambda_M L_M (arXiv:2502.11858, Eq. 4); a member says which weights it has.
 
     The paper states neither the weights nor the layer; here both terms are taken at the encoders' outputs. With every
@@ -28,15 +29,19 @@ class FeatureAttack(Attack):
     """Step in units of epsilon; unset = 1 / steps, or as in PGD with a random start."""
     momentum: NonNegativeFloat = 1.0
     """Decay of the accumulated gradient, as in MI-FGSM; 0 = none."""
+    momentum_norm: MomentumNorm = "per_modality"
+    """As in MI-FGSM."""
+    sharing: Sharing = NOT_SHARED
+    """Neighbouring segments that move together."""
     random_start: bool = False
     """Start at a random point of the ball instead of at the clean clip."""
     combination: Combination = "normalised"
     """How the terms are added: as unit gradients at the features, or as a plain weighted sum of losses."""
 
     @property
-    def passes(self) -> int:
+    def cost_untargeted(self) -> Cost:
         """One pass per step."""
-        return self.steps
+        return Cost(self.steps, self.steps)
 
     @property
     @abstractmethod
@@ -50,5 +55,7 @@ class FeatureAttack(Attack):
             step_size=self.step_size or default_step_size(self.steps, random_start=self.random_start),
             momentum=self.momentum,
             random_start=self.random_start,
+            momentum_norm=self.momentum_norm,
+            sharing=self.sharing,
         )
         return ascent(model, batch, threat, generator, tempered_gradient(self.weights, combination=self.combination))

@@ -11,14 +11,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.attacks.ascent import (
-    LossName,
-    ObjectiveGradient,
-    classification_gradient,
-    classification_loss,
-    input_gradients,
-)
-from training.batch import Batch
+from training.attacks.gradients import Gradient, GradientAt, back, classification_gradient, leaves
+from training.attacks.losses import LossName, attack_loss, slope_at_logits
+from training.batch import Batch, Modality
+from training.models.classifier import Outputs
 from training.threat import per_clip
 
 Combination = Literal["normalised", "weighted"]
@@ -59,9 +55,7 @@ def modality_agreement(video_features: Features, audio_features: Features) -> Fl
     return functional.cosine_similarity(video_mean, audio_mean, dim=1)
 
 
-def tempered_gradient(
-    weights: Weights, *, combination: Combination, loss: LossName = "cross_entropy"
-) -> ObjectiveGradient:
+def tempered_gradient(weights: Weights, *, combination: Combination, loss: LossName = "cross_entropy") -> GradientAt:
     """The gradient of J = loss - lambda_T L_T - lambda_M L_M (arXiv:2502.11858, Eq. 4).
 
     `weighted` differentiates that sum. `normalised` takes each term's gradient at the features, scales it to length 1
@@ -71,35 +65,53 @@ def tempered_gradient(
     Terms with weight 0 are left out, so that both weights 0 is the plain attack bit for bit; so is L_T of one segment.
     """
 
-    def gradient(model: nn.Module, batch: Batch, streams: list[Tensor]) -> list[Tensor]:
+    def gradient(model: nn.Module, batch: Batch, modalities: Sequence[Modality]) -> Gradient:
         weighted = {
             temporal_variation: weights.temporal if batch.num_segments > 1 else 0.0,
             modality_agreement: weights.modality,
         }
         terms = [(term, weight) for term, weight in weighted.items() if weight]
         if not terms:
-            return classification_gradient(loss)(model, batch, streams)
-        outputs = model(batch.video, batch.audio)
-        features = (outputs.video_features, outputs.audio_features)
-        wanted = [(classification_loss(outputs.logits, batch.labels, loss), 1.0)]
-        wanted += [(term(*features), -weight) for term, weight in terms]
+            return classification_gradient(loss)(model, batch, modalities)
+        clips, streams = leaves(batch, modalities)
+        outputs = model(clips.video, clips.audio)
+        features = features_of(outputs, model)
+        penalties = [(term(*features), -weight) for term, weight in terms]
         if combination == "weighted":
-            total = torch.stack([weight * values.sum() for values, weight in wanted]).sum()
-            return input_gradients(total, streams)
-        moving = [stream for stream in features if stream.requires_grad]  # a modality without budget stands still
-        return _backward_from_features(moving, wanted, streams)
+            total = attack_loss(outputs.logits, batch, loss).sum()
+            total = total + torch.stack([weight * values.sum() for values, weight in penalties]).sum()
+            found = back(total, streams, torch.ones_like(total))
+        else:
+            moving = [each for each in features if each.requires_grad]  # a modality without budget stands still
+            slope, _ = slope_at_logits(outputs.logits, batch, loss)
+            wanted = [(outputs.logits, slope, 1.0)]
+            wanted += [(values, torch.ones_like(values), weight) for values, weight in penalties]
+            found = back(moving, streams, _unit_gradients(moving, wanted))
+        return Gradient(dict(zip(modalities, found, strict=True)), torch.zeros_like(outputs.logits[:, 0]))
 
     return gradient
 
 
-def _backward_from_features(
-    features: Sequence[Tensor], wanted: Sequence[tuple[Tensor, float]], streams: list[Tensor]
-) -> list[Tensor]:
-    """Add the terms' unit gradients at the features, then go through the encoders once."""
+def features_of(outputs: Outputs, model: nn.Module) -> tuple[Tensor, Tensor]:
+    """The features of both modalities.
+
+    Raises:
+        ValueError: if the model does not tell them.
+    """
+    if outputs.video_features is None or outputs.audio_features is None:
+        raise ValueError(
+            f"{type(model).__name__} tells no features: TIA, MMA and TMA need `video_features` and "
+            "`audio_features`, [batch, segments, features], in its Outputs"
+        )
+    return outputs.video_features, outputs.audio_features
+
+
+def _unit_gradients(features: list[Tensor], wanted: Sequence[tuple[Tensor, Tensor, float]]) -> list[Tensor]:
+    """Sum over (values, their slopes, weight) of weight x the gradient at the features, each of length 1 per clip."""
     combined = [torch.zeros_like(stream) for stream in features]
-    for values, weight in wanted:
-        found = torch.autograd.grad(values.sum(), features, retain_graph=True, materialize_grads=True)
+    for values, slopes, weight in wanted:
+        found = torch.autograd.grad(values, features, grad_outputs=slopes, retain_graph=True, materialize_grads=True)
         length = torch.cat([gradient.flatten(1) for gradient in found], dim=1).norm(dim=1)
         scale = weight / length.clamp_min(torch.finfo(length.dtype).tiny)
         combined = [total + per_clip(scale, part) * part for total, part in zip(combined, found, strict=True)]
-    return list(torch.autograd.grad(features, streams, grad_outputs=combined, materialize_grads=True))
+    return combined

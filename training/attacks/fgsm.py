@@ -7,21 +7,22 @@ from typing import Literal
 import torch
 from torch import nn
 
-from training.attacks.ascent import Ascent, classification_gradient
-from training.attacks.base import Attack
+from training.attacks.ascent import Ascent
+from training.attacks.base import Cost, TargetableAttack
+from training.attacks.gradients import classification_gradient
 from training.batch import Batch
 from training.threat import ThreatModel
 
 
-class FGSM(Attack):
+class FGSM(TargetableAttack):
     """Fast gradient sign method: x' = P(x + epsilon sign g(x)) (Goodfellow et al. 2015, Section 4, arXiv:1412.6572)."""
 
     name: Literal["fgsm"] = "fgsm"
 
     @property
-    def passes(self) -> int:
+    def cost_untargeted(self) -> Cost:
         """One forward and backward pass."""
-        return 1
+        return Cost(1, 1)
 
     def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
         """Take one step of size epsilon."""

@@ -8,13 +8,14 @@ import torch
 from pydantic import PositiveInt
 from torch import nn
 
-from training.attacks.ascent import Ascent, classification_gradient
-from training.attacks.base import Attack
+from training.attacks.ascent import Ascent
+from training.attacks.base import Cost, TargetableAttack
+from training.attacks.gradients import classification_gradient
 from training.batch import Batch
 from training.threat import ThreatModel
 
 
-class IFGSM(Attack):
+class IFGSM(TargetableAttack):
     """Iterative FGSM: steps of epsilon / K from the clean clip (Kurakin et al. 2017, Section 2.2, arXiv:1607.02533)."""
 
     name: Literal["ifgsm"] = "ifgsm"
@@ -22,9 +23,9 @@ class IFGSM(Attack):
     """K gradient steps; each costs one forward and one backward pass."""
 
     @property
-    def passes(self) -> int:
+    def cost_untargeted(self) -> Cost:
         """One pass per step."""
-        return self.steps
+        return Cost(self.steps, self.steps)
 
     def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
         """Take K steps of size epsilon / K."""

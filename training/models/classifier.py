@@ -16,14 +16,14 @@ LOGMEL_STD = 0.25
 
 @dataclass(frozen=True)
 class Outputs:
-    """Everything that objectives and attacks look at."""
+    """Everything that objectives and attacks look at; a stranger's model may have the logits alone."""
 
     logits: Float[Tensor, "batch classes"]
-    video_features: Float[Tensor, "batch segments features"]
-    audio_features: Float[Tensor, "batch segments features"]
-    video_logits: Float[Tensor, "batch classes"]
+    video_features: Float[Tensor, "batch segments features"] | None = None
+    audio_features: Float[Tensor, "batch segments features"] | None = None
+    video_logits: Float[Tensor, "batch classes"] | None = None
     """Scores from the picture alone: the other modality's features are zero."""
-    audio_logits: Float[Tensor, "batch classes"]
+    audio_logits: Float[Tensor, "batch classes"] | None = None
     """Scores from the sound alone."""
 
 

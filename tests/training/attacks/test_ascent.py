@@ -5,7 +5,7 @@ import torch
 
 from tests.training.attacks.linear import LinearClassifier
 from training.attacks import FGSM, IFGSM, MIFGSM, PGD, Attack
-from training.attacks.ascent import classification_loss, default_step_size
+from training.attacks.ascent import default_step_size
 from training.batch import Batch
 from training.threat import ThreatModel
 
@@ -46,11 +46,6 @@ def test_on_a_linear_model_the_l2_optimum_is_reached(
     along = torch.cosine_similarity(delta, -model.video[None].detach(), dim=1)
     assert torch.allclose(delta.norm(dim=1), torch.tensor(0.5))
     assert along.min() > 0.98  # what a random start adds across -w fades by 1 - 2.5 / steps a step
-
-
-def test_margin_is_the_best_wrong_logit_minus_the_right_one() -> None:
-    logits = torch.tensor([[1.0, 3.0, 2.0], [0.0, 5.0, 1.0]])
-    assert classification_loss(logits, torch.tensor([0, 1]), "margin").tolist() == [2.0, -4.0]
 
 
 def test_default_steps_cross_the_ball() -> None:

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import torch
 
-from training.attacks.base import clip_generator, frozen, uniform_like
+from training.attacks.base import frozen
+from training.attacks.noise import clip_generator, uniform_like
 from training.models import Classifier
 
 

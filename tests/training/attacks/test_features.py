@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from training.attacks.features import Weights, modality_agreement, tempered_gradient, temporal_variation
-from training.batch import Batch
+from training.batch import MODALITIES, Batch
 from training.models import Classifier
 
 
@@ -44,10 +44,10 @@ def test_unit_gradients_let_no_term_drown_another(model: Classifier, batch: Batc
             parameter.mul_(30.0)
 
     def direction(weight: float, combination: str) -> torch.Tensor:
-        streams = [batch.video.clone().requires_grad_(), batch.audio.clone().requires_grad_()]
-        leaf = right.with_streams(*streams)
         compute = tempered_gradient(Weights(temporal=0.0, modality=weight), combination=combination)  # type: ignore[arg-type]
-        gradients = torch.cat([gradient.flatten(1) for gradient in compute(model, leaf, streams)], 1)
+        gradients = torch.cat(
+            [gradient.flatten(1) for gradient in compute(model, right, MODALITIES).streams.values()], 1
+        )
         return gradients / gradients.abs().amax(1, keepdim=True)
 
     plain = direction(0.0, "weighted")
