@@ -52,7 +52,7 @@ clean:
 	rm -rf runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt tests/oracles.txt
 	@test -n "$(PYTHON)" || { \
 		echo "No Python 3.11, 3.12 or 3.13 runs here (python3 is: $$(python3 --version 2>&1 || true))."; \
 		echo "Install one (apt install python3.11 python3.11-venv, brew install python@3.12, or python.org),"; \
@@ -66,7 +66,8 @@ $(STAMP): pyproject.toml constraints.txt
 		echo "Free some, or clone the project onto a larger disk."; exit 1; }
 	@echo "Installing into $(VENV) with $$("$(PYTHON)" --version) (once; several GB, minutes)"
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --retries 3 -c constraints.txt -e '.[dev]' || { \
+	@$(BIN)/python -m pip install --quiet --retries 3 -c constraints.txt -e '.[dev]' && \
+		$(BIN)/python -m pip install --quiet --retries 3 --no-deps -r tests/oracles.txt || { \
 		echo; echo "Installing failed; pip says why above. Usual causes:"; \
 		echo "  no network, or a proxy: pip must reach a package index ($(BIN)/pip download --no-deps six tells);"; \
 		echo "  no disk: about $(NEEDED_GB) GB are needed here and some in the temporary folder (TMPDIR names another);"; \

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
@@ -46,3 +48,10 @@ def random_batch(num_clips: int, num_segments: int = 4) -> Batch:
     audio = (torch.rand(num_clips, num_segments, 16, 16, generator=source) * 1.2 - 0.1).clamp(0, 1)
     labels = torch.randint(NUM_CLASSES, (num_clips,), generator=source)
     return Batch(video, audio, labels, tuple(f"clip_{number}" for number in range(num_clips)))
+
+
+@pytest.fixture
+def restored_random_state() -> Iterator[None]:
+    """Puts the global random state back: attacks of other libraries draw from it and seed it."""
+    with torch.random.fork_rng():
+        yield
