@@ -182,7 +182,7 @@ class ThreatModel(Settings):
         allowed[list(self.segments) if self.segments is not None else slice(None)] = True
         return allowed.reshape(1, -1, *([1] * (stream.dim() - 2)))
 
-    def distances(self, perturbed: Batch, clean: Batch) -> dict[str, Float[Tensor, " batch"]]:
+    def distances(self, perturbed: Batch, clean: Batch) -> dict[Modality, Float[Tensor, " batch"]]:
         """Size of each clip's perturbation in this norm, per modality."""
         return {name: self.length(perturbed.stream(name) - clean.stream(name)) for name in MODALITIES}
 

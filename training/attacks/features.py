@@ -109,6 +109,8 @@ def features_of(outputs: Outputs, model: nn.Module) -> tuple[Tensor, Tensor]:
 def _unit_gradients(features: list[Tensor], wanted: Sequence[tuple[Tensor, Tensor, float]]) -> list[Tensor]:
     """Sum over (values, their slopes, weight) of weight x the gradient at the features, each of length 1 per clip."""
     combined = [torch.zeros_like(stream) for stream in features]
+    if not features:
+        return combined
     for values, slopes, weight in wanted:
         found = torch.autograd.grad(values, features, grad_outputs=slopes, retain_graph=True, materialize_grads=True)
         length = torch.cat([gradient.flatten(1) for gradient in found], dim=1).norm(dim=1)
