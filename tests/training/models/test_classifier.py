@@ -53,7 +53,17 @@ def test_dropout_acts_in_training_mode_only(model: Classifier, batch: Batch) -> 
     assert not torch.equal(model(batch.video, batch.audio).logits, model(batch.video, batch.audio).logits)
 
 
-def test_clips_too_small_for_the_encoders_are_refused() -> None:
-    small = ClipFormat(num_segments=2, segment_seconds=0.16, frame_size=4, num_mels=16)
-    with pytest.raises(ValueError, match="frames of 4 px and patches of 16 x 16 are too small"):
-        ModelConfig().build(small, num_classes=3)
+@pytest.mark.parametrize(
+    ("encoder", "message"),
+    [
+        ("alexnet", "frames of 48 x 48 are too small for alexnet, which needs at least 63 x 63"),
+        ("resnet18", "log-mel patches of 48 x 4 are too small for resnet18, which needs at least 8 x 8"),
+        ("tiny", "log-mel patches of 48 x 4 are too small for tiny, which needs at least 8 x 8"),
+        ("vgg11", "log-mel patches of 48 x 4 are too small for vgg11, which needs at least 32 x 32"),
+    ],
+)
+def test_clips_too_small_for_the_encoders_are_refused(encoder: str, message: str) -> None:
+    """Patches of 0.04 s at a hop of 0.01 s have 4 steps."""
+    small = ClipFormat(num_segments=2, segment_seconds=0.04, frame_size=48, num_mels=48, n_fft=512)
+    with pytest.raises(ValueError, match=message):
+        ModelConfig.model_validate({"video_encoder": encoder, "audio_encoder": encoder}).build(small, num_classes=3)
