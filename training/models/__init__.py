@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 from pydantic import PositiveInt, model_validator
 
 from preprocessing.schema import ClipFormat, Settings
@@ -13,9 +16,16 @@ from training.models.weights import IMAGENET, WeightsSource, load_pretrained
 
 __all__ = ["Classifier", "Ensemble", "ModelConfig", "Outputs"]
 
+_PAPER_ENCODERS: dict[str, EncoderName] = {"A": "alexnet", "R": "resnet18"}
+_PAPER_FUSIONS: dict[str, FusionName] = {"c": "concat", "s": "sum"}
+
 
 class ModelConfig(Settings):
-    """Which encoders, and how their features are joined."""
+    """Which encoders, and how their features are joined.
+
+    May be written as the paper names its models (arXiv:2502.11858): video encoder, fusion, audio encoder, with A =
+    AlexNet, R = ResNet-18, c = concat, s = sum. `AcR` sees with AlexNet and hears with ResNet-18, concatenated.
+    """
 
     video_encoder: EncoderName = "resnet18"
     """Encoder of frames. `tiny` is for small clips on a processor."""
@@ -30,6 +40,30 @@ class ModelConfig(Settings):
     path of a state dict, `.safetensors`, `.pt` or `.pth`. Checkpoints hold all weights and never need it again."""
     audio_weights: WeightsSource = "none"
     """The same for the audio encoder; a stem for three channels is added up to one."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _parse_text(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        match = re.fullmatch("([AR])([cs])([AR])", value)
+        if match is None:
+            names = ", ".join(a + f + b for a in _PAPER_ENCODERS for f in _PAPER_FUSIONS for b in _PAPER_ENCODERS)
+            raise ValueError(f"'{value}' is not one of the paper's models; allowed: {names}, or single settings")
+        video, fusion, audio = match.groups()
+        return {
+            "video_encoder": _PAPER_ENCODERS[video],
+            "fusion": _PAPER_FUSIONS[fusion],
+            "audio_encoder": _PAPER_ENCODERS[audio],
+        }
+
+    def __str__(self) -> str:
+        """The architecture: the paper's name for it, or the parts' names such as `tiny-film-vgg11`."""
+        encoders = {name: letter for letter, name in _PAPER_ENCODERS.items()}
+        fusions = {name: letter for letter, name in _PAPER_FUSIONS.items()}
+        parts = self.video_encoder, self.fusion, self.audio_encoder
+        letters = encoders.get(parts[0]), fusions.get(parts[1]), encoders.get(parts[2])
+        return "".join(filter(None, letters)) if all(letters) else "-".join(parts)
 
     @model_validator(mode="after")
     def _tiny_is_not_pretrained(self) -> ModelConfig:
