@@ -90,6 +90,8 @@ def train_epochs(config: TrainConfig, worker: Worker) -> Progress:
     train_split, validation_split = open_splits(config, worker)
     torch.manual_seed(config.seed)
     model = config.model.build(train_split.index.format, len(train_split.index.classes))
+    if not RunFolder(Path(config.output)).epochs():
+        config.model.load_pretrained(model)
     # Batch statistics are averaged once an epoch instead of being copied from the first worker at every step.
     wrapped = ray.train.torch.prepare_model(model, parallel_strategy_kwargs={"forward_sync_buffers": False})
     optimizer = build_optimizer(config, model)
