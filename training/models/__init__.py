@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import PositiveInt
 
+from preprocessing.logmel import LogMel
 from preprocessing.schema import ClipFormat, Settings
 from training.models.classifier import Classifier, Outputs
 from training.models.encoders import EncoderName, build_encoder
@@ -37,6 +38,7 @@ class ModelConfig(Settings):
                 f"are too small: the encoders need at least {smallest} in every direction"
             )
         return Classifier(
+            logmel=LogMel(clip_format),
             video_encoder=build_encoder(self.video_encoder, "video", self.feature_size),
             audio_encoder=build_encoder(self.audio_encoder, "audio", self.feature_size),
             fusion=build_fusion(self.fusion, self.feature_size, num_classes),
