@@ -119,8 +119,9 @@ def open_splits(config: TrainConfig, worker: Worker) -> tuple[StoredSplit, Store
         ShardError: on all workers if one of them finds a damaged shard.
     """
     cache_bytes = config.cache_mib * MIB
-    train_split = open_split(config.data, "train", cache_bytes=cache_bytes)
-    validation_split = open_split(config.data, "validation", cache_bytes=cache_bytes)
+    domain = config.audio_domain
+    train_split = open_split(config.data, "train", audio_domain=domain, cache_bytes=cache_bytes)
+    validation_split = open_split(config.data, "validation", audio_domain=domain, cache_bytes=cache_bytes)
     problem = ""
     try:
         for split in (train_split, validation_split):
@@ -247,9 +248,9 @@ def validate(config: TrainConfig, split: StoredSplit, model: Classifier, worker:
 
 @torch.no_grad()
 def is_right(model: Classifier, batch: Batch) -> Bool[Tensor, " batch"]:
-    """Which clips the model classifies correctly."""
+    """Which clips the model classifies correctly; one whose logits are not finite is wrong."""
     logits: Tensor = model(batch.video, batch.audio).logits
-    return logits.argmax(1) == batch.labels
+    return logits.isfinite().all(1) & (logits.argmax(1) == batch.labels)
 
 
 def keep(

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import PositiveInt, model_validator
 
+from preprocessing.logmel import LogMel
 from preprocessing.schema import ClipFormat, Settings
 from training.models.classifier import Classifier, Outputs
 from training.models.encoders import ANATOMY, EncoderName, build_encoder
@@ -92,6 +93,7 @@ class ModelConfig(Settings):
                     f"{smallest} x {smallest}: choose another encoder, or preprocess with larger {modality}"
                 )
         return Classifier(
+            logmel=LogMel(clip_format),
             video_encoder=build_encoder(self.video_encoder, "video", self.feature_size),
             audio_encoder=build_encoder(self.audio_encoder, "audio", self.feature_size),
             fusion=build_fusion(self.fusion, self.feature_size, num_classes),

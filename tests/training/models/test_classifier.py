@@ -5,6 +5,7 @@ from typing import get_args
 import pytest
 import torch
 
+from preprocessing.logmel import LogMel
 from preprocessing.schema import ClipFormat
 from training.batch import Batch
 from training.models import Classifier, ModelConfig
@@ -94,3 +95,33 @@ def test_clips_too_small_for_the_encoders_are_refused(encoder: str, message: str
     small = ClipFormat(num_segments=2, segment_seconds=0.04, frame_size=48, num_mels=48, n_fft=512)
     with pytest.raises(ValueError, match=message):
         ModelConfig.model_validate({"video_encoder": encoder, "audio_encoder": encoder}).build(small, num_classes=3)
+
+
+def test_a_waveform_is_classified_as_the_patches_made_of_it(
+    model: Classifier, batch: Batch, clip_format: ClipFormat
+) -> None:
+    """The same patches reach the encoder, and the gradient reaches every segment of the waveform."""
+    noise = torch.rand(7, 4, clip_format.segment_samples, generator=torch.Generator().manual_seed(0))
+    waveform = (0.2 * noise - 0.1).requires_grad_()
+    model.eval()
+    outputs = model(batch.video, waveform)
+    assert torch.equal(outputs.logits, model(batch.video, LogMel(clip_format)(waveform)).logits)
+    outputs.logits.sum().backward()
+    assert waveform.grad is not None
+    assert (waveform.grad.abs().amax(2) > 0).all()
+
+
+def test_the_front_end_is_in_full_precision_inside_autocast(model: Classifier, clip_format: ClipFormat) -> None:
+    """A full-scale tone has power 65,536 in one bin, more than half precision can hold."""
+    seen: list[torch.Tensor] = []
+    model.logmel.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
+    times = torch.arange(clip_format.segment_samples) / clip_format.sample_rate_hz
+    waveform = torch.sin(2 * torch.pi * 1000 * times).expand(1, 4, -1)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        model(torch.zeros(1, 4, 3, 16, 16), waveform)
+    assert torch.equal(seen[0], LogMel(clip_format)(waveform))
+
+
+def test_the_front_end_stores_nothing(model: Classifier) -> None:
+    """So that a checkpoint holds weights alone, whether or not it was trained on waveforms."""
+    assert not [name for name in model.state_dict() if "logmel" in name]
