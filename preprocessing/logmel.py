@@ -30,13 +30,14 @@ class LogMel(nn.Module):
         self.window: Tensor
         self.register_buffer("window", torch.hann_window(clip_format.n_fft), persistent=False)
         self.filters: Tensor
-        filters = torchaudio.functional.melscale_fbanks(
-            n_freqs=clip_format.n_fft // 2 + 1,
-            f_min=0.0,
-            f_max=clip_format.sample_rate_hz / 2,
-            n_mels=clip_format.num_mels,
-            sample_rate=clip_format.sample_rate_hz,
-        )
+        with torch.device("cpu"):  # torchaudio looks at the numbers, which a model built without any does not have
+            filters = torchaudio.functional.melscale_fbanks(
+                n_freqs=clip_format.n_fft // 2 + 1,
+                f_min=0.0,
+                f_max=clip_format.sample_rate_hz / 2,
+                n_mels=clip_format.num_mels,
+                sample_rate=clip_format.sample_rate_hz,
+            )
         self.register_buffer("filters", filters, persistent=False)
 
     def forward(self, waveform: Float[Tensor, "*batch samples"]) -> Float[Tensor, "*batch mels steps"]:

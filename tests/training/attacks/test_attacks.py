@@ -17,7 +17,6 @@ from tests.training.attacks.targets import (
     THREATS,
     Constant,
     Counted,
-    Heard,
     Steadfast,
     classifier,
     random_clips,
@@ -159,7 +158,7 @@ def test_clean_clips_model_and_random_state_are_left_as_found(attack: Attack, th
 @every_attack
 def test_the_model_is_left_as_found_after_an_exception_too(attack: Attack) -> None:
     last = attack.cost.forward
-    network = Counted(Heard(classifier()), fails_at=last)
+    network = Counted(classifier(), fails_at=last)
     clip = random_clips(JOINT, 1)
     generator = torch.Generator().manual_seed(0)
     before = state(network, generator)
@@ -223,7 +222,7 @@ def test_an_attack_costs_what_it_says_and_no_pass_more(attack: Attack) -> None:
     """On a model that is never fooled; every clip is seen equally often."""
     clips = random_clips(JOINT, 3)
     clips = Batch(clips.video, clips.audio, torch.zeros_like(clips.labels), clips.keys, clips.targets)
-    counted = Counted(Steadfast(Heard(classifier()), clips.labels))
+    counted = Counted(Steadfast(classifier(), clips.labels))
     attack(counted, clips, JOINT, torch.Generator().manual_seed(0))
     assert counted.forward_passes == 3 * attack.cost.forward
     assert counted.backward_passes == 3 * attack.cost.backward
@@ -278,7 +277,7 @@ def test_batch_statistics_are_used_and_kept_as_they_are(attack: Attack) -> None:
     class Normalised(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.model, self.norm = Heard(classifier()), network
+            self.model, self.norm = classifier(), network
 
         def forward(self, video: Tensor, audio: Tensor) -> object:
             return self.model(self.norm(video.flatten(0, 1)).unflatten(0, video.shape[:2]), audio)
