@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from training.attacks.api import AttackedClips, attack
 from training.attacks.base import Attack
 from training.attacks.fgsm import FGSM
 from training.attacks.ifgsm import IFGSM
@@ -20,4 +21,17 @@ AnyAttack = Annotated[FGSM | IFGSM | PGD | MIFGSM | TIA | MMA | TMA, Field(discr
 IterativeAttack = Annotated[IFGSM | PGD | MIFGSM | TIA | MMA | TMA, Field(discriminator="name")]
 """An attack whose number of steps a curriculum can change."""
 
-__all__ = ["FGSM", "IFGSM", "MIFGSM", "MMA", "PGD", "TIA", "TMA", "AnyAttack", "Attack", "IterativeAttack"]
+__all__ = [
+    "FGSM",
+    "IFGSM",
+    "MIFGSM",
+    "MMA",
+    "PGD",
+    "TIA",
+    "TMA",
+    "AnyAttack",
+    "Attack",
+    "AttackedClips",
+    "IterativeAttack",
+    "attack",
+]
