@@ -11,13 +11,26 @@ from training.attacks.fgsm import FGSM
 from training.attacks.ifgsm import IFGSM
 from training.attacks.mifgsm import MIFGSM
 from training.attacks.mma import MMA
+from training.attacks.nifgsm import NIFGSM
 from training.attacks.pgd import PGD
 from training.attacks.tia import TIA
 from training.attacks.tma import TMA
 
-AnyAttack = Annotated[FGSM | IFGSM | PGD | MIFGSM | TIA | MMA | TMA, Field(discriminator="name")]
+AnyAttack = Annotated[FGSM | IFGSM | MIFGSM | MMA | NIFGSM | PGD | TIA | TMA, Field(discriminator="name")]
 """Any attack, chosen by its `name`."""
-IterativeAttack = Annotated[IFGSM | PGD | MIFGSM | TIA | MMA | TMA, Field(discriminator="name")]
+IterativeAttack = Annotated[IFGSM | MIFGSM | MMA | NIFGSM | PGD | TIA | TMA, Field(discriminator="name")]
 """An attack whose number of steps a curriculum can change."""
 
-__all__ = ["FGSM", "IFGSM", "MIFGSM", "MMA", "PGD", "TIA", "TMA", "AnyAttack", "Attack", "IterativeAttack"]
+__all__ = [
+    "FGSM",
+    "IFGSM",
+    "MIFGSM",
+    "MMA",
+    "NIFGSM",
+    "PGD",
+    "TIA",
+    "TMA",
+    "AnyAttack",
+    "Attack",
+    "IterativeAttack",
+]

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from torch import nn
 
 from tests.training.conftest import random_batch
-from training.attacks import FGSM, IFGSM, MIFGSM, MMA, PGD, TIA, TMA, AnyAttack, Attack
+from training.attacks import FGSM, IFGSM, MIFGSM, MMA, NIFGSM, PGD, TIA, TMA, AnyAttack, Attack
 from training.batch import MODALITIES, Batch
 from training.models import Classifier, ModelConfig, Outputs
 from training.threat import ThreatModel
@@ -21,6 +21,7 @@ ATTACKS: list[Attack] = [
     PGD(steps=2),
     PGD(steps=2, loss="margin"),
     MIFGSM(steps=2),
+    NIFGSM(steps=2),
     TIA(steps=2),
     TIA(steps=2, combination="weighted"),
     MMA(steps=2),
