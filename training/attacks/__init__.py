@@ -15,10 +15,11 @@ from training.attacks.nifgsm import NIFGSM
 from training.attacks.pgd import PGD
 from training.attacks.tia import TIA
 from training.attacks.tma import TMA
+from training.attacks.vmifgsm import VMIFGSM
 
-AnyAttack = Annotated[FGSM | IFGSM | MIFGSM | MMA | NIFGSM | PGD | TIA | TMA, Field(discriminator="name")]
+AnyAttack = Annotated[FGSM | IFGSM | MIFGSM | MMA | NIFGSM | PGD | TIA | TMA | VMIFGSM, Field(discriminator="name")]
 """Any attack, chosen by its `name`."""
-IterativeAttack = Annotated[IFGSM | MIFGSM | MMA | NIFGSM | PGD | TIA | TMA, Field(discriminator="name")]
+IterativeAttack = Annotated[IFGSM | MIFGSM | MMA | NIFGSM | PGD | TIA | TMA | VMIFGSM, Field(discriminator="name")]
 """An attack whose number of steps a curriculum can change."""
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "PGD",
     "TIA",
     "TMA",
+    "VMIFGSM",
     "AnyAttack",
     "Attack",
     "IterativeAttack",
