@@ -10,6 +10,7 @@ from training.attacks.base import Attack
 from training.attacks.fgsm import FGSM
 from training.attacks.ifgsm import IFGSM
 from training.attacks.mifgsm import MIFGSM
+from training.attacks.mig import MIG
 from training.attacks.mma import MMA
 from training.attacks.nifgsm import NIFGSM
 from training.attacks.pgd import PGD
@@ -17,15 +18,20 @@ from training.attacks.tia import TIA
 from training.attacks.tma import TMA
 from training.attacks.vmifgsm import VMIFGSM
 
-AnyAttack = Annotated[FGSM | IFGSM | MIFGSM | MMA | NIFGSM | PGD | TIA | TMA | VMIFGSM, Field(discriminator="name")]
+AnyAttack = Annotated[
+    FGSM | IFGSM | MIFGSM | MIG | MMA | NIFGSM | PGD | TIA | TMA | VMIFGSM, Field(discriminator="name")
+]
 """Any attack, chosen by its `name`."""
-IterativeAttack = Annotated[IFGSM | MIFGSM | MMA | NIFGSM | PGD | TIA | TMA | VMIFGSM, Field(discriminator="name")]
+IterativeAttack = Annotated[
+    IFGSM | MIFGSM | MIG | MMA | NIFGSM | PGD | TIA | TMA | VMIFGSM, Field(discriminator="name")
+]
 """An attack whose number of steps a curriculum can change."""
 
 __all__ = [
     "FGSM",
     "IFGSM",
     "MIFGSM",
+    "MIG",
     "MMA",
     "NIFGSM",
     "PGD",

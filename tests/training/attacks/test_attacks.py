@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from torch import nn
 
 from tests.training.conftest import random_batch
-from training.attacks import FGSM, IFGSM, MIFGSM, MMA, NIFGSM, PGD, TIA, TMA, VMIFGSM, AnyAttack, Attack
+from training.attacks import FGSM, IFGSM, MIFGSM, MIG, MMA, NIFGSM, PGD, TIA, TMA, VMIFGSM, AnyAttack, Attack
 from training.batch import MODALITIES, Batch
 from training.models import Classifier, ModelConfig, Outputs
 from training.threat import ThreatModel
@@ -21,6 +21,8 @@ ATTACKS: list[Attack] = [
     PGD(steps=2),
     PGD(steps=2, loss="margin"),
     MIFGSM(steps=2),
+    MIG(steps=2, num_points=2),
+    MIG(steps=2, num_points=2, attribution="path_average"),
     NIFGSM(steps=2),
     VMIFGSM(steps=2, num_neighbours=2),
     TIA(steps=2),
