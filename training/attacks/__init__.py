@@ -13,17 +13,18 @@ from training.attacks.mifgsm import MIFGSM
 from training.attacks.mig import MIG
 from training.attacks.mma import MMA
 from training.attacks.nifgsm import NIFGSM
+from training.attacks.pam import PAM
 from training.attacks.pgd import PGD
 from training.attacks.tia import TIA
 from training.attacks.tma import TMA
 from training.attacks.vmifgsm import VMIFGSM
 
 AnyAttack = Annotated[
-    FGSM | IFGSM | MIFGSM | MIG | MMA | NIFGSM | PGD | TIA | TMA | VMIFGSM, Field(discriminator="name")
+    FGSM | IFGSM | MIFGSM | MIG | MMA | NIFGSM | PAM | PGD | TIA | TMA | VMIFGSM, Field(discriminator="name")
 ]
 """Any attack, chosen by its `name`."""
 IterativeAttack = Annotated[
-    IFGSM | MIFGSM | MIG | MMA | NIFGSM | PGD | TIA | TMA | VMIFGSM, Field(discriminator="name")
+    IFGSM | MIFGSM | MIG | MMA | NIFGSM | PAM | PGD | TIA | TMA | VMIFGSM, Field(discriminator="name")
 ]
 """An attack whose number of steps a curriculum can change."""
 
@@ -34,6 +35,7 @@ __all__ = [
     "MIG",
     "MMA",
     "NIFGSM",
+    "PAM",
     "PGD",
     "TIA",
     "TMA",
