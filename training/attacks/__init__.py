@@ -17,14 +17,15 @@ from training.attacks.pam import PAM
 from training.attacks.pgd import PGD
 from training.attacks.tia import TIA
 from training.attacks.tma import TMA
+from training.attacks.tt import TT
 from training.attacks.vmifgsm import VMIFGSM
 
 AnyAttack = Annotated[
-    FGSM | IFGSM | MIFGSM | MIG | MMA | NIFGSM | PAM | PGD | TIA | TMA | VMIFGSM, Field(discriminator="name")
+    FGSM | IFGSM | MIFGSM | MIG | MMA | NIFGSM | PAM | PGD | TIA | TMA | TT | VMIFGSM, Field(discriminator="name")
 ]
 """Any attack, chosen by its `name`."""
 IterativeAttack = Annotated[
-    IFGSM | MIFGSM | MIG | MMA | NIFGSM | PAM | PGD | TIA | TMA | VMIFGSM, Field(discriminator="name")
+    IFGSM | MIFGSM | MIG | MMA | NIFGSM | PAM | PGD | TIA | TMA | TT | VMIFGSM, Field(discriminator="name")
 ]
 """An attack whose number of steps a curriculum can change."""
 
@@ -39,6 +40,7 @@ __all__ = [
     "PGD",
     "TIA",
     "TMA",
+    "TT",
     "VMIFGSM",
     "AnyAttack",
     "Attack",

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from torch import nn
 
 from tests.training.conftest import random_batch
-from training.attacks import FGSM, IFGSM, MIFGSM, MIG, MMA, NIFGSM, PAM, PGD, TIA, TMA, VMIFGSM, AnyAttack, Attack
+from training.attacks import FGSM, IFGSM, MIFGSM, MIG, MMA, NIFGSM, PAM, PGD, TIA, TMA, TT, VMIFGSM, AnyAttack, Attack
 from training.batch import MODALITIES, Batch
 from training.models import Classifier, ModelConfig, Outputs
 from training.threat import ThreatModel
@@ -25,6 +25,8 @@ ATTACKS: list[Attack] = [
     MIG(steps=2, num_points=2, attribution="path_average"),
     NIFGSM(steps=2),
     PAM(steps=2, num_baselines=2, num_scales=1),
+    TT(steps=2, max_shift=1),
+    TT(steps=2, max_shift=1, weights="linear", momentum_norm="per_segment"),
     VMIFGSM(steps=2, num_neighbours=2),
     TIA(steps=2),
     TIA(steps=2, combination="weighted"),
