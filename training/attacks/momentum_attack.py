@@ -22,7 +22,7 @@ class MomentumAttack(TargetableAttack):
         m = mu m + g / ||g||_1,    x = P(x + epsilon / K sign m)
 
     The gradient is divided by its mean absolute value instead of its L1 norm: equal up to a constant per clip that the
-    sign ignores.
+    sign ignores. For l2 threats m / ||m||_2 takes the place of the sign.
     """
 
     steps: PositiveInt = 10
