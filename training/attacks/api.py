@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from training.attacks.base import Attack, TargetableAttack, frozen
 from training.attacks.gradients import count_unusable_gradients
-from training.batch import Batch
+from training.batch import Batch, Modality
 from training.threat import ThreatModel
 
 NOT_FINITE = -1
@@ -35,7 +35,7 @@ class AttackedClips:
     is_fooled: Bool[Tensor, " batch"]
     """Whether the attack's end is reached: not the label, or with `targets` the target. A clip that was wrong before
     counts, too: see `clean_predictions`."""
-    distances: dict[str, Float[Tensor, " batch"]]
+    distances: dict[Modality, Float[Tensor, " batch"]]
     """Length of each clip's perturbation in the threat's norm, `video` and `audio`."""
     unusable_gradients: float
     """Share of gradients that were zero or not finite, which noise stood in for: near 1 nothing was attacked."""
