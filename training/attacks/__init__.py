@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from training.attacks.apgd import APGD
 from training.attacks.base import Attack
 from training.attacks.fgsm import FGSM
 from training.attacks.ifgsm import IFGSM
@@ -15,9 +16,24 @@ from training.attacks.pgd import PGD
 from training.attacks.tia import TIA
 from training.attacks.tma import TMA
 
-AnyAttack = Annotated[FGSM | IFGSM | PGD | MIFGSM | TIA | MMA | TMA, Field(discriminator="name")]
+AnyAttack = Annotated[
+    APGD | FGSM | IFGSM | MIFGSM | MMA | PGD | TIA | TMA,
+    Field(discriminator="name"),
+]
 """Any attack, chosen by its `name`."""
-IterativeAttack = Annotated[IFGSM | PGD | MIFGSM | TIA | MMA | TMA, Field(discriminator="name")]
+IterativeAttack = Annotated[APGD | IFGSM | MIFGSM | MMA | PGD | TIA | TMA, Field(discriminator="name")]
 """An attack whose number of steps a curriculum can change."""
 
-__all__ = ["FGSM", "IFGSM", "MIFGSM", "MMA", "PGD", "TIA", "TMA", "AnyAttack", "Attack", "IterativeAttack"]
+__all__ = [
+    "APGD",
+    "FGSM",
+    "IFGSM",
+    "MIFGSM",
+    "MMA",
+    "PGD",
+    "TIA",
+    "TMA",
+    "AnyAttack",
+    "Attack",
+    "IterativeAttack",
+]

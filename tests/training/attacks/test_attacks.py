@@ -23,12 +23,25 @@ from tests.training.attacks.targets import (
     random_clips,
 )
 from tests.training.attacks.trained import trained_classifier
-from training.attacks import FGSM, IFGSM, MIFGSM, MMA, PGD, TIA, TMA, AnyAttack, Attack
+from training.attacks import (
+    APGD,
+    FGSM,
+    IFGSM,
+    MIFGSM,
+    MMA,
+    PGD,
+    TIA,
+    TMA,
+    AnyAttack,
+    Attack,
+)
 from training.attacks.sharing import Sharing
 from training.batch import MODALITIES, Batch
 from training.threat import ThreatModel
 
 ATTACKS: list[Attack] = [
+    APGD(steps=5),
+    APGD(steps=4, loss="dlr", restarts=2, target="random"),
     FGSM(),
     FGSM(target="random"),
     IFGSM(steps=2),
@@ -205,7 +218,8 @@ def test_the_seed_decides_the_result(attack: Attack) -> None:
 
 def is_random(attack: Attack) -> bool:
     """Whether the settings ask for random starts, targets, directions or queries."""
-    return bool(getattr(attack, "random_start", False)) or getattr(attack, "target", "none") == "random"
+    starts_at_random = isinstance(attack, APGD) or bool(getattr(attack, "random_start", False))
+    return starts_at_random or getattr(attack, "target", "none") == "random"
 
 
 @every_attack
