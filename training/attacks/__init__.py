@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from training.attacks.apgd import APGD
+from training.attacks.apgdt import APGDT
 from training.attacks.base import Attack
 from training.attacks.fgsm import FGSM
 from training.attacks.ifgsm import IFGSM
@@ -17,7 +18,7 @@ from training.attacks.tia import TIA
 from training.attacks.tma import TMA
 
 AnyAttack = Annotated[
-    APGD | FGSM | IFGSM | MIFGSM | MMA | PGD | TIA | TMA,
+    APGD | APGDT | FGSM | IFGSM | MIFGSM | MMA | PGD | TIA | TMA,
     Field(discriminator="name"),
 ]
 """Any attack, chosen by its `name`."""
@@ -26,6 +27,7 @@ IterativeAttack = Annotated[APGD | IFGSM | MIFGSM | MMA | PGD | TIA | TMA, Field
 
 __all__ = [
     "APGD",
+    "APGDT",
     "FGSM",
     "IFGSM",
     "MIFGSM",

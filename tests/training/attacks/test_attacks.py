@@ -25,6 +25,7 @@ from tests.training.attacks.targets import (
 from tests.training.attacks.trained import trained_classifier
 from training.attacks import (
     APGD,
+    APGDT,
     FGSM,
     IFGSM,
     MIFGSM,
@@ -42,6 +43,7 @@ from training.threat import ThreatModel
 ATTACKS: list[Attack] = [
     APGD(steps=5),
     APGD(steps=4, loss="dlr", restarts=2, target="random"),
+    APGDT(steps=3, num_targets=2),
     FGSM(),
     FGSM(target="random"),
     IFGSM(steps=2),
@@ -218,7 +220,7 @@ def test_the_seed_decides_the_result(attack: Attack) -> None:
 
 def is_random(attack: Attack) -> bool:
     """Whether the settings ask for random starts, targets, directions or queries."""
-    starts_at_random = isinstance(attack, APGD) or bool(getattr(attack, "random_start", False))
+    starts_at_random = isinstance(attack, APGD | APGDT) or bool(getattr(attack, "random_start", False))
     return starts_at_random or getattr(attack, "target", "none") == "random"
 
 
