@@ -9,6 +9,7 @@ from pydantic import Field
 from training.attacks.apgd import APGD
 from training.attacks.apgdt import APGDT
 from training.attacks.base import Attack
+from training.attacks.fab import FAB
 from training.attacks.fgsm import FGSM
 from training.attacks.ifgsm import IFGSM
 from training.attacks.mifgsm import MIFGSM
@@ -18,7 +19,7 @@ from training.attacks.tia import TIA
 from training.attacks.tma import TMA
 
 AnyAttack = Annotated[
-    APGD | APGDT | FGSM | IFGSM | MIFGSM | MMA | PGD | TIA | TMA,
+    APGD | APGDT | FAB | FGSM | IFGSM | MIFGSM | MMA | PGD | TIA | TMA,
     Field(discriminator="name"),
 ]
 """Any attack, chosen by its `name`."""
@@ -28,6 +29,7 @@ IterativeAttack = Annotated[APGD | IFGSM | MIFGSM | MMA | PGD | TIA | TMA, Field
 __all__ = [
     "APGD",
     "APGDT",
+    "FAB",
     "FGSM",
     "IFGSM",
     "MIFGSM",

@@ -26,6 +26,7 @@ from tests.training.attacks.trained import trained_classifier
 from training.attacks import (
     APGD,
     APGDT,
+    FAB,
     FGSM,
     IFGSM,
     MIFGSM,
@@ -44,6 +45,7 @@ ATTACKS: list[Attack] = [
     APGD(steps=5),
     APGD(steps=4, loss="dlr", restarts=2, target="random"),
     APGDT(steps=3, num_targets=2),
+    FAB(steps=2, num_targets=1, restarts=2),
     FGSM(),
     FGSM(target="random"),
     IFGSM(steps=2),
