@@ -15,11 +15,12 @@ from training.attacks.ifgsm import IFGSM
 from training.attacks.mifgsm import MIFGSM
 from training.attacks.mma import MMA
 from training.attacks.pgd import PGD
+from training.attacks.square import Square
 from training.attacks.tia import TIA
 from training.attacks.tma import TMA
 
 AnyAttack = Annotated[
-    APGD | APGDT | FAB | FGSM | IFGSM | MIFGSM | MMA | PGD | TIA | TMA,
+    APGD | APGDT | FAB | FGSM | IFGSM | MIFGSM | MMA | PGD | Square | TIA | TMA,
     Field(discriminator="name"),
 ]
 """Any attack, chosen by its `name`."""
@@ -40,4 +41,5 @@ __all__ = [
     "AnyAttack",
     "Attack",
     "IterativeAttack",
+    "Square",
 ]

@@ -36,6 +36,7 @@ from training.attacks import (
     TMA,
     AnyAttack,
     Attack,
+    Square,
 )
 from training.attacks.sharing import Sharing
 from training.batch import MODALITIES, Batch
@@ -46,6 +47,7 @@ ATTACKS: list[Attack] = [
     APGD(steps=4, loss="dlr", restarts=2, target="random"),
     APGDT(steps=3, num_targets=2),
     FAB(steps=2, num_targets=1, restarts=2),
+    Square(queries=6, target="runner_up"),
     FGSM(),
     FGSM(target="random"),
     IFGSM(steps=2),
@@ -222,7 +224,7 @@ def test_the_seed_decides_the_result(attack: Attack) -> None:
 
 def is_random(attack: Attack) -> bool:
     """Whether the settings ask for random starts, targets, directions or queries."""
-    starts_at_random = isinstance(attack, APGD | APGDT) or bool(getattr(attack, "random_start", False))
+    starts_at_random = isinstance(attack, APGD | APGDT | Square) or bool(getattr(attack, "random_start", False))
     return starts_at_random or getattr(attack, "target", "none") == "random"
 
 
