@@ -13,19 +13,24 @@ from training.attacks.fab import FAB
 from training.attacks.fgsm import FGSM
 from training.attacks.ifgsm import IFGSM
 from training.attacks.mifgsm import MIFGSM
+from training.attacks.minimal_budget import MinimalBudget
 from training.attacks.mma import MMA
 from training.attacks.pgd import PGD
 from training.attacks.square import Square
 from training.attacks.tia import TIA
 from training.attacks.tma import TMA
+from training.attacks.worst_case import WorstCase
 
 AnyAttack = Annotated[
-    APGD | APGDT | FAB | FGSM | IFGSM | MIFGSM | MMA | PGD | Square | TIA | TMA,
+    APGD | APGDT | FAB | FGSM | IFGSM | MIFGSM | MinimalBudget | MMA | PGD | Square | TIA | TMA | WorstCase,
     Field(discriminator="name"),
 ]
 """Any attack, chosen by its `name`."""
 IterativeAttack = Annotated[APGD | IFGSM | MIFGSM | MMA | PGD | TIA | TMA, Field(discriminator="name")]
 """An attack whose number of steps a curriculum can change."""
+
+for _holder in (MinimalBudget, WorstCase):  # attacks that hold attacks: their fields' type is known from here on
+    _holder.model_rebuild(_types_namespace={"AnyAttack": AnyAttack})
 
 __all__ = [
     "APGD",
@@ -41,5 +46,7 @@ __all__ = [
     "AnyAttack",
     "Attack",
     "IterativeAttack",
+    "MinimalBudget",
     "Square",
+    "WorstCase",
 ]
