@@ -89,7 +89,9 @@ def _differences(settings: Settings) -> list[str]:
         value = getattr(settings, name)
         if name in ("name", "steps") or value == field.default:
             continue
-        if isinstance(value, Settings):
+        if isinstance(value, Attack):
+            words += [attack_label(value).replace(" ", "_")]
+        elif isinstance(value, Settings):
             words += [name, *_differences(value)]
         elif isinstance(value, tuple):
             words += [attack_label(each).replace(" ", "_") if isinstance(each, Attack) else str(each) for each in value]

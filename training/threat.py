@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from pydantic import BeforeValidator, Field, NonNegativeInt, model_validator
 from torch import Tensor
 
@@ -192,7 +192,7 @@ class ThreatModel(Settings):
         return flat.abs().amax(1) if self.norm == "linf" else flat.norm(dim=1)
 
 
-def per_clip(values: Float[Tensor, " batch"], like: Float[Tensor, "batch *shape"]) -> Tensor:
+def per_clip(values: Shaped[Tensor, " batch"], like: Float[Tensor, "batch *shape"]) -> Tensor:
     """Shape one value per clip so that it broadcasts over the clip."""
     return values.reshape(-1, *([1] * (like.dim() - 1)))
 

@@ -7,7 +7,7 @@ import yaml
 from pydantic import ValidationError
 
 from evaluation.config import EvaluateConfig, attack_label
-from training.attacks import FGSM, PGD, TMA
+from training.attacks import FGSM, PGD, TMA, MinimalBudget, WorstCase
 
 PLACES = {"checkpoint": "model", "data": "dataset", "output": "report"}
 CONFIGS = Path(__file__).parents[2] / "pipeline" / "configs" / "evaluate"
@@ -29,6 +29,8 @@ def test_a_label_names_what_differs_from_the_default() -> None:
     assert attack_label(FGSM()) == "fgsm"
     assert attack_label(PGD(steps=7, random_start=False)) == "pgd-7 random_start False"
     assert attack_label(TMA(temporal_weight=0.5)) == "tma-10 temporal_weight 0.5"
+    assert attack_label(WorstCase(attacks=(FGSM(), PGD(loss="margin")))) == "worst_case fgsm pgd-10_margin"
+    assert attack_label(MinimalBudget(attack=PGD(steps=7), rounds=4)) == "minimal_budget pgd-7 rounds 4"
 
 
 @pytest.mark.parametrize(

@@ -6,31 +6,61 @@ from typing import Annotated
 
 from pydantic import Field
 
+from training.attacks.apgd import APGD
+from training.attacks.apgdt import APGDT
 from training.attacks.api import AttackedClips, attack
 from training.attacks.base import Attack
+from training.attacks.fab import FAB
 from training.attacks.fgsm import FGSM
 from training.attacks.ifgsm import IFGSM
 from training.attacks.mifgsm import MIFGSM
 from training.attacks.mig import MIG
+from training.attacks.minimal_budget import MinimalBudget
 from training.attacks.mma import MMA
 from training.attacks.nifgsm import NIFGSM
 from training.attacks.pam import PAM
 from training.attacks.pgd import PGD
+from training.attacks.square import Square
 from training.attacks.tia import TIA
 from training.attacks.tma import TMA
 from training.attacks.tt import TT
 from training.attacks.vmifgsm import VMIFGSM
+from training.attacks.worst_case import WorstCase
 
 AnyAttack = Annotated[
-    FGSM | IFGSM | MIFGSM | MIG | MMA | NIFGSM | PAM | PGD | TIA | TMA | TT | VMIFGSM, Field(discriminator="name")
+    APGD
+    | APGDT
+    | FAB
+    | FGSM
+    | IFGSM
+    | MIFGSM
+    | MIG
+    | MinimalBudget
+    | MMA
+    | NIFGSM
+    | PAM
+    | PGD
+    | Square
+    | TIA
+    | TMA
+    | TT
+    | VMIFGSM
+    | WorstCase,
+    Field(discriminator="name"),
 ]
 """Any attack, chosen by its `name`."""
 IterativeAttack = Annotated[
-    IFGSM | MIFGSM | MIG | MMA | NIFGSM | PAM | PGD | TIA | TMA | TT | VMIFGSM, Field(discriminator="name")
+    APGD | IFGSM | MIFGSM | MIG | MMA | NIFGSM | PAM | PGD | TIA | TMA | TT | VMIFGSM, Field(discriminator="name")
 ]
 """An attack whose number of steps a curriculum can change."""
 
+for _holder in (MinimalBudget, WorstCase):  # attacks that hold attacks: their fields' type is known from here on
+    _holder.model_rebuild(_types_namespace={"AnyAttack": AnyAttack})
+
 __all__ = [
+    "APGD",
+    "APGDT",
+    "FAB",
     "FGSM",
     "IFGSM",
     "MIFGSM",
@@ -47,5 +77,8 @@ __all__ = [
     "Attack",
     "AttackedClips",
     "IterativeAttack",
+    "MinimalBudget",
+    "Square",
+    "WorstCase",
     "attack",
 ]

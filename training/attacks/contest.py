@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from training.attacks.losses import margin
 from training.batch import Batch
-from training.threat import ThreatModel
+from training.threat import ThreatModel, per_clip
 
 
 class Contest:
@@ -38,22 +38,42 @@ class Contest:
 
     def enter(self, rows: Int[Tensor, " chosen"], attempt: Batch) -> None:
         """Judge an attempt on the clips at these positions (one forward pass); the better one per clip stays."""
-        inside = self._threat.project(attempt, around=self._clean.select(rows))
-        with torch.no_grad():
-            logits = self._model(inside.video, inside.audio).logits
-        self.enter_judged(rows, inside, margin(logits, inside))
+        clean = self._clean.select(rows)
+        inside = self._threat.project(attempt, around=clean).with_targets(clean.targets)
+        self.enter_judged(rows, inside, judged(self._model, inside))
 
     def enter_judged(self, rows: Int[Tensor, " chosen"], attempt: Batch, margins: Float[Tensor, " chosen"]) -> None:
-        """Enter an attempt inside the budget whose margins are known; one that is not finite has fooled the model."""
-        found = margins.double().nan_to_num(nan=torch.inf)
-        is_better = found > self.margins[rows]
+        """Enter an attempt inside the budget whose margins, as `judged` or `verdict` gives them, are known."""
+        is_better = margins > self.margins[rows]
         better = rows[is_better]
-        self.margins[better] = found[is_better]
-        self.best = self.best.with_streams(
-            _replaced(self.best.video, better, attempt.video[is_better]),
-            _replaced(self.best.audio, better, attempt.audio[is_better]),
-        )
+        self.margins[better] = margins[is_better]
+        self.best = replaced(self.best, better, attempt.select(is_better.nonzero()[:, 0]))
 
 
-def _replaced(stream: Tensor, rows: Tensor, by: Tensor) -> Tensor:
-    return stream.index_copy(0, rows, by) if len(rows) else stream
+def judged(model: nn.Module, clips: Batch) -> Float[Tensor, " batch"]:
+    """How far these clips bring the model to the wrong side: one forward pass, without gradients."""
+    with torch.no_grad():
+        return verdict(model(clips.video, clips.audio).logits, clips)
+
+
+def verdict(logits: Float[Tensor, "batch classes"], clips: Batch) -> Float[Tensor, " batch"]:
+    """The margin in double precision: positive exactly where the model is fooled, infinite if it is not a number."""
+    return margin(logits, clips).double().nan_to_num(nan=torch.inf, posinf=torch.inf)
+
+
+def replaced(batch: Batch, rows: Int[Tensor, " chosen"], by: Batch) -> Batch:
+    """The clips of `batch`, those at these positions replaced."""
+    if not len(rows):
+        return batch
+    return batch.with_streams(
+        batch.video.index_copy(0, rows, by.video),
+        batch.audio.index_copy(0, rows, by.audio),
+    )
+
+
+def chosen(is_first: Bool[Tensor, " batch"], first: Batch, second: Batch) -> Batch:
+    """Clip by clip one of two batches."""
+    return second.with_streams(
+        torch.where(per_clip(is_first, second.video), first.video, second.video),
+        torch.where(per_clip(is_first, second.audio), first.audio, second.audio),
+    )

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from training.attacks.losses import LossName, slope_at_logits
@@ -53,12 +53,19 @@ def classification_gradient(loss: LossName = "cross_entropy") -> GradientAt:
     """The gradient of the classification loss alone; zero at a modality that the model does not look at."""
 
     def gradient(model: nn.Module, batch: Batch, modalities: Sequence[Modality]) -> Gradient:
-        clips, streams = leaves(batch, modalities)
-        logits = model(clips.video, clips.audio).logits
-        slope, log_scale = slope_at_logits(logits, batch, loss)
-        return Gradient(dict(zip(modalities, back(logits, streams, slope), strict=True)), log_scale)
+        return scored_gradient(model, batch, modalities, loss)[1]
 
     return gradient
+
+
+def scored_gradient(
+    model: nn.Module, batch: Batch, modalities: Sequence[Modality], loss: LossName
+) -> tuple[Float[Tensor, "batch classes"], Gradient]:
+    """The logits and the gradient of the classification loss, of one forward and one backward pass."""
+    clips, streams = leaves(batch, modalities)
+    logits = model(clips.video, clips.audio).logits
+    slope, log_scale = slope_at_logits(logits, batch, loss)
+    return logits.detach(), Gradient(dict(zip(modalities, back(logits, streams, slope), strict=True)), log_scale)
 
 
 def back(outputs: Tensor | Sequence[Tensor], streams: list[Tensor], slopes: Tensor | Sequence[Tensor]) -> list[Tensor]:
@@ -103,6 +110,13 @@ def count_unusable_gradients() -> Iterator[UnusableGradients]:
         _watch.reset(token)
 
 
+def note_unusable(is_unusable: Bool[Tensor, " batch"]) -> None:
+    """Tell who counts which clips' gradients carried no information, of one step and modality."""
+    if (counter := _watch.get()) is not None:
+        counter.num_unusable += int(is_unusable.sum())
+        counter.num_all += len(is_unusable)
+
+
 def usable(
     gradient: Gradient,
     batch: Batch,
@@ -129,9 +143,7 @@ def usable(
             lost = tuple(key for key, is_lost in zip(batch.keys, empty.tolist(), strict=True) if is_lost)
             finite[empty] = uniform_like(finite[empty], lost, generator, f"{name} {purpose}") * threat.support(finite)
             largest[name] = finite.flatten(1).abs().amax(1)
-        if (counter := _watch.get()) is not None:
-            counter.num_unusable += int(empty.sum())
-            counter.num_all += len(empty)
+        note_unusable(empty)
         streams[name] = finite
     if joint:
         largest = dict.fromkeys(largest, torch.stack(list(largest.values())).amax(0))

@@ -45,6 +45,21 @@ def attack_loss(logits: Logits, batch: Batch, loss: LossName) -> PerClip:
             return _logits_ratio(logits, batch)
 
 
+def exact_loss(logits: Logits, batch: Batch, loss: LossName) -> PerClip:
+    """A rising function of `attack_loss` that no confidence rounds away, for attacks that compare values.
+
+    For cross-entropy the log-odds of being wrong, log (1 - p_y) / p_y = logsumexp_{i != y} z_i - z_y, where -log p_y
+    itself is 0 in single precision from p_y = 1 - 6e-8 on; with a target the log-odds of being there. The margin and
+    the difference of logits ratio lose nothing as they are.
+    """
+    if loss != "cross_entropy":
+        return attack_loss(logits, batch, loss)
+    scores = logits.float() if logits.dtype.itemsize < 4 else logits
+    wanted = batch.labels if batch.targets is None else batch.targets
+    log_odds = scores.masked_fill(_one_hot(wanted, scores), -torch.inf).logsumexp(1) - _pick(scores, wanted)
+    return log_odds if batch.targets is None else -log_odds
+
+
 def margin(logits: Logits, batch: Batch) -> PerClip:
     """How far the attack has succeeded: best wrong logit minus the right one, or target minus best other."""
     wanted = batch.labels if batch.targets is None else batch.targets
@@ -110,6 +125,15 @@ def choose_targets(rule: TargetRule, logits: Logits, batch: Batch, generator: to
                 for key in batch.keys
             ]
             return (batch.labels + torch.tensor(draws, device=logits.device)) % logits.shape[1]
+
+
+def likely_wrong_classes(logits: Logits, batch: Batch, num_classes: int) -> Int[Tensor, "batch chosen"]:
+    """The wrong classes with the largest scores, the likeliest first: all of them if there are fewer."""
+    wrong = logits.masked_fill(_one_hot(batch.labels, logits), -torch.inf)
+    ranked = wrong.argsort(dim=1, descending=True, stable=True)
+    # Scores may not be finite: the label goes last by its number, not by its score.
+    order = (ranked == batch.labels[:, None]).long().argsort(dim=1, stable=True)
+    return ranked.gather(1, order)[:, : min(num_classes, logits.shape[1] - 1)]
 
 
 def _logits_ratio(logits: Logits, batch: Batch) -> PerClip:

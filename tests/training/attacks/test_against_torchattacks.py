@@ -12,7 +12,7 @@ from torch import Tensor
 
 from benchmarks.packed import Packed
 from tests.training.conftest import random_batch
-from training.attacks import FGSM, IFGSM, MIFGSM, PGD, Attack
+from training.attacks import FGSM, IFGSM, MIFGSM, NIFGSM, PGD, Attack
 from training.batch import MODALITIES, Batch
 from training.models import Classifier
 from training.threat import ThreatModel
@@ -36,6 +36,12 @@ PAIRS: dict[str, tuple[Callable[[int], Attack], Oracle]] = {
     "mifgsm": (
         lambda steps: MIFGSM(steps=steps, momentum_norm="joint"),
         lambda packed, steps: torchattacks.MIFGSM(
+            packed, eps=packed.epsilon, alpha=packed.epsilon / steps, steps=steps, decay=1.0
+        ),
+    ),
+    "nifgsm": (
+        lambda steps: NIFGSM(steps=steps, momentum_norm="joint"),
+        lambda packed, steps: torchattacks.NIFGSM(
             packed, eps=packed.epsilon, alpha=packed.epsilon / steps, steps=steps, decay=1.0
         ),
     ),

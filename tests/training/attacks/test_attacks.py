@@ -21,13 +21,42 @@ from tests.training.attacks.targets import (
     classifier,
     random_clips,
 )
-from tests.training.attacks.trained import trained
-from training.attacks import FGSM, IFGSM, MIFGSM, MIG, MMA, NIFGSM, PAM, PGD, TIA, TMA, TT, VMIFGSM, AnyAttack, Attack
+from tests.training.attacks.trained import trained_classifier
+from training.attacks import (
+    APGD,
+    APGDT,
+    FAB,
+    FGSM,
+    IFGSM,
+    MIFGSM,
+    MIG,
+    MMA,
+    NIFGSM,
+    PAM,
+    PGD,
+    TIA,
+    TMA,
+    TT,
+    VMIFGSM,
+    AnyAttack,
+    Attack,
+    MinimalBudget,
+    Square,
+    WorstCase,
+)
+from training.attacks.base import Cost
 from training.attacks.sharing import Sharing
 from training.batch import MODALITIES, Batch
 from training.threat import ThreatModel
 
 ATTACKS: list[Attack] = [
+    APGD(steps=5),
+    APGD(steps=4, loss="dlr", restarts=2, target="random"),
+    APGDT(steps=3, num_targets=2),
+    FAB(steps=2, num_targets=1, restarts=2),
+    Square(queries=6, target="runner_up"),
+    WorstCase(attacks=(Square(queries=3), FGSM())),
+    MinimalBudget(attack=IFGSM(steps=2), rounds=2),
     FGSM(),
     FGSM(target="random"),
     IFGSM(steps=2),
@@ -162,7 +191,7 @@ def test_clean_clips_model_and_random_state_are_left_as_found(attack: Attack, th
 
 @every_attack
 def test_the_model_is_left_as_found_after_an_exception_too(attack: Attack) -> None:
-    last = attack.cost.forward
+    last = cost_where_nothing_is_fooled(attack).forward
     network = Counted(classifier(), fails_at=last)
     clip = random_clips(JOINT, 1)
     generator = torch.Generator().manual_seed(0)
@@ -209,8 +238,16 @@ def test_the_seed_decides_the_result(attack: Attack) -> None:
 
 def is_random(attack: Attack) -> bool:
     """Whether the settings ask for random starts, targets, directions or queries."""
-    is_started = bool(getattr(attack, "random_start", False))
-    return is_started or getattr(attack, "target", "none") == "random" or isinstance(attack, VMIFGSM)
+    starts_at_random = isinstance(attack, APGD | APGDT | Square | VMIFGSM) or bool(
+        getattr(attack, "random_start", False)
+    )
+    is_one_of_them_random = isinstance(attack, WorstCase) and any(is_random(member) for member in attack.attacks)
+    return starts_at_random or is_one_of_them_random or getattr(attack, "target", "none") == "random"
+
+
+def cost_where_nothing_is_fooled(attack: Attack) -> Cost:
+    """What the attack costs if no clip can be left out; a budget that does not suffice at all is not bisected."""
+    return attack.attack.cost + Cost(2, 0) if isinstance(attack, MinimalBudget) else attack.cost
 
 
 @every_attack
@@ -230,13 +267,13 @@ def test_an_attack_costs_what_it_says_and_no_pass_more(attack: Attack) -> None:
     clips = Batch(clips.video, clips.audio, torch.zeros_like(clips.labels), clips.keys, clips.targets)
     counted = Counted(Steadfast(classifier(), clips.labels))
     attack(counted, clips, JOINT, torch.Generator().manual_seed(0))
-    assert counted.forward_passes == 3 * attack.cost.forward
-    assert counted.backward_passes == 3 * attack.cost.backward
+    assert counted.forward_passes == 3 * cost_where_nothing_is_fooled(attack).forward
+    assert counted.backward_passes == 3 * cost_where_nothing_is_fooled(attack).backward
 
 
 @every_attack
 def test_a_larger_budget_never_helps_the_defender(attack: Attack) -> None:
-    network, clips = trained().surrogate, aimed_clips()
+    network, clips = trained_classifier()
     right = [
         int(is_right(network, attack(network, clips, JOINT.scaled(factor), torch.Generator()), clips).sum())
         for factor in (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -250,18 +287,12 @@ def test_more_steps_never_help_the_defender(attack: Attack) -> None:
     settings = attack.model_dump()
     if "steps" not in settings:
         return
-    network, clips = trained().surrogate, aimed_clips()
+    network, clips = trained_classifier()
     right = []
     for steps in (1, 4, 12):
         longer = type(attack).model_validate(settings | {"steps": steps})
         right.append(int(is_right(network, longer(network, clips, JOINT, torch.Generator()), clips).sum()))
     assert right == sorted(right, reverse=True)
-
-
-def aimed_clips() -> Batch:
-    """The clips that the trained model has not seen, with a target each."""
-    clips = trained().clips
-    return clips.with_targets((clips.labels + 1) % 4)
 
 
 def is_right(network: nn.Module, perturbed: Batch, clean: Batch) -> Tensor:

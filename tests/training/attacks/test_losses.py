@@ -6,10 +6,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.attacks.losses import LossName, TargetRule, attack_loss, choose_targets, margin, slope_at_logits
+from training.attacks.losses import (
+    LossName,
+    TargetRule,
+    attack_loss,
+    choose_targets,
+    exact_loss,
+    likely_wrong_classes,
+    margin,
+    slope_at_logits,
+)
 from training.batch import Batch
 
-EVERY_LOSS: tuple[LossName, ...] = ("cross_entropy", "margin", "dlr")
+EVERY_LOSS: tuple[LossName, ...] = ("cross_entropy", "margin", "dlr", "probability")
 LABELS = (0, 1, 3)
 TARGETS = (2, 4, 0)
 every_loss = pytest.mark.parametrize("loss", EVERY_LOSS)
@@ -135,3 +144,26 @@ def test_random_targets_are_wrong_classes_decided_by_seed_and_key() -> None:
 def test_given_targets_must_be_there() -> None:
     with pytest.raises(ValueError, match="target='given', but the batch has no targets"):
         choose_targets("given", torch.zeros(3, 5), of_classes(), torch.Generator())
+
+
+def test_exact_loss_tells_clips_apart_whose_cross_entropy_is_zero() -> None:
+    """At logits (50, 0, 0) and (40, 0, 0) single precision has p_y = 1; the log-odds are log 2 - 50 and log 2 - 40."""
+    scores = torch.tensor([[50.0, 0.0, 0.0], [40.0, 0.0, 0.0]])
+    clips = of_classes((0, 0))
+    assert attack_loss(scores, clips, "cross_entropy").tolist() == [0.0, 0.0]
+    assert exact_loss(scores, clips, "cross_entropy").tolist() == pytest.approx([math.log(2) - 50, math.log(2) - 40])
+
+
+@every_loss
+@aimed_or_not
+def test_exact_loss_orders_points_as_the_loss_does(loss: LossName, targets: tuple[int, ...] | None) -> None:
+    scores = torch.randn(40, 5, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    clips = of_classes((1,) * 40, None if targets is None else (2,) * 40)
+    order = attack_loss(scores, clips, loss).argsort()
+    assert torch.equal(exact_loss(scores, clips, loss).argsort(), order)
+
+
+def test_likely_wrong_classes_are_ranked_without_the_label() -> None:
+    scores = torch.tensor([[4.0, 3.0, 1.0, 2.0], [4.0, 3.0, -math.inf, 2.0]])
+    assert likely_wrong_classes(scores, of_classes((0, 2)), 2).tolist() == [[1, 3], [0, 1]]
+    assert likely_wrong_classes(scores, of_classes((0, 2)), 9).tolist() == [[1, 3, 2], [0, 1, 3]]

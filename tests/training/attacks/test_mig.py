@@ -129,6 +129,6 @@ def test_a_value_at_the_baseline_contributes_nothing_and_moves_only_with_the_pat
 
 def test_it_fools_its_own_model_and_a_stranger_more_than_noise_does() -> None:
     own, others = trained().under(MIG(steps=4, num_points=3))
-    assert trained().under_noise() == (1.0, 1.0)
+    assert min(trained().under_noise()) > 0.95
     assert own < 0.1
     assert others < 0.9

@@ -57,6 +57,6 @@ def test_steps_follow_the_published_recursion(model: Classifier, batch: Batch, g
 
 def test_it_fools_its_own_model_and_a_stranger_more_than_noise_does() -> None:
     own, others = trained().under(NIFGSM(steps=4))
-    assert trained().under_noise() == (1.0, 1.0)
+    assert min(trained().under_noise()) > 0.95
     assert own < 0.1
     assert others < 0.9

@@ -117,6 +117,6 @@ def test_a_path_moves_frames_and_waveform_together_and_only_where_allowed(genera
 
 def test_it_fools_its_own_model_and_a_stranger_more_than_noise_does() -> None:
     own, others = trained().under(PAM(steps=3, num_baselines=4, num_scales=1))
-    assert trained().under_noise() == (1.0, 1.0)
+    assert min(trained().under_noise()) > 0.95
     assert own < 0.1
     assert others < 0.9

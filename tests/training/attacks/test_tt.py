@@ -130,6 +130,6 @@ def test_a_model_blind_to_the_order_gets_mifgsms_perturbation(
 
 def test_it_fools_its_own_model_and_a_stranger_more_than_noise_does() -> None:
     own, others = trained().under(TT(steps=4, max_shift=1))
-    assert trained().under_noise() == (1.0, 1.0)
+    assert min(trained().under_noise()) > 0.95
     assert own < 0.1
     assert others < 0.9

@@ -113,6 +113,6 @@ def test_l2_neighbours_are_as_far_away_as_the_radius_says_and_where_a_change_is_
 
 def test_it_fools_its_own_model_and_a_stranger_more_than_noise_does() -> None:
     own, others = trained().under(VMIFGSM(steps=4, num_neighbours=2))
-    assert trained().under_noise() == (1.0, 1.0)
+    assert min(trained().under_noise()) > 0.95
     assert own < 0.1
     assert others < 0.9

@@ -54,7 +54,13 @@ class Trained:
 @cache
 def trained() -> Trained:
     """Train both from different weights on different clips, in about a second each."""
-    return Trained(_trained(1), _trained(2), synthetic_clips(32, seed=3))
+    return Trained(_trained(1), _trained(2), synthetic_clips(64, seed=3))
+
+
+def trained_classifier() -> tuple[Classifier, Batch]:
+    """One of them, and the clips, each with a wrong class as its target."""
+    clips = trained().clips
+    return trained().surrogate, clips.with_targets((clips.labels + 1) % NUM_CLASSES)
 
 
 def synthetic_clips(num_clips: int, *, seed: int) -> Batch:
