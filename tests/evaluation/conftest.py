@@ -198,10 +198,12 @@ def certificate(**changes: object) -> Certificate:
         "distance_audio": 0.0,
         "linf_video": 0.0,
         "linf_audio": 0.0,
+        "linf_outside": 0.0,
         "l2_video": 0.0,
         "l2_audio": 0.0,
         "psnr_video_db": None,
         "snr_audio_db": None,
+        "unusable_gradients": 0.0,
         "seed": 0,
         "model_sha256": "ab" * 32,
     }

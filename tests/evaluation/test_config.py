@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
+import torch
 import yaml
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
+from torch import nn
 
 from evaluation.config import EvaluateConfig, attack_label
-from training.attacks import FGSM, PGD, TMA
+from training.attacks import FGSM, PGD, TMA, AnyAttack, Attack
+from training.attacks.base import Cost
+from training.batch import Batch
+from training.threat import ThreatModel
 
 PLACES = {"checkpoint": "model", "data": "dataset", "output": "report"}
 CONFIGS = Path(__file__).parents[2] / "pipeline" / "configs" / "evaluate"
@@ -29,6 +36,49 @@ def test_a_label_names_what_differs_from_the_default() -> None:
     assert attack_label(FGSM()) == "fgsm"
     assert attack_label(PGD(steps=7, random_start=False)) == "pgd-7 random_start False"
     assert attack_label(TMA(temporal_weight=0.5)) == "tma-10 temporal_weight 0.5"
+
+
+@pytest.mark.parametrize(
+    ("settings", "label"),
+    [
+        ({"name": "pgd", "loss": "margin"}, "pgd-10 margin"),
+        ({"name": "pgd", "restarts": 3, "step_size": 0.25}, "pgd-10 step_size 0.25 restarts 3"),
+        ({"name": "fgsm", "target": "least_likely"}, "fgsm least_likely"),
+        ({"name": "tma", "steps": 5, "sharing": {"segments": 4}}, "tma-5 sharing segments 4"),
+        ({"name": "mma", "sharing": {"segments": 2, "of": "perturbation"}}, "mma-10 sharing segments 2 perturbation"),
+    ],
+)
+def test_a_label_names_settings_inside_settings_and_words_alone(settings: dict[str, Any], label: str) -> None:
+    assert attack_label(TypeAdapter(AnyAttack).validate_python(settings)) == label
+
+
+class Together(Attack):
+    """Runs several attacks."""
+
+    name: Literal["together"] = "together"
+    attacks: tuple[FGSM | PGD, ...] = (FGSM(),)
+
+    @property
+    def cost(self) -> Cost:
+        return sum((attack.cost for attack in self.attacks), start=Cost(0, 0))
+
+    def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
+        return batch
+
+
+def test_a_label_names_the_attacks_inside_an_attack() -> None:
+    """Their own words are joined, so that each is one word of the whole."""
+    assert attack_label(Together()) == "together"
+    parts = (FGSM(), PGD(steps=5, loss="margin"), PGD(restarts=2))
+    assert attack_label(Together(attacks=parts)) == "together fgsm pgd-5_margin pgd-10_restarts_2"
+
+
+def test_labels_can_name_metrics() -> None:
+    """MLflow allows letters, digits, `_ - . /`, colons and spaces."""
+    attack = TypeAdapter(AnyAttack).validate_python(
+        {"name": "tma", "temporal_weight": 1e-7, "sharing": {"segments": 4, "of": "perturbation"}, "target": "random"}
+    )
+    assert re.fullmatch(r"[\w\-. ]+", attack_label(attack))
 
 
 @pytest.mark.parametrize(

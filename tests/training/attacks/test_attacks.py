@@ -105,7 +105,7 @@ def test_zero_budget_is_the_identity(
 def test_model_and_global_random_state_are_left_as_found(
     attack: Attack, fails: bool, model: Classifier, batch: Batch, generator: torch.Generator
 ) -> None:
-    if fails and attack.passes < 2:
+    if fails and attack.cost.forward < 2:
         attack = IFGSM(steps=2)
     model.train()
     model.audio_encoder.eval()  # frozen by the user: must stay so
@@ -220,7 +220,7 @@ def test_passes_are_what_the_model_is_called_for(
     counted = Broken(model)
     counted.calls = 2
     attack(counted, batch, THREATS[0], generator)
-    assert counted.calls - 2 == attack.passes
+    assert counted.calls - 2 == attack.cost.forward
 
 
 @every_attack
