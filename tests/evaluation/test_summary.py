@@ -66,7 +66,7 @@ def test_forward_and_backward_passes_are_counted_apart(hand_made: HandMade, summ
     """Two steps are 2 + 2; two starts of two steps and a look at each result 6 + 4. Without a budget there are none."""
     listed = {"attacks": [{"name": "pgd", "steps": 2}, {"name": "pgd", "steps": 2, "restarts": 2}]}
     config = EvaluateConfig.model_validate(CONFIG.model_dump() | listed)
-    report = summarised(hand_made(config, PREDICTIONS), config)
+    report = summarised(hand_made(config, PREDICTIONS | {"else": [0, 1, 2, 0]}), config)
     assert [(each.forward_passes, each.backward_passes) for each in report.attacks] == [(2, 2), (6, 4)]
     assert [(point.forward_passes, point.backward_passes) for point in report.curve] == [(0, 0), (2, 2), (2, 2)]
     assert (report.total_cost.forward, report.total_cost.backward) == (8, 6)
