@@ -30,11 +30,11 @@ class Certificate(Settings):
     video_gradient: float | None
     """Largest absolute gradient of the clean clip's loss over its frames; None = not finite."""
     audio_gradient: float | None
-    """The same over its log-mel patches."""
+    """The same over its log-mel patches; over its waveform, one step of 16 bits away from it."""
     uses_video: bool
     """Whether the logits change when the frames are inverted."""
     uses_audio: bool
-    """Whether the logits change when the log-mel patches are inverted."""
+    """Whether the logits change when the log-mel patches are inverted or the waveform is replaced by noise."""
     forward_difference: float | None
     """Largest difference between the logits of repeated passes, over their spread; None = not finite."""
     attack: str
@@ -46,23 +46,27 @@ class Certificate(Settings):
     epsilon_video: float
     """Budget of the frames in the threat's norm."""
     epsilon_audio: float
-    """Budget of the log-mel patches in the threat's norm."""
+    """Budget of the log-mel patches, or of the waveform, in the threat's norm."""
     distance_video: float
     """Distance between perturbed and clean frames in the threat's norm; never above `epsilon_video`."""
     distance_audio: float
-    """The same of the log-mel patches."""
+    """The same of the sound."""
     linf_video: float
     """Largest change of a pixel value, [0, 1]."""
     linf_audio: float
-    """Largest change of a log-mel value, [0, 1]."""
+    """Largest change of a log-mel value, [0, 1], or of a sample of the waveform, [0, 2]."""
+    linf_outside: float
+    """Largest change of any value in a segment that the threat model spares: always 0."""
     l2_video: float
     """Euclidean length of the change of the whole clip's frames."""
     l2_audio: float
-    """Euclidean length of the change of the whole clip's log-mel patches."""
+    """Euclidean length of the change of the whole clip's log-mel patches or waveform."""
     psnr_video_db: float | None
     """Peak signal-to-noise ratio of the perturbed frames; None = unchanged."""
     snr_audio_db: float | None
-    """Signal-to-noise ratio of the perturbed log-mel patches; None = unchanged or silent."""
+    """Signal-to-noise ratio of the perturbed log-mel patches or waveform; None = unchanged or silent."""
+    unusable_gradients: float
+    """Share of the gradients that the attack found zero or not finite, over its steps and modalities."""
     seed: int
     """Seed of the attack's randomness; the clip's own stream is derived from it and the key."""
     model_sha256: str
@@ -88,10 +92,12 @@ SCHEMA = pa.schema(
         pa.field("distance_audio", pa.float64(), nullable=False),
         pa.field("linf_video", pa.float64(), nullable=False),
         pa.field("linf_audio", pa.float64(), nullable=False),
+        pa.field("linf_outside", pa.float64(), nullable=False),
         pa.field("l2_video", pa.float64(), nullable=False),
         pa.field("l2_audio", pa.float64(), nullable=False),
         pa.field("psnr_video_db", pa.float64()),
         pa.field("snr_audio_db", pa.float64()),
+        pa.field("unusable_gradients", pa.float64(), nullable=False),
         pa.field("seed", pa.int64(), nullable=False),
         pa.field("model_sha256", pa.string(), nullable=False),
     ]

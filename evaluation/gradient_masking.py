@@ -6,7 +6,8 @@ AutoAttack's (Croce & Hein 2020, arXiv:2003.01690). A check that fires withholds
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,10 +22,14 @@ from evaluation.config import CheckLimits
 from evaluation.intervals import chance_of_at_least, chance_of_excess
 from preprocessing.schema import Settings
 from training.attacks.base import frozen
+from training.attacks.noise import uniform_like
 from training.batch import Batch
 
 NUM_PASSES = 3
 """Forward passes of the same clips that must agree."""
+
+ONE_STEP = 1 / 32768
+"""Between two neighbouring values of a stored waveform, in units of full scale."""
 
 
 class Check(Settings):
@@ -48,11 +53,11 @@ class ClipFacts:
     video_gradient: Float[Tensor, " batch"]
     """Largest absolute gradient of the loss over the frames."""
     audio_gradient: Float[Tensor, " batch"]
-    """Largest absolute gradient of the loss over the log-mel patches."""
+    """Largest absolute gradient of the loss over the log-mel patches; over a waveform, one step of 16 bits away."""
     uses_video: Bool[Tensor, " batch"]
     """Whether inverting the frames moves the logits."""
     uses_audio: Bool[Tensor, " batch"]
-    """Whether inverting the log-mel patches moves the logits."""
+    """Whether inverting the log-mel patches, or replacing the waveform by noise, moves the logits."""
     forward_difference: Float[Tensor, " batch"]
     """Largest difference between repeated passes, over the spread of the logits."""
 
@@ -74,12 +79,17 @@ class ClipFacts:
 
 
 def clip_facts(model: nn.Module, batch: Batch) -> ClipFacts:
-    """Look at the untouched clips: predictions, input gradients, dependence on each modality, repeatability."""
-    with frozen(model):
+    """Look at the untouched clips: predictions, input gradients, dependence on each modality, repeatability.
+
+    A waveform is even under a power spectrum, so two things differ there. Its gradient is taken where noise of one step
+    of 16 bits is added, for at exact silence it is zero, whatever the model. And whether the sound matters is seen when
+    noise takes its place: the spectrum of an inverted waveform is the same.
+    """
+    with frozen(model), full_precision(batch):
         with torch.no_grad():
             passes = torch.stack([model(batch.video, batch.audio).logits for _ in range(NUM_PASSES)])
             other_video = model(1.0 - batch.video, batch.audio).logits
-            other_audio = model(batch.video, 1.0 - batch.audio).logits
+            other_audio = model(batch.video, _other_sound(batch)).logits
         video_gradient, audio_gradient = _gradients(model, batch)
     logits = passes[0]
     spread = (logits.amax(1) - logits.amin(1)).clamp_min(torch.finfo(logits.dtype).tiny)
@@ -93,22 +103,40 @@ def clip_facts(model: nn.Module, batch: Batch) -> ClipFacts:
     )
 
 
+@contextmanager
+def full_precision(batch: Batch) -> Iterator[None]:
+    """No autocast on the clips' device, whatever the caller has switched on: a verdict must not hang on rounding."""
+    with torch.autocast(batch.video.device.type, enabled=False):
+        yield
+
+
+def _other_sound(batch: Batch) -> Tensor:
+    """Sound that no model with an ear takes for the clip's own."""
+    return _noise(batch) if batch.has_waveform else 1.0 - batch.audio
+
+
+def _noise(batch: Batch) -> Tensor:
+    """Uniform noise of full scale, its own for each clip and always the same."""
+    return uniform_like(batch.audio, batch.keys, torch.Generator().manual_seed(0), "other sound")
+
+
 def _gradients(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Largest absolute gradient of the loss per clip: of the frames, of the log-mel patches.
+    """Largest absolute gradient of the loss per clip: of the frames, of the sound.
 
     A stream that the logits do not reach at all (a rounded output, a detached input) counts as gradient zero.
     """
-    streams = [stream.detach().clone().requires_grad_() for stream in (batch.video, batch.audio)]
+    audio = (batch.audio + ONE_STEP * _noise(batch)).clamp(-1, 1) if batch.has_waveform else batch.audio
+    streams = [stream.detach().clone().requires_grad_() for stream in (batch.video, audio)]
     with torch.enable_grad():
         loss = functional.cross_entropy(model(*streams).logits, batch.labels, reduction="sum")
         found: Sequence[Tensor | None] = (
             torch.autograd.grad(loss, streams, allow_unused=True) if loss.requires_grad else [None, None]
         )
-    video, audio = (
+    of_video, of_audio = (
         torch.zeros(len(batch), device=stream.device) if gradient is None else gradient.abs().flatten(1).amax(1)
         for stream, gradient in zip(streams, found, strict=True)
     )
-    return video, audio
+    return of_video, of_audio
 
 
 def _finite(value: Tensor) -> float | None:
@@ -121,7 +149,7 @@ class Outcome:
 
     label: str
     threat: str
-    passes: int
+    backward_passes: int
     is_robust: Bool[np.ndarray, " clips"]
 
 
@@ -184,10 +212,13 @@ def forward_is_deterministic(clips: Certificates, *, limits: CheckLimits) -> Che
 
 
 def many_steps_beat_one(attacks: Sequence[Outcome], *, limits: CheckLimits) -> Check:
-    """No one-step attack may beat every iterative one: it would mean that following the gradient misleads."""
+    """No one-step attack may beat every iterative one: it would mean that following the gradient misleads.
+
+    Attacks that follow no gradient belong to neither.
+    """
     name, question = "many_steps_beat_one", "Does an iterative attack fool at least as many clips as a one-step attack?"
-    single = [attack for attack in attacks if attack.passes == 1]
-    several = [attack for attack in attacks if attack.passes > 1]
+    single = [attack for attack in attacks if attack.backward_passes == 1]
+    several = [attack for attack in attacks if attack.backward_passes > 1]
     if not single or not several:
         missing = "one-step" if not single else "iterative"
         return Check(name=name, outcome="not_run", question=question, finding=f"no {missing} attack in the list")

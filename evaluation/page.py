@@ -12,7 +12,8 @@ from evaluation.pictures import attack_bars, class_dumbbells, clip_pictures, eps
 from evaluation.report import Report, percent, percents
 from evaluation.robustness import Example
 from preprocessing.page import page_environment
-from training.threat import ThreatModel
+from training.batch import Modality
+from training.threat import ThreatModel, segments_text
 
 PAGE_NAME = "report.html"
 
@@ -39,7 +40,7 @@ def report_page(report: Report, example: Example | None) -> str:
         example=example,
         pictures=pictures,
         strongest=min(report.attacks, key=lambda attack: attack.robust_accuracy),
-        total_passes=sum(attack.passes for attack in report.attacks),
+        sound="waveform" if report.config.threat.audio_domain == "waveform" else "log-mel",
         num_passed=sum(check.outcome == "passed" for check in report.checks),
         num_fired=sum(check.outcome == "fired" for check in report.checks),
         threat_sentence=threat_sentence(report.config.threat),
@@ -55,25 +56,36 @@ def render(template: str, **values: Any) -> str:
 
 def threat_sentence(threat: ThreatModel) -> str:
     """The threat model in words."""
+    is_waveform = threat.audio_domain == "waveform"
+    what: dict[Modality, str]
     if threat.norm == "linf":
-        parts = {"video": "each pixel value by up to {}", "audio": "each log-mel value by up to {}"}
+        what = {
+            "video": "each pixel value",
+            "audio": "each sample of the waveform" if is_waveform else "each log-mel value",
+        }
     else:
-        parts = {"video": "a clip's frames by up to {} (L2)", "audio": "its log-mel patches by up to {} (L2)"}
-    said = [
-        text.format(_budget(getattr(threat, name), threat.norm))
-        for name, text in parts.items()
-        if getattr(threat, name) > 0
-    ]
-    return f"An attacker may change {' and '.join(said)}, in units of the value range."
+        what = {"video": "a clip's frames", "audio": "its waveform" if is_waveform else "its log-mel patches"}
+    said = [f"{what[name]} by up to {_budget(threat, name)}" for name in threat.modalities]
+    full_scale = " (a waveform's full scale is 1)" if is_waveform and threat.audio else ""
+    spared = "" if threat.segments is None else f", in segments {segments_text(threat.segments)} of a clip alone"
+    return f"An attacker may change {' and '.join(said)}, in units of the value range{full_scale}{spared}."
 
 
-def _budget(epsilon: float, norm: str) -> str:
-    return f"{levels(epsilon)}" if norm == "linf" else f"{epsilon:g}"
+def _budget(threat: ThreatModel, modality: Modality) -> str:
+    epsilon = threat.epsilon(modality)
+    if threat.norm == "l2":
+        return f"{epsilon:g} (L2)"
+    return f"{epsilon:g}" if modality == "audio" and threat.audio_domain == "waveform" else levels(epsilon)
 
 
 def levels(change: float) -> str:
     """A change of values in [0, 1] in steps of 8 bit: `4.0/255`."""
     return f"{change * 255:.3g}/255" if change else "0"
+
+
+def largest_change(value: float, sound: str) -> str:
+    """The largest change of the sound: of a log-mel value in steps of 8 bit, of a waveform in units of full scale."""
+    return f"{value:.3g}" if sound == "waveform" else levels(value)
 
 
 def size(length: float) -> str:
@@ -90,4 +102,5 @@ def decibels(value: float | None) -> str:
 def _environment() -> Environment:
     environment = page_environment("evaluation")
     environment.filters.update(percent=percent, percents=percents, levels=levels, size=size, decibels=decibels)
+    environment.filters["largest_change"] = largest_change
     return environment

@@ -13,6 +13,8 @@ logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_LINES = 15.0
 """A long attack says something this often."""
+BACKWARD_IN_FORWARDS = 2
+"""A backward pass computes two products for every one of a forward pass."""
 
 
 @dataclass
@@ -21,11 +23,12 @@ class Progress:
 
     measurements: Sequence[Measurement]
     num_clips: int
-    passes_done: int = 0
+    work_done: int = 0
+    """Forward passes; a backward pass counts as `BACKWARD_IN_FORWARDS` of them."""
     last_line: float = field(default_factory=time.monotonic)
     _started: float | None = None
     """When the first batch arrived: before that, workers only start."""
-    _passes_before: int = 0
+    _work_before: int = 0
     _seen: dict[int, int] = field(default_factory=dict)
     _robust: dict[int, int] = field(default_factory=dict)
 
@@ -35,10 +38,10 @@ class Progress:
         robust = (row.label == row.clean_prediction == row.perturbed_prediction for row in piece.rows)
         self._seen[number] = self._seen.get(number, 0) + len(piece.rows)
         self._robust[number] = self._robust.get(number, 0) + sum(robust)
-        self.passes_done += len(piece.rows) * self.measurements[number].passes
+        self.work_done += len(piece.rows) * work(self.measurements[number])
         now = time.monotonic()
         if self._started is None:
-            self._started, self._passes_before = now, self.passes_done
+            self._started, self._work_before = now, self.work_done
         if self._seen[number] == self.num_clips or now - self.last_line > SECONDS_BETWEEN_LINES:
             self.last_line = now
             logger.info(self.line(number, seconds=now - self._started))
@@ -54,9 +57,14 @@ class Progress:
 
     def time_left(self, seconds: float) -> str:
         """At the speed since the first batch, counted in forward and backward passes."""
-        total = self.num_clips * sum(measurement.passes for measurement in self.measurements)
-        passes, passes_left = self.passes_done - self._passes_before, total - self.passes_done
-        if passes_left and not passes:
+        total = self.num_clips * sum(map(work, self.measurements))
+        done, left_to_do = self.work_done - self._work_before, total - self.work_done
+        if left_to_do and not done:
             return "unknown time"
-        left = round(seconds * passes_left / max(passes, 1))
+        left = round(seconds * left_to_do / max(done, 1))
         return f"{left // 60} min {left % 60:02d} s" if left >= 60 else f"{left} s"
+
+
+def work(measurement: Measurement) -> int:
+    """What a measurement costs per clip, in forward passes."""
+    return measurement.cost.forward + BACKWARD_IN_FORWARDS * measurement.cost.backward

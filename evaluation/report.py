@@ -12,9 +12,10 @@ from evaluation.config import EvaluateConfig
 from evaluation.gradient_masking import Check
 from evaluation.intervals import CONFIDENCE, Interval
 from preprocessing.schema import Settings
+from training.attacks.base import Cost
 
 REPORT_NAME = "report.json"
-FORMAT_VERSION: Literal[1] = 1
+FORMAT_VERSION: Literal[2] = 2
 
 
 class AttackResult(Settings):
@@ -30,20 +31,24 @@ class AttackResult(Settings):
     attack_success_rate: float | None
     """Share of the clips right when clean that the attack turned wrong; None = no clip was right when clean."""
     attack_success_rate_interval: Interval | None
-    passes: int
-    """Pairs of forward and backward passes per clip."""
+    forward_passes: int
+    """Forward passes per clip, at most."""
+    backward_passes: int
+    """Backward passes to the inputs per clip, at most."""
+    unusable_gradients: float
+    """Share of the gradients that were zero or not finite, so that noise took their place: mean over clips."""
     linf_video: float
     """Largest change of any pixel value over all clips."""
     linf_audio: float
-    """Largest change of any log-mel value over all clips."""
+    """Largest change over all clips of any log-mel value, or of any sample where the threat is about the waveform."""
     l2_video: float
     """Mean Euclidean length of the change of a clip's frames."""
     l2_audio: float
-    """Mean Euclidean length of the change of a clip's log-mel patches."""
+    """Mean Euclidean length of the change of a clip's log-mel patches or waveform."""
     psnr_video_db: float | None
     """Mean over the clips whose frames changed; None = none did."""
     snr_audio_db: float | None
-    """Mean over the clips whose log-mel patches changed; None = none did."""
+    """Mean over the clips whose sound changed and is not silent; None = none."""
 
 
 class ModalityResult(AttackResult):
@@ -91,7 +96,7 @@ class Facts(Settings):
 class Report(Settings):
     """Everything an evaluation found."""
 
-    format_version: Literal[1] = FORMAT_VERSION
+    format_version: Literal[2] = FORMAT_VERSION
     clean_accuracy: float
     clean_accuracy_interval: Interval
     worst_case_robust_accuracy: float | None
@@ -128,6 +133,17 @@ class Report(Settings):
         return f"worst-case robust accuracy {self.worst_case_robust_accuracy:.3f} under {self.threat}"
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to bear in mind beside the checks: attacks of the list that often had no gradient to follow."""
+        allowed = self.config.checks.max_zero_gradient_share
+        return tuple(
+            f"{attack.name}: {percent(attack.unusable_gradients)} of its gradients were zero or not finite and noise "
+            "took their place, so it may be weaker than it should be"
+            for attack in self.attacks
+            if attack.unusable_gradients > allowed
+        )
+
+    @property
     def facts(self) -> Facts:
         """What does not follow from the certificates."""
         known = {name: getattr(self, name) for name in Facts.model_fields if name != "unbounded_threat"}
@@ -151,29 +167,40 @@ class Report(Settings):
         temporary.write_text(self.model_dump_json(indent=2) + "\n")
         temporary.replace(folder / REPORT_NAME)
 
+    @property
+    def total_cost(self) -> Cost:
+        """Passes per clip of all attacks of the list, at most."""
+        return Cost(
+            sum(attack.forward_passes for attack in self.attacks),
+            sum(attack.backward_passes for attack in self.attacks),
+        )
+
     def table(self) -> Table:
         """The numbers for the console."""
         table = Table(title=f"{self.num_clips} clips, threat model {self.threat}", title_justify="left")
         for heading, justify in (("", "left"), ("accuracy", "right"), ("95 % interval", "right")):
             table.add_column(heading, justify="right" if justify == "right" else "left")
         table.add_column("attack success", justify="right")
-        table.add_column("passes", justify="right")
-        table.add_row("clean", percent(self.clean_accuracy), percents(self.clean_accuracy_interval), "", "")
+        table.add_column("forward", justify="right")
+        table.add_column("backward", justify="right")
+        table.add_row("clean", percent(self.clean_accuracy), percents(self.clean_accuracy_interval), "", "", "")
         for attack in self.attacks:
             table.add_row(
                 attack.name,
                 percent(attack.robust_accuracy),
                 percents(attack.robust_accuracy_interval),
                 percent(attack.attack_success_rate),
-                str(attack.passes),
+                str(attack.forward_passes),
+                str(attack.backward_passes),
             )
         table.add_section()
-        total = sum(attack.passes for attack in self.attacks)
+        total = self.total_cost
         headline = "withheld" if self.withheld else percent(self.worst_case_robust_accuracy)
         interval = percents(self.worst_case_robust_accuracy_interval)
-        table.add_row("worst case", headline, interval, "", str(total))
-        if self.withheld:
-            table.caption = "worst case withheld: " + "; ".join(self.withheld.reasons)
+        table.add_row("worst case", headline, interval, "", str(total.forward), str(total.backward))
+        notes = ["worst case withheld: " + "; ".join(self.withheld.reasons)] if self.withheld else []
+        if notes := [*notes, *self.warnings]:
+            table.caption = "\n".join(notes)
         return table
 
 

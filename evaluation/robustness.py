@@ -12,10 +12,12 @@ from torch import Tensor, nn
 
 from evaluation.certificates import Certificate
 from evaluation.config import EvaluateConfig, attack_label
-from evaluation.gradient_masking import ClipFacts, clip_facts
+from evaluation.gradient_masking import ClipFacts, clip_facts, full_precision
 from preprocessing.schema import ClipFormat
 from training.attacks import Attack
-from training.batch import Batch
+from training.attacks.base import Cost
+from training.attacks.gradients import count_unusable_gradients
+from training.batch import MODALITIES, Batch
 from training.threat import ThreatModel
 
 LINF = ThreatModel(norm="linf")
@@ -41,9 +43,9 @@ class Measurement:
         return attack_label(self.attack)
 
     @property
-    def passes(self) -> int:
-        """Forward and backward passes per clip; none without a budget."""
-        return self.attack.passes if self.threat.video > 0 or self.threat.audio > 0 else 0
+    def cost(self) -> Cost:
+        """Forward and backward passes per clip, at most; none without a budget."""
+        return self.attack.cost if self.threat.modalities else Cost(0, 0)
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,12 @@ class Example:
     clean_video: Float[np.ndarray, "segments 3 height width"]
     perturbed_video: Float[np.ndarray, "segments 3 height width"]
     clean_audio: Float[np.ndarray, "segments mels steps"]
+    """Log-mel patches, also where the attack perturbed the waveform in front of them."""
     perturbed_audio: Float[np.ndarray, "segments mels steps"]
 
 
 class BudgetError(RuntimeError):
-    """An attack returned a clip outside its budget or outside [0, 1]: its numbers would be meaningless."""
+    """An attack returned a clip outside its budget, its box or its segments: its numbers would be meaningless."""
 
 
 def measurements_of(config: EvaluateConfig, clip_format: ClipFormat) -> tuple[Measurement, ...]:
@@ -88,16 +91,26 @@ def modality_threats(threat: ThreatModel) -> dict[str, ThreatModel]:
 
 
 def unbounded_threat(threat: ThreatModel, clip_format: ClipFormat) -> ThreatModel:
-    """The same norm, with room to turn any clip into any other in the modalities that `threat` allows."""
-    num_values = {
-        "video": clip_format.num_segments * 3 * clip_format.frame_size**2,
-        "audio": clip_format.num_segments * clip_format.num_mels * clip_format.steps,
+    """The same norm, with room to turn any clip into any other in the modalities that `threat` allows.
+
+    In every segment, whatever `threat` spares: a clip may rightly be recognised by the segments that stay as they are,
+    and that would look like a failed attack.
+    """
+    is_waveform = threat.audio_domain == "waveform"
+    values_per_segment = {
+        "video": 3 * clip_format.frame_size**2,
+        "audio": clip_format.segment_samples if is_waveform else clip_format.num_mels * clip_format.steps,
     }
-    radius = {name: 1.0 if threat.norm == "linf" else count**0.5 for name, count in num_values.items()}
+    radius = {}
+    for name in threat.modalities:
+        low, high = threat.box(name)
+        num_values = clip_format.num_segments * values_per_segment[name]
+        radius[name] = (high - low) * (1.0 if threat.norm == "linf" else num_values**0.5)
     return ThreatModel(
         norm=threat.norm,
-        video=radius["video"] if threat.video > 0 else 0.0,
-        audio=radius["audio"] if threat.audio > 0 else 0.0,
+        video=radius.get("video", 0.0),
+        audio=radius.get("audio", 0.0),
+        audio_domain=threat.audio_domain,
     )
 
 
@@ -163,12 +176,13 @@ def measure(
     Raises:
         BudgetError: if the attack broke its promise to stay inside the threat model.
     """
-    perturbed = craft(model, batch, measurement, seed=seed)
-    with torch.no_grad():
-        predictions = predicted_classes(model(perturbed.video, perturbed.audio).logits)
+    with count_unusable_gradients() as gradients:
+        perturbed = craft(model, batch, measurement, seed=seed)
     threat = measurement.threat
     columns: dict[str, Sequence[object]] = {
-        "perturbed_prediction": predictions.tolist(),
+        "perturbed_prediction": predict(model, perturbed).tolist(),
+        "linf_outside": change_outside(threat, perturbed, batch).tolist(),
+        "unusable_gradients": [gradients.share_of(key) for key in batch.keys],
         "psnr_video_db": peak_signal_to_noise_db(perturbed.video, batch.video),
         "snr_audio_db": signal_to_noise_db(perturbed.audio, batch.audio),
     }
@@ -188,25 +202,46 @@ def measure(
 
 
 def craft(model: nn.Module, batch: Batch, measurement: Measurement, *, seed: int) -> Batch:
-    """Perturb the clips of a batch; randomness depends on `seed` and each clip's key only.
+    """Perturb the clips of a batch in full precision; randomness depends on `seed` and each clip's key only.
 
     Raises:
-        BudgetError: if a perturbed clip lies outside the budget or outside [0, 1].
+        BudgetError: if a perturbed clip lies outside the budget, outside its box or differs in a spared segment.
     """
-    generator = torch.Generator().manual_seed(seed)
-    perturbed = measurement.attack(model, batch, measurement.threat, generator)
-    distances = measurement.threat.distances(perturbed, batch)
-    for name, distance in distances.items():
-        epsilon = getattr(measurement.threat, name)
-        stream = getattr(perturbed, name)
-        is_inside = (distance <= allowed_distance(epsilon)) & ((stream >= 0) & (stream <= 1)).flatten(1).all(1)
+    generator, threat = torch.Generator().manual_seed(seed), measurement.threat
+    with full_precision(batch):
+        perturbed = measurement.attack(model, batch, threat, generator)
+    distances, outside = threat.distances(perturbed, batch), change_outside(threat, perturbed, batch)
+    for name in MODALITIES:
+        distance, stream, epsilon, (low, high) = (
+            distances[name],
+            perturbed.stream(name),
+            threat.epsilon(name),
+            threat.box(name),
+        )
+        is_in_box = ((stream >= low) & (stream <= high)).flatten(1).all(1)
+        is_inside = (distance <= allowed_distance(epsilon)) & is_in_box & (outside == 0)
         if not bool(is_inside.all()):
-            lost = batch.keys[int((~is_inside).nonzero()[0])]
+            lost = int((~is_inside).nonzero()[0])
             raise BudgetError(
-                f"attack '{measurement.label}' left {measurement.threat}: clip '{lost}' has {name} at distance "
-                f"{float(distance.max()):g} (allowed {epsilon:g}) or values outside [0, 1]"
+                f"attack '{measurement.label}' left {threat}: clip '{batch.keys[lost]}' has {name} at distance "
+                f"{float(distance[lost]):g} (allowed {epsilon:g}), values outside [{low:g}, {high:g}], or a change of "
+                f"{float(outside[lost]):g} in a segment that must stay as it is"
             )
     return perturbed
+
+
+def change_outside(threat: ThreatModel, perturbed: Batch, clean: Batch) -> Float[Tensor, " batch"]:
+    """Largest change of any value in a segment that the threat model spares, per clip: 0 if it was obeyed."""
+    if threat.segments is None:
+        return torch.zeros(len(clean), device=clean.video.device)
+    changes = (perturbed.stream(name) - clean.stream(name) for name in MODALITIES)
+    return torch.stack([(change * ~threat.support(change)).abs().flatten(1).amax(1) for change in changes]).amax(0)
+
+
+def predict(model: nn.Module, batch: Batch) -> Int[Tensor, " batch"]:
+    """The model's class for each clip, in full precision; -1 where its scores are not finite."""
+    with torch.no_grad(), full_precision(batch):
+        return predicted_classes(model(batch.video, batch.audio).logits)
 
 
 def allowed_distance(epsilon: float) -> float:

@@ -31,7 +31,8 @@ def evaluate(config: EvaluateConfig) -> Report:
     Ray is initialised by the caller. report.json is written last: its presence means that the evaluation is complete.
 
     Raises:
-        ValueError: if the data set, its split or the checkpoint is missing, or the two do not belong together.
+        ValueError: if the data set, its split or the checkpoint is missing, the two do not belong together, or the
+            threat names segments that the clips do not have.
     """
     started = time.monotonic()
     index = open_data(config)
@@ -55,6 +56,8 @@ def evaluate(config: EvaluateConfig) -> Report:
     report = summarise(certificates, config=config, facts=facts)
     (folder / PAGE_NAME).write_text(report_page(report, example), encoding="utf-8")
     report.write(folder)
+    for warning in report.warnings:
+        logger.warning("%s", warning)
     logger.info("%s: clean accuracy %.3f, %s", folder, report.clean_accuracy, report.headline)
     return report
 
@@ -87,7 +90,7 @@ def find_example(
         return None
     position = int(fooled.sum(0).argmax())
     candidates = [one for one, has_fooled in zip(listed, fooled[:, position], strict=True) if has_fooled]
-    shown = next((one for one in candidates if one.passes > 1), candidates[0])
+    shown = next((one for one in candidates if one.cost.backward > 1), candidates[0])
     return show_on_ray(config, shown, position=position, class_names=class_names)
 
 
@@ -96,13 +99,19 @@ def open_data(config: EvaluateConfig) -> DatasetIndex:
 
     Raises:
         ValueError: if the data set is not finished, the split is empty, the folder is no checkpoint, or the model was
-            trained on other classes or another clip format.
+            trained on other classes or another clip format, or the threat names a segment that clips do not have.
     """
     index, info = load_index(config.data), load_info(config.checkpoint)
     if not index.num_clips.get(config.split):
         counts = ", ".join(f"{split}: {count}" for split, count in index.num_clips.items())
         raise ValueError(
             f"split '{config.split}' of '{config.data}' has no clips (it has {counts}); choose another split"
+        )
+    touched = config.threat.segments
+    if touched and touched[-1] >= index.format.num_segments:
+        raise ValueError(
+            f"threat {config.threat} names segment {touched[-1]}, but the clips of '{config.data}' have "
+            f"{index.format.num_segments} segments (from 0)"
         )
     if info.classes != index.classes:
         raise ValueError(

@@ -78,7 +78,7 @@ class _Summary:
     def outcome(self, attack: Attack, threat: ThreatModel) -> Outcome:
         """Which clips withstood one measurement."""
         rows = self.certificates.select(attack_label(attack), str(threat))
-        return Outcome(attack_label(attack), str(threat), attack.passes, rows.is_robust)
+        return Outcome(attack_label(attack), str(threat), attack.cost.backward, rows.is_robust)
 
     def headline(self, worst_case: Bool[np.ndarray, " clips"], checks: Sequence[Check]) -> dict[str, Any]:
         """The worst case, or the reasons why it must not be quoted."""
@@ -95,6 +95,7 @@ class _Summary:
         """The numbers of one measurement."""
         rows = self.certificates.select(attack_label(attack), str(threat))
         is_right, is_robust = rows.is_right_when_clean, rows.is_robust
+        cost = Measurement(attack, threat).cost
         return {
             "name": attack_label(attack),
             "threat": str(threat),
@@ -102,7 +103,9 @@ class _Summary:
             "robust_accuracy_interval": self.resampling.share(is_robust),
             "attack_success_rate": float((~is_robust)[is_right].mean()) if is_right.any() else None,
             "attack_success_rate_interval": self.resampling.share_among(~is_robust, is_right),
-            "passes": Measurement(attack, threat).passes,
+            "forward_passes": cost.forward,
+            "backward_passes": cost.backward,
+            "unusable_gradients": float(rows.numbers("unusable_gradients").mean()),
             "linf_video": float(rows.numbers("linf_video").max()),
             "linf_audio": float(rows.numbers("linf_audio").max()),
             "l2_video": float(rows.numbers("l2_video").mean()),

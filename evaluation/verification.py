@@ -14,6 +14,8 @@ from evaluation.page import PAGE_NAME
 from evaluation.report import REPORT_NAME, Report
 from evaluation.robustness import allowed_distance
 from evaluation.summary import summarise
+from training.batch import MODALITIES
+from training.threat import ThreatModel
 
 TOLERANCE = 1e-9
 """Numbers may differ by this much: the order of additions can differ between machines."""
@@ -41,6 +43,7 @@ def verify(folder: str | Path) -> list[str]:
         *_hashes(folder, report, certificates),
         *_rows(report, certificates),
         *_budgets(certificates),
+        *_limits(certificates),
         *_numbers(report, certificates),
     ]
 
@@ -87,6 +90,29 @@ def _budgets(certificates: Certificates) -> Iterator[str]:
                 f"clip '{key}' under {attack}: {name} is {distances[row]:g} away from the clean clip, "
                 f"the budget is {epsilons[row]:g}"
             )
+
+
+def _limits(certificates: Certificates) -> Iterator[str]:
+    """No value may have moved farther than its box is wide, and none at all in a segment that the threat spares."""
+    for attack, text in certificates.measurements:
+        rows = certificates.select(attack, text)
+        keys = rows.column("key")
+        outside = rows.numbers("linf_outside")
+        for row in np.flatnonzero(outside != 0)[:5]:
+            yield f"clip '{keys[row]}' under {attack}: a segment that {text} spares is changed by {outside[row]:g}"
+        try:
+            threat = ThreatModel.model_validate(text)
+        except ValidationError:
+            yield f"'{text}', under which {attack} has certificates, is no threat model"
+            continue
+        for name in MODALITIES:
+            low, high = threat.box(name)
+            changes = rows.numbers(f"linf_{name}")
+            for row in np.flatnonzero(~(changes <= allowed_distance(high - low)))[:5]:
+                yield (
+                    f"clip '{keys[row]}' under {attack}: {name} is changed by {changes[row]:g}, although it lies in "
+                    f"[{low:g}, {high:g}]"
+                )
 
 
 def _numbers(report: Report, certificates: Certificates) -> Iterator[str]:

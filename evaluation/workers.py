@@ -16,7 +16,8 @@ from ray import ObjectRef, ObjectRefGenerator
 from ray.exceptions import RayTaskError
 
 from evaluation.config import EvaluateConfig
-from evaluation.robustness import Example, Measurement, Piece, craft, measure_all, predicted_classes
+from evaluation.robustness import Example, Measurement, Piece, craft, measure_all, predict
+from preprocessing.logmel import LogMel
 from training.checkpoint import load_model
 from training.data import evaluation_batches, open_split
 from training.models import Classifier
@@ -67,13 +68,14 @@ def _measure_share(
         rank=rank,
         world_size=config.workers,
         limit=config.limit,
+        audio_domain=config.threat.audio_domain,
     )
     with exact_arithmetic(config.cpus_per_worker):
         yield from measure_all(_load(config), batches, measurements, seed=config.seed, model_sha256=model_sha256)
 
 
 def _show(config: EvaluateConfig, measurement: Measurement, position: int, class_names: tuple[str, ...]) -> Example:
-    stored = open_split(config.data, config.split)
+    stored = open_split(config.data, config.split, audio_domain=config.threat.audio_domain)
     number, row = divmod(position, config.batch_size)
     num_batches = -(-min(len(stored), config.limit or len(stored)) // config.batch_size)
     batches = evaluation_batches(
@@ -90,7 +92,10 @@ def _show(config: EvaluateConfig, measurement: Measurement, position: int, class
         model = _load(config)
         device = next(model.parameters()).device
         perturbed = craft(model, clean.to(device), measurement, seed=config.seed)
-        mistaken_for = int(predicted_classes(model(perturbed.video, perturbed.audio).logits)[row])
+        mistaken_for = int(predict(model, perturbed)[row])
+        heard = [clip.audio[row].cpu() for clip in (clean, perturbed)]
+        if clean.has_waveform:
+            heard = [LogMel(stored.index.format)(waveform) for waveform in heard]
     return Example(
         key=clean.keys[row],
         attack=measurement.label,
@@ -99,8 +104,8 @@ def _show(config: EvaluateConfig, measurement: Measurement, position: int, class
         mistaken_for=class_names[mistaken_for] if mistaken_for >= 0 else "nothing: its scores are not finite",
         clean_video=clean.video[row].numpy(),
         perturbed_video=perturbed.video[row].cpu().numpy(),
-        clean_audio=clean.audio[row].numpy(),
-        perturbed_audio=perturbed.audio[row].cpu().numpy(),
+        clean_audio=heard[0].numpy(),
+        perturbed_audio=heard[1].numpy(),
     )
 
 

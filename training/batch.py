@@ -35,6 +35,11 @@ class Batch:
         """Segments per clip."""
         return self.video.shape[1]
 
+    @property
+    def has_waveform(self) -> bool:
+        """Whether the sound is a waveform and not log-mel patches."""
+        return self.audio.dim() == 3
+
     def stream(self, modality: Modality) -> Tensor:
         """The frames or the sound."""
         return self.video if modality == "video" else self.audio

@@ -18,7 +18,8 @@ from torch import Tensor, distributed, nn
 from training.batch import Batch
 from training.checkpoint import CheckpointInfo, load_state, load_weights, save
 from training.config import TrainConfig
-from training.data import ShardError, StoredSplit, evaluation_batches, open_split, train_batches
+from training.data import StoredSplit, evaluation_batches, open_split, train_batches
+from training.members import ShardError
 from training.metrics import Means, Waiting, average_batch_statistics
 from training.models import Classifier
 from training.run_folder import Metrics, RunFolder

@@ -94,7 +94,7 @@ class ThreatModel(Settings):
 
     def __str__(self) -> str:
         audio = "waveform" if self.audio_domain == "waveform" else "audio"
-        support = "" if self.segments is None else f", segments={_ranges(self.segments)}"
+        support = "" if self.segments is None else f", segments={segments_text(self.segments)}"
         return f"{self.norm}(video={_text(self.video)}, {audio}={_text(self.audio)}{support})"
 
     @property
@@ -204,7 +204,7 @@ def _text(epsilon: float) -> str:
     return f"{round(quarters) / 4:g}/255" if is_level else f"{epsilon:.6g}"
 
 
-def _ranges(numbers: Sequence[int]) -> str:
+def segments_text(numbers: Sequence[int]) -> str:
     """Rising numbers as text: 0, 1, 2, 7 are `0-2+7`."""
     runs: list[list[int]] = []
     for number in numbers:

@@ -45,6 +45,22 @@ def make_clips(num_clips: int, *, seed: int) -> Batch:
     )
 
 
+def make_tones(num_clips: int, *, seed: int) -> Batch:
+    """Grey frames, and a faint tone of the class's pitch in noise as the sound: 3 segments of 1600 samples."""
+    random = torch.Generator().manual_seed(seed)
+    labels = torch.randint(NUM_CLASSES, (num_clips,), generator=random)
+    pitches = torch.tensor([400.0, 1100.0, 2600.0, 5200.0])[labels]
+    times = torch.arange(FORMAT.segment_samples) / FORMAT.sample_rate_hz
+    tones = 0.01 * torch.sin(2 * torch.pi * pitches[:, None, None] * times)
+    noise = 0.02 * torch.randn(num_clips, FORMAT.num_segments, FORMAT.segment_samples, generator=random)
+    return Batch(
+        video=torch.full((num_clips, FORMAT.num_segments, 3, FORMAT.frame_size, FORMAT.frame_size), 0.5),
+        audio=((tones + noise) * 32768).round().clamp(-32768, 32767) / 32768,
+        labels=labels,
+        keys=tuple(f"tone_{seed}_{number:04d}" for number in range(num_clips)),
+    )
+
+
 def in_batches(clips: Batch, batch_size: int) -> list[Batch]:
     """The same clips in batches."""
     return [
@@ -56,6 +72,18 @@ def in_batches(clips: Batch, batch_size: int) -> list[Batch]:
         )
         for start in range(0, len(clips), batch_size)
     ]
+
+
+def train_briefly(classifier: Classifier, clips: Batch) -> None:
+    """Six epochs of plain training; the classifier is in evaluation mode afterwards."""
+    optimizer = torch.optim.Adam(classifier.parameters(), lr=5e-3)
+    for _ in range(6):
+        for batch in in_batches(clips, 32):
+            loss = functional.cross_entropy(classifier(batch.video, batch.audio).logits, batch.labels)
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            optimizer.step()
+    classifier.eval()
 
 
 @pytest.fixture(scope="session")
@@ -90,14 +118,25 @@ def model() -> Classifier:
         classifier = ModelConfig(video_encoder="tiny", audio_encoder="tiny", fusion="concat", feature_size=16).build(
             FORMAT, NUM_CLASSES
         )
-    optimizer = torch.optim.Adam(classifier.parameters(), lr=5e-3)
-    for _ in range(6):
-        for batch in in_batches(make_clips(256, seed=0), 32):
-            loss = functional.cross_entropy(classifier(batch.video, batch.audio).logits, batch.labels)
-            optimizer.zero_grad()
-            torch.autograd.backward(loss)
-            optimizer.step()
-    classifier.eval()
+    train_briefly(classifier, make_clips(256, seed=0))
+    return classifier
+
+
+@pytest.fixture(scope="session")
+def tones() -> Batch:
+    """Waveforms that the model below has not heard."""
+    return make_tones(24, seed=1)
+
+
+@pytest.fixture(scope="session")
+def listening_model() -> Classifier:
+    """A tiny classifier trained on waveforms for about a second."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        classifier = ModelConfig(video_encoder="tiny", audio_encoder="tiny", fusion="concat", feature_size=16).build(
+            FORMAT, NUM_CLASSES
+        )
+    train_briefly(classifier, make_tones(256, seed=0))
     return classifier
 
 
@@ -198,10 +237,12 @@ def certificate(**changes: object) -> Certificate:
         "distance_audio": 0.0,
         "linf_video": 0.0,
         "linf_audio": 0.0,
+        "linf_outside": 0.0,
         "l2_video": 0.0,
         "l2_audio": 0.0,
         "psnr_video_db": None,
         "snr_audio_db": None,
+        "unusable_gradients": 0.0,
         "seed": 0,
         "model_sha256": "ab" * 32,
     }

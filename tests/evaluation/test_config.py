@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from evaluation.config import EvaluateConfig, attack_label
-from training.attacks import FGSM, PGD, TMA, MinimalBudget, WorstCase
+from training.attacks import FGSM, PGD, TMA, AnyAttack, MinimalBudget, WorstCase
 
 PLACES = {"checkpoint": "model", "data": "dataset", "output": "report"}
 CONFIGS = Path(__file__).parents[2] / "pipeline" / "configs" / "evaluate"
@@ -31,6 +33,28 @@ def test_a_label_names_what_differs_from_the_default() -> None:
     assert attack_label(TMA(temporal_weight=0.5)) == "tma-10 temporal_weight 0.5"
     assert attack_label(WorstCase(attacks=(FGSM(), PGD(loss="margin")))) == "worst_case fgsm pgd-10_margin"
     assert attack_label(MinimalBudget(attack=PGD(steps=7), rounds=4)) == "minimal_budget pgd-7 rounds 4"
+
+
+@pytest.mark.parametrize(
+    ("settings", "label"),
+    [
+        ({"name": "pgd", "loss": "margin"}, "pgd-10 margin"),
+        ({"name": "pgd", "restarts": 3, "step_size": 0.25}, "pgd-10 step_size 0.25 restarts 3"),
+        ({"name": "fgsm", "target": "least_likely"}, "fgsm least_likely"),
+        ({"name": "tma", "steps": 5, "sharing": {"segments": 4}}, "tma-5 sharing segments 4"),
+        ({"name": "mma", "sharing": {"segments": 2, "of": "perturbation"}}, "mma-10 sharing segments 2 perturbation"),
+    ],
+)
+def test_a_label_names_settings_inside_settings_and_words_alone(settings: dict[str, Any], label: str) -> None:
+    assert attack_label(TypeAdapter(AnyAttack).validate_python(settings)) == label
+
+
+def test_labels_can_name_metrics() -> None:
+    """MLflow allows letters, digits, `_ - . /`, colons and spaces."""
+    attack = TypeAdapter(AnyAttack).validate_python(
+        {"name": "tma", "temporal_weight": 1e-7, "sharing": {"segments": 4, "of": "perturbation"}, "target": "random"}
+    )
+    assert re.fullmatch(r"[\w\-. ]+", attack_label(attack))
 
 
 @pytest.mark.parametrize(

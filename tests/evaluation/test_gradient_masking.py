@@ -144,9 +144,9 @@ def test_looking_at_the_clips_leaves_the_model_as_it_was(model: Classifier, few_
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
-def outcome(label: str, passes: int, robust: int, of: int = 100) -> Outcome:
+def outcome(label: str, backward_passes: int, robust: int, of: int = 100) -> Outcome:
     """The first `robust` of `of` clips withstand."""
-    return Outcome(label, "linf(video=4/255, audio=4/255)", passes, np.arange(of) < robust)
+    return Outcome(label, "linf(video=4/255, audio=4/255)", backward_passes, np.arange(of) < robust)
 
 
 def test_a_one_step_attack_that_beats_many_steps_fires() -> None:
@@ -172,6 +172,15 @@ def test_without_a_one_step_attack_the_check_says_so() -> None:
     check = many_steps_beat_one([outcome("pgd-20", 20, 50)], limits=LIMITS)
     assert (check.outcome, check.finding) == ("not_run", "no one-step attack in the list")
     assert many_steps_beat_one([outcome("fgsm", 1, 50)], limits=LIMITS).finding == "no iterative attack in the list"
+
+
+def test_an_attack_that_follows_no_gradient_is_neither_one_step_nor_iterative() -> None:
+    """Square fools more clips than one step and than many: that says nothing about the gradient's way."""
+    attacks = [outcome("square", 0, 10), outcome("fgsm", 1, 50), outcome("pgd-20", 20, 45)]
+    check = many_steps_beat_one(attacks, limits=LIMITS)
+    assert check.outcome == "passed"
+    assert "50.0% under fgsm and 45.0% under pgd-20" in check.finding
+    assert many_steps_beat_one(attacks[:2], limits=LIMITS).finding == "no iterative attack in the list"
 
 
 def test_accuracy_that_rises_with_epsilon_fires() -> None:

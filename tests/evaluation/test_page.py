@@ -134,10 +134,12 @@ def test_a_single_modality_and_another_norm_have_a_page(
         (ThreatModel(), "each pixel value by up to 4/255 and each log-mel value by up to 4/255"),
         (ThreatModel(audio=0), "change each pixel value by up to 4/255, in"),
         (ThreatModel(norm="l2", video=1.5, audio=2), "a clip's frames by up to 1.5 (L2) and its log-mel patches"),
+        ("l2(waveform=0.5)", "its waveform by up to 0.5 (L2), in units of the value range (a waveform's full scale"),
+        ("linf(audio=4/255, segments=0-2+5)", "4/255, in units of the value range, in segments 0-2+5 of a clip alone."),
     ],
 )
-def test_the_threat_is_put_into_words(threat: ThreatModel, words: str) -> None:
-    assert words in threat_sentence(threat)
+def test_the_threat_is_put_into_words(threat: ThreatModel | str, words: str) -> None:
+    assert words in threat_sentence(ThreatModel.model_validate(threat))
 
 
 def test_the_clip_is_shown_before_after_and_as_a_difference(text: str) -> None:

@@ -20,7 +20,9 @@ POINTS = [
     CurvePoint(
         name="pgd-5",
         threat="linf",
-        passes=5,
+        forward_passes=5,
+        backward_passes=5,
+        unusable_gradients=0.0,
         factor=factor,
         robust_accuracy=share,
         robust_accuracy_interval=(share - 0.1, share),

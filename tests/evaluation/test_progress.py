@@ -29,11 +29,14 @@ def test_a_finished_attack_tells_its_robust_accuracy(
 
 
 def test_time_left_is_counted_in_passes() -> None:
-    """3 passes a clip, 10 clips: 30 passes. 10 of them took 50 s, so 20 take 100 s."""
+    """A backward pass is two forward passes: 3 for FGSM and 6 for two steps make 90 for 10 clips.
+
+    30 of them took 50 s, so 60 take 100 s.
+    """
     config = EvaluateConfig(checkpoint="a", data="b", output="c")
     progress = Progress((Measurement(FGSM(), config.threat), Measurement(PGD(steps=2), config.threat)), num_clips=10)
     assert progress.time_left(1.0) == "unknown time"
-    progress.passes_done = 10
+    progress.work_done = 30
     assert progress.time_left(50.0) == "1 min 40 s"
 
 
@@ -48,5 +51,5 @@ def test_the_start_of_the_workers_does_not_count(
         progress.add(pieces[0])
     assert caplog.records[0].getMessage().endswith(", unknown time left")
     assert progress.time_left(1000.0) == "unknown time"
-    progress.passes_done += 10
+    progress.work_done += 30
     assert progress.time_left(5.0) == "10 s"

@@ -36,7 +36,7 @@ def test_a_folder_without_a_report_is_named(tmp_path: Path) -> None:
 def test_a_report_of_another_version_is_refused(report: Report, tmp_path: Path) -> None:
     report.write(tmp_path)
     path = tmp_path / REPORT_NAME
-    path.write_text(path.read_text().replace('"format_version": 1', '"format_version": 2'))
+    path.write_text(path.read_text().replace('"format_version": 2', '"format_version": 1'))
     with pytest.raises(ValidationError, match="format_version"):
         Report.read(tmp_path)
 

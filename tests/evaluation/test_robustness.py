@@ -122,7 +122,7 @@ def test_every_measurement_is_run_once(clip_format: ClipFormat) -> None:
     config = EvaluateConfig(
         checkpoint="a", data="b", output="c", attacks=(PGD(steps=20), FGSM()), curve=(0.0, 0.5, 1.0)
     )
-    found = [(one.label, str(one.threat), one.passes) for one in measurements_of(config, clip_format)]
+    found = [(one.label, str(one.threat), one.cost.backward) for one in measurements_of(config, clip_format)]
     assert found == [
         ("pgd-20", "linf(video=4/255, audio=4/255)", 20),
         ("fgsm", "linf(video=4/255, audio=4/255)", 1),

@@ -20,8 +20,11 @@ from evaluation.run import evaluate, verify
 from preprocessing.schema import ClipFormat, load_index
 from training.attacks import FGSM, PGD
 from training.checkpoint import CheckpointInfo, model_sha256, save
+from training.config import TrainConfig, ValidationConfig
 from training.data import evaluation_batches
 from training.models import ModelConfig
+from training.objectives import PGDAT
+from training.run import train
 from training.threat import ThreatModel
 
 
@@ -205,6 +208,51 @@ def test_a_model_of_other_classes_or_clips_is_refused(checkpoint: Path, tiny_dat
         with pytest.raises(ValueError, match=message):
             evaluate(settings(folder, tiny_dataset, tmp_path / "report"))
     assert not (tmp_path / "report").exists()
+
+
+def test_a_model_trained_on_waveforms_is_measured_on_waveforms(tiny_dataset: Path, tmp_path: Path) -> None:
+    """An epoch of training against the threat, then the report of it."""
+    threat = ThreatModel.model_validate("linf(video=2/255, waveform=0.02, segments=0-2)")
+    result = train(
+        TrainConfig(
+            data=str(tiny_dataset),
+            output=str(tmp_path / "run"),
+            model=ModelConfig(video_encoder="tiny", audio_encoder="tiny", fusion="concat", feature_size=16),
+            objective=PGDAT(attack=PGD(steps=1), threat=threat),
+            validation=ValidationConfig(attacks=(PGD(steps=1),), threat=threat),
+            epochs=1,
+            batch_size=8,
+        )
+    )
+    assert 0 <= result.best["validation/robust_accuracy"] <= result.best["validation/clean_accuracy"] <= 1
+    output = tmp_path / "report"
+    report = evaluate(settings(result.checkpoint, tiny_dataset, output, threat=threat, workers=1))
+    assert verify(output) == []
+    assert report.threat == "linf(video=2/255, waveform=0.02, segments=0-2)"
+    rows = Certificates.read(output / CERTIFICATES_NAME).select("pgd-4", report.threat)
+    assert rows.numbers("linf_audio") == pytest.approx(0.02, rel=1e-3)
+    assert (rows.numbers("linf_outside") == 0).all()
+
+
+def test_a_model_trained_on_patches_is_as_right_on_the_waveforms_that_they_were_made_of(
+    two_workers: tuple[Path, Report], checkpoint: Path, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    """Patches differ from the front end's output by their rounding alone. A fooled clip is shown as patches."""
+    threat = ThreatModel.model_validate("linf(video=32/255, waveform=0.05)")
+    evaluate(settings(checkpoint, tiny_dataset, tmp_path, threat=threat, attacks=(PGD(steps=4),), curve=(1.0,)))
+    on_waveforms = Certificates.read(tmp_path / CERTIFICATES_NAME).select("pgd-4", str(threat))
+    on_patches = Certificates.read(two_workers[0] / CERTIFICATES_NAME).select("fgsm", two_workers[1].threat)
+    for column in ("key", "clean_prediction"):
+        assert on_waveforms.table[column].equals(on_patches.table[column])
+    assert "log-mel spectrograms of the waveforms below" in (tmp_path / PAGE_NAME).read_text()
+
+
+def test_a_threat_to_segments_that_clips_do_not_have_is_refused(
+    checkpoint: Path, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    threat = ThreatModel.model_validate("linf(video=4/255, segments=2-4)")
+    with pytest.raises(ValueError, match=r"names segment 4, but the clips of '.*' have 4 segments \(from 0\)"):
+        evaluate(settings(checkpoint, tiny_dataset, tmp_path, threat=threat))
 
 
 def test_missing_inputs_are_named(checkpoint: Path, tiny_dataset: Path, tmp_path: Path) -> None:

@@ -54,12 +54,22 @@ def test_the_numbers_of_four_clips_are_exact(report: Report) -> None:
 
 def test_the_curve_names_the_threat_model_of_each_point(report: Report) -> None:
     """Epsilon 0 leaves 3 of 4 right, the threat model 2, twice as much 1."""
-    points = [(point.factor, point.threat, point.robust_accuracy, point.passes) for point in report.curve]
+    points = [(point.factor, point.threat, point.robust_accuracy) for point in report.curve]
     assert points == [
-        (0.0, "linf(video=0, audio=0)", 0.75, 0),
-        (1.0, "linf(video=4/255, audio=4/255)", 0.5, 2),
-        (2.0, "linf(video=8/255, audio=8/255)", 0.25, 2),
+        (0.0, "linf(video=0, audio=0)", 0.75),
+        (1.0, "linf(video=4/255, audio=4/255)", 0.5),
+        (2.0, "linf(video=8/255, audio=8/255)", 0.25),
     ]
+
+
+def test_forward_and_backward_passes_are_counted_apart(hand_made: HandMade, summarised: Summarised) -> None:
+    """Two steps are 2 + 2; two starts of two steps and a look at each result 6 + 4. Without a budget there are none."""
+    listed = {"attacks": [{"name": "pgd", "steps": 2}, {"name": "pgd", "steps": 2, "restarts": 2}]}
+    config = EvaluateConfig.model_validate(CONFIG.model_dump() | listed)
+    report = summarised(hand_made(config, PREDICTIONS | {"else": [0, 1, 2, 0]}), config)
+    assert [(each.forward_passes, each.backward_passes) for each in report.attacks] == [(2, 2), (6, 4)]
+    assert [(point.forward_passes, point.backward_passes) for point in report.curve] == [(0, 0), (2, 2), (2, 2)]
+    assert (report.total_cost.forward, report.total_cost.backward) == (8, 6)
 
 
 def test_every_interval_covers_its_number(report: Report) -> None:

@@ -103,6 +103,25 @@ def test_a_clip_outside_the_budget_is_named(
     ]
 
 
+def test_a_touched_segment_that_was_to_be_spared_is_caught(
+    folder: Path, certificates: Certificates, config: EvaluateConfig, summarised: Summarised
+) -> None:
+    changed = with_value(certificates, "linf_outside", 3, 0.01)
+    replace_certificates(folder, changed, summarised(changed, config))
+    assert verify(folder) == [
+        "clip 'clip_1_0003' under fgsm: a segment that linf(video=7/255, audio=7/255) spares is changed by 0.01"
+    ]
+
+
+def test_a_value_that_left_its_box_is_caught(
+    folder: Path, certificates: Certificates, config: EvaluateConfig, summarised: Summarised
+) -> None:
+    """Log-mel values lie in [0, 1], so none can change by more than 1."""
+    changed = with_value(certificates, "linf_audio", 3, 1.5)
+    replace_certificates(folder, changed, summarised(changed, config))
+    assert verify(folder) == ["clip 'clip_1_0003' under fgsm: audio is changed by 1.5, although it lies in [0, 1]"]
+
+
 def test_a_missing_row_is_caught(
     folder: Path, certificates: Certificates, config: EvaluateConfig, summarised: Summarised
 ) -> None:

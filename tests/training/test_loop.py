@@ -144,6 +144,16 @@ def test_a_limit_judges_the_first_clips_only(tiny_dataset: Path) -> None:
     assert found["validation/clean_accuracy"] in (0.0, 1.0)
 
 
+def test_a_clip_without_finite_scores_is_wrong(tiny_dataset: Path) -> None:
+    """torch takes a NaN for the largest score, which would make every clip of the first class right."""
+    model, _ = build(settings(tiny_dataset))
+    with torch.no_grad():
+        for parameter in model.fusion.parameters():
+            parameter.fill_(float("nan"))
+    found = validate(settings(tiny_dataset), open_split(str(tiny_dataset), "validation"), model, ALONE)
+    assert found == {"validation/clean_accuracy": 0.0, "validation/robust_accuracy": 0.0}
+
+
 def test_the_progress_line_says_all_that_matters() -> None:
     """Two of six epochs took 8 and 12 s, so four more take 40 s."""
     metrics = {

@@ -83,11 +83,6 @@ class Attack(Settings):
     def cost(self) -> Cost:
         """What one call costs per clip, at most."""
 
-    @property
-    def passes(self) -> int:
-        """Forward passes per clip, at most; most of them are followed by a backward pass."""
-        return self.cost.forward
-
 
 class TargetableAttack(Attack):
     """An attack that can also be sent to a class of its own choice."""

@@ -69,7 +69,7 @@ def boundary_at(
         slope = torch.nan_to_num(stream, nan=0.0, posinf=0.0, neginf=0.0) * threat.support(stream)
         largest = slope.flatten(1).abs().amax(1)
         lost = largest == 0
-        note_unusable(lost)
+        note_unusable(clips.keys, lost)
         is_empty &= lost
         noise = uniform_like(slope, clips.keys, generator, f"{name} {purpose}") * threat.support(slope)
         shown = torch.where(per_clip(lost, slope), noise, slope / per_clip(torch.where(lost, 1.0, largest), slope))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Bool, Float
@@ -85,15 +86,21 @@ def back(outputs: Tensor | Sequence[Tensor], streams: list[Tensor], slopes: Tens
 
 @dataclass
 class UnusableGradients:
-    """How many gradients were zero or not finite while an attack ran, per clip and step."""
+    """How many gradients were zero or not finite while an attack ran: one per clip, modality and step."""
 
-    num_unusable: int = 0
-    num_all: int = 0
+    unusable: Counter[str] = field(default_factory=Counter)
+    """By the clip's key."""
+    seen: Counter[str] = field(default_factory=Counter)
+    """All of them, by the clip's key."""
 
     @property
     def share(self) -> float:
         """Share of the gradients that carried no information; 0 if there were none."""
-        return self.num_unusable / max(self.num_all, 1)
+        return self.unusable.total() / max(self.seen.total(), 1)
+
+    def share_of(self, key: str) -> float:
+        """The same of one clip."""
+        return self.unusable[key] / max(self.seen[key], 1)
 
 
 _watch: ContextVar[UnusableGradients | None] = ContextVar("unusable_gradients", default=None)
@@ -110,11 +117,11 @@ def count_unusable_gradients() -> Iterator[UnusableGradients]:
         _watch.reset(token)
 
 
-def note_unusable(is_unusable: Bool[Tensor, " batch"]) -> None:
+def note_unusable(keys: tuple[str, ...], is_unusable: Bool[Tensor, " batch"]) -> None:
     """Tell who counts which clips' gradients carried no information, of one step and modality."""
     if (counter := _watch.get()) is not None:
-        counter.num_unusable += int(is_unusable.sum())
-        counter.num_all += len(is_unusable)
+        counter.unusable.update(key for key, is_lost in zip(keys, is_unusable.tolist(), strict=True) if is_lost)
+        counter.seen.update(keys)
 
 
 def usable(
@@ -129,7 +136,8 @@ def usable(
     """The gradient where the threat allows a change, each clip's largest value scaled to 1.
 
     So no norm of it can vanish or overflow; `joint` scales both modalities alike. A clip whose gradient is all zero or
-    not finite in a modality gets noise there instead: it must not look robust.
+    not finite in a modality gets noise there instead: it must not look robust. So does a silent segment of a waveform,
+    too faint to matter beside a gradient: at exact silence power has none, whatever the model makes of the sound.
     """
     streams: Streams = {}
     largest: dict[Modality, Tensor] = {}
@@ -143,12 +151,32 @@ def usable(
             lost = tuple(key for key, is_lost in zip(batch.keys, empty.tolist(), strict=True) if is_lost)
             finite[empty] = uniform_like(finite[empty], lost, generator, f"{name} {purpose}") * threat.support(finite)
             largest[name] = finite.flatten(1).abs().amax(1)
-        note_unusable(empty)
+        note_unusable(batch.keys, empty)
+        if name == "audio" and threat.audio_domain == "waveform":
+            finite = _with_faint_noise_at_silence(finite, largest[name], batch.keys, threat, generator, purpose)
         streams[name] = finite
     if joint:
         largest = dict.fromkeys(largest, torch.stack(list(largest.values())).amax(0))
     scaled: Streams = {name: stream / per_clip(largest[name], stream) for name, stream in streams.items()}
     return Gradient(scaled, gradient.log_scale)
+
+
+def _with_faint_noise_at_silence(
+    found: Float[Tensor, "batch segments samples"],
+    largest: Float[Tensor, " batch"],
+    keys: tuple[str, ...],
+    threat: ThreatModel,
+    generator: torch.Generator,
+    purpose: str,
+) -> Float[Tensor, "batch segments samples"]:
+    """Noise of a millionth of the clip's largest gradient in the segments whose gradient is exactly zero."""
+    is_silent = (found == 0).all(2, keepdim=True) & threat.support(found)
+    rows = is_silent.any(1).flatten().nonzero().flatten().tolist()
+    if not rows:
+        return found
+    noise = torch.zeros_like(found)
+    noise[rows] = uniform_like(found[rows], tuple(keys[row] for row in rows), generator, f"silence {purpose}")
+    return torch.where(is_silent, 1e-6 * per_clip(largest, found) * noise, found)
 
 
 def direction(stream: Float[Tensor, "batch *shape"], threat: ThreatModel) -> Float[Tensor, "batch *shape"]:

@@ -150,7 +150,7 @@ def test_a_modality_that_the_model_ignores_gains_nothing_and_moves_by_noise() ->
     change = shortest_change(boundary, clips, LINF)
     assert (LINF.length(change["audio"]) > 0).all()
     assert (radius(change, LINF) >= LINF.length(change["video"]) / LINF.video - 1e-12).all()
-    assert unusable.num_unusable == 3
+    assert unusable.unusable.total() == 3
 
 
 @pytest.mark.parametrize("factor", [0.0, float("nan"), float("inf")])

@@ -100,7 +100,7 @@ def test_gradients_without_information_are_counted_and_replaced_by_each_clip_s_n
         streams = usable(
             Gradient({"video": video, "audio": audio}, torch.zeros(7)), batch, ThreatModel(), generator, "test"
         ).streams
-    assert (found.num_unusable, found.num_all) == (2, 14)
+    assert (found.unusable.total(), found.seen.total()) == (2, 14)
     assert found.share == pytest.approx(1 / 7)
     assert streams["video"][2].abs().amax() == 1
     assert streams["audio"][4].isfinite().all()

@@ -32,7 +32,7 @@ def test_without_scales_it_is_mifgsm_bit_for_bit(model: Classifier, batch: Batch
 
 
 def test_the_published_setting_costs_33_passes_a_step() -> None:
-    assert PAM(steps=10).passes == 330
+    assert PAM(steps=10).cost.forward == 330
 
 
 def test_there_are_no_more_baselines_than_colours() -> None:
