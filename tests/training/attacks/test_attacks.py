@@ -11,6 +11,7 @@ from torch import nn
 
 from tests.training.conftest import random_batch
 from training.attacks import FGSM, IFGSM, MIFGSM, MMA, PGD, TIA, TMA, AnyAttack, Attack
+from training.attacks.sharing import Sharing
 from training.batch import MODALITIES, Batch
 from training.models import Classifier, ModelConfig, Outputs
 from training.threat import ThreatModel
@@ -23,10 +24,16 @@ ATTACKS: list[Attack] = [
     MIFGSM(steps=2),
     TIA(steps=2),
     TIA(steps=2, combination="weighted"),
+    TIA(steps=2, temporal="copies", num_copies=2),
+    TIA(steps=2, temporal="copies", combination="weighted", features="raw", temporal_weight=-0.1),
+    TIA(steps=2, sharing=Sharing(segments=2, of="perturbation")),
     MMA(steps=2),
     MMA(steps=2, random_start=True),
+    MMA(steps=2, agreement="segments"),
+    MMA(steps=2, agreement="predictions", loss="margin"),
     TMA(steps=2),
     TMA(steps=2, combination="weighted", random_start=True),
+    TMA(steps=2, temporal="copies", agreement="predictions", sharing=Sharing(segments=4)),
 ]
 THREATS = [
     ThreatModel.model_validate(text)
@@ -158,7 +165,8 @@ def test_the_seed_decides_the_result(attack: Attack, model: Classifier, batch: B
         attack(model, batch, THREATS[0], torch.Generator().manual_seed(seed)).video for seed in (3, 3, 4)
     )
     assert torch.equal(first, again)
-    assert torch.equal(first, other) != bool(getattr(attack, "random_start", False))
+    is_random = getattr(attack, "random_start", False) or getattr(attack, "copies_per_step", 0) > 0
+    assert torch.equal(first, other) != is_random
 
 
 @every_attack
