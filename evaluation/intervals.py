@@ -46,7 +46,7 @@ class Resampling:
         """
         if outcomes.all() or not outcomes.any():
             return exact_interval(int(outcomes.sum()), len(outcomes))
-        return _percentiles(self.weights @ outcomes / len(outcomes))
+        return percentiles(self.weights @ outcomes / len(outcomes))
 
     def share_among(self, outcomes: Bool[np.ndarray, " clips"], chosen: Bool[np.ndarray, " clips"]) -> Interval | None:
         """Interval of the share among the chosen clips; None if none is chosen."""
@@ -57,7 +57,7 @@ class Resampling:
             return exact_interval(int(hits.sum()), int(chosen.sum()))
         totals = self.weights @ chosen
         drawn = totals > 0
-        return _percentiles((self.weights @ hits)[drawn] / totals[drawn])
+        return percentiles((self.weights @ hits)[drawn] / totals[drawn])
 
     def difference(self, first: Bool[np.ndarray, " clips"], second: Bool[np.ndarray, " clips"]) -> Interval:
         """Interval of share(first) - share(second) over the same clips.
@@ -68,7 +68,7 @@ class Resampling:
             _, most = exact_interval(0, len(first))
             return (-most, most)
         paired = first.astype(np.float64) - second.astype(np.float64)
-        return _percentiles(self.weights @ paired / len(paired))
+        return percentiles(self.weights @ paired / len(paired))
 
 
 def exact_interval(hits: int, trials: int) -> Interval:
@@ -94,7 +94,8 @@ def chance_of_excess(more: Bool[np.ndarray, " clips"], less: Bool[np.ndarray, " 
     return chance_of_at_least(wins, trials=wins + losses, share=0.5)
 
 
-def _percentiles(values: NDArray[np.float64]) -> Interval:
+def percentiles(values: NDArray[np.float64]) -> Interval:
+    """The interval that holds the middle 95 % of bootstrap draws."""
     tail = 100.0 * (1.0 - CONFIDENCE) / 2.0
     low, high = np.percentile(values, [tail, 100.0 - tail])
     return (float(low), float(high))

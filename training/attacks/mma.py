@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import NonNegativeFloat
-
 from training.attacks.feature_attack import FeatureAttack
-from training.attacks.features import Weights
+from training.attacks.readings import AgreementReading
 
 
-class MMA(FeatureAttack):
-    """Modality Misalignment Attack: raise the loss while the modalities' features drift apart.
+class MMA(FeatureAttack, AgreementReading):
+    """Modality Misalignment Attack: raise the loss while what picture and sound say drifts apart.
 
     J = CE - lambda_M L_M (arXiv:2502.11858, Eq. 3 and 4).
     """
 
     name: Literal["mma"] = "mma"
-    modality_weight: NonNegativeFloat = 0.3
-    """lambda_M, the weight of the modality term."""
-
-    @property
-    def weights(self) -> Weights:
-        """The modality term alone."""
-        return Weights(temporal=0.0, modality=self.modality_weight)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from training.attacks import IterativeAttack
+from training.attacks.ascent import NOT_SHARED
 from training.attacks.tma import TMA
 from training.batch import Batch
 from training.crafting import craft
@@ -15,6 +16,20 @@ from training.curriculum import Curriculum, mask_segments
 from training.models import Classifier
 from training.objectives.base import Loss, Objective, bare, classification
 from training.threat import ThreatModel
+
+CRAFTING = TMA(
+    temporal_weight=0.1,
+    modality_weight=0.3,
+    temporal="consecutive",
+    features="normalised",
+    agreement="means",
+    combination="normalised",
+    loss="cross_entropy",
+    momentum=0.0,
+    random_start=True,
+    sharing=NOT_SHARED,
+)
+"""TMA as a defence needs it, spelled out: what transfers best to other models need not be what trains best."""
 
 
 class TMACurriculum(Objective):
@@ -26,7 +41,7 @@ class TMACurriculum(Objective):
     """
 
     name: Literal["tma_curriculum"] = "tma_curriculum"
-    attack: IterativeAttack = TMA(momentum=0.0, random_start=True)
+    attack: IterativeAttack = CRAFTING
     """The inner maximisation; its number of steps comes from the curriculum."""
     threat: ThreatModel = ThreatModel()
     """The ball to defend at `epsilon_factor` 1."""

@@ -75,11 +75,17 @@ ATTACKS: list[Attack] = [
     VMIFGSM(steps=2, num_neighbours=2),
     TIA(steps=2),
     TIA(steps=2, combination="weighted"),
+    TIA(steps=2, temporal="copies", num_copies=2),
+    TIA(steps=2, temporal="copies", combination="weighted", features="raw", temporal_weight=-0.1),
+    TIA(steps=2, sharing=Sharing(segments=2, of="perturbation")),
     MMA(steps=2),
     MMA(steps=2, random_start=True),
+    MMA(steps=2, agreement="segments"),
+    MMA(steps=2, agreement="predictions", loss="margin"),
     TMA(steps=2),
     TMA(steps=2, combination="weighted", random_start=True),
     TMA(steps=2, sharing=Sharing(segments=4), target="least_likely"),
+    TMA(steps=2, temporal="copies", agreement="predictions", sharing=Sharing(segments=4)),
 ]
 JOINT = next(iter(THREATS.values()))
 MIXED = THREATS["l2(video=0.5, waveform=0.2, segments=0+3)"]
@@ -238,11 +244,10 @@ def test_the_seed_decides_the_result(attack: Attack) -> None:
 
 def is_random(attack: Attack) -> bool:
     """Whether the settings ask for random starts, targets, directions or queries."""
-    starts_at_random = isinstance(attack, APGD | APGDT | Square | VMIFGSM) or bool(
-        getattr(attack, "random_start", False)
-    )
-    is_one_of_them_random = isinstance(attack, WorstCase) and any(is_random(member) for member in attack.attacks)
-    return starts_at_random or is_one_of_them_random or getattr(attack, "target", "none") == "random"
+    if isinstance(attack, WorstCase):
+        return any(is_random(member) for member in attack.attacks)
+    is_drawn = isinstance(attack, APGD | APGDT | Square | VMIFGSM) or getattr(attack, "target", "none") == "random"
+    return is_drawn or bool(getattr(attack, "random_start", False)) or getattr(attack, "copies_per_step", 0) > 0
 
 
 def cost_where_nothing_is_fooled(attack: Attack) -> Cost:

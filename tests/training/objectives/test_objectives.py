@@ -98,3 +98,22 @@ def test_the_curriculum_sets_steps_budget_and_dropout(
     attack = objective.attack_with(steps=2)
     assert isinstance(attack, TMA)
     assert (attack.steps, attack.random_start) == (2, True)
+
+
+def test_the_curriculum_crafts_by_settings_that_defaults_of_attacks_do_not_move() -> None:
+    """What transfers best to other models and what trains best are chosen apart."""
+    named = TMACurriculum().attack.model_dump()
+    expected = {
+        "temporal_weight": 0.1,
+        "modality_weight": 0.3,
+        "temporal": "consecutive",
+        "features": "normalised",
+        "agreement": "means",
+        "combination": "normalised",
+        "loss": "cross_entropy",
+        "momentum": 0.0,
+        "random_start": True,
+        "sharing": {"segments": 1, "of": "gradient"},
+    }
+    assert {name: named[name] for name in expected} == expected
+    assert set(expected) <= TMACurriculum().attack.model_fields_set

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.clips import write_clips
+from benchmarks.surrogates import trained
+from benchmarks.transfer import TransferConfig, main, training
+from benchmarks.transfer_attacks import BASELINE, compared
+from pipeline.config import load
+from preprocessing.schema import ClipFormat
+from training.attacks import MIFGSM
+
+
+def test_all_attacks_have_the_same_gradient_budget_but_the_one_step_attack() -> None:
+    attacks = compared(num_gradients=6, num_segments=8)
+    assert {attack.cost.backward for name, attack in attacks.items() if name != "FGSM"} == {6}
+    assert attacks["FGSM"].cost.backward == 1
+
+
+def test_sharing_is_over_two_four_and_all_segments() -> None:
+    attacks = compared(num_gradients=6, num_segments=8)
+    sizes = {
+        attack.sharing.segments
+        for name, attack in attacks.items()
+        if isinstance(attack, MIFGSM) and name.startswith(BASELINE)
+    }
+    assert sizes == {1, 2, 4, 8}
+    assert len(compared(num_gradients=6, num_segments=2)) == len(attacks) - 4
+
+
+def test_an_odd_budget_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["num_gradients=5"]) == 2
+    assert "num_gradients=5 is odd; readings over copies need an even number" in capsys.readouterr().err
+
+
+def test_a_classifier_is_trained_once(tmp_path: Path) -> None:
+    write_clips(tmp_path / "data", FORMAT, num_train=8, num_validation=4)
+    config = load(TransferConfig, changes=settings(tmp_path))
+    first = trained(training(config, config.models[0], 0), tmp_path)
+    written = (first.checkpoint / "model.safetensors").stat().st_mtime_ns
+    assert trained(training(config, config.models[0], 0), tmp_path) == first
+    assert (first.checkpoint / "model.safetensors").stat().st_mtime_ns == written
+    assert trained(training(config, config.models[0], 1), tmp_path).checkpoint != first.checkpoint
+
+
+@pytest.mark.slow
+def test_the_whole_comparison_writes_a_row_per_attack_and_a_picture(tmp_path: Path) -> None:
+    write_clips(tmp_path / "data", FORMAT, num_train=8, num_validation=4)
+    assert main(settings(tmp_path)) == 0
+    rows = json.loads((tmp_path / "transfer.json").read_text())
+    assert [row["name"] for row in rows] == [
+        f"transfer of {name}" for name in compared(num_gradients=2, num_segments=2)
+    ]
+    assert all({"name", "ratio", "aim", "detail"} == set(row) for row in rows)
+    assert all(row["detail"]["white_box"]["rate"] <= 1.0 for row in rows)
+    assert (tmp_path / "transfer.png").read_bytes().startswith(b"\x89PNG")
+    kept = {file: file.stat().st_mtime_ns for file in (tmp_path / "transfer").rglob("*.npy")}
+    assert main(settings(tmp_path)) == 0
+    assert {file: file.stat().st_mtime_ns for file in (tmp_path / "transfer").rglob("*.npy")} == kept
+
+
+FORMAT = ClipFormat(num_segments=2, segment_seconds=0.16, frame_size=16, num_mels=16)
+
+
+def settings(folder: Path) -> list[str]:
+    return [
+        f"data={folder / 'data'}",
+        f"output={folder}",
+        "seeds=[0]",
+        "epochs=1",
+        "batch_size=4",
+        "splits=[validation]",
+        "num_gradients=2",
+        "processes=1",
+    ]
