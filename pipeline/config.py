@@ -170,6 +170,8 @@ def _change(config_class: type[BaseModel], tree: Any, key: str, value: object, p
     except IndexError as error:
         problems.append(f"{key}: {error}")
         return tree
+    except ValidationError:  # part of a value whose text means nothing: the text stays, for `_check` to refuse
+        return tree
 
 
 def _nest(place: Slot, parts: list[str], value: object, tree: object) -> Any:
@@ -239,14 +241,15 @@ def _combine_settings(place: Slot, base: dict[str, Any], change: Mapping[str, An
 
 
 def _as_tree(place: Slot, base: Any) -> dict[str, Any]:
-    """`base` as a mapping: a settings class may also be written as text, such as `linf(video=4/255)`."""
+    """`base` as a mapping: a settings class may also be written as text, such as `linf(video=4/255)` or `AcA`.
+
+    Raises:
+        ValidationError: if the class does not know this text.
+    """
     if isinstance(base, Mapping):
         return dict(base)
     if isinstance(base, str) and len(place.classes) == 1:
-        try:
-            return dict(plain(place.classes[0].model_validate(base)))
-        except ValidationError:
-            return {}
+        return dict(plain(place.classes[0].model_validate(base)))
     return {}
 
 

@@ -11,11 +11,14 @@ from preprocessing.schema import LOGMEL_MAX_DB, LOGMEL_MIN_DB, ClipFormat
 
 
 class LogMel(nn.Module):
-    """Log-mel patches in [0, 1] from waveform segments in [-1, 1], differentiable everywhere.
+    """Log-mel patches in [0, 1] from waveform segments in [-1, 1], with a finite gradient everywhere.
 
     Each patch is computed from the samples of its own segment only: the segment is reflected at both ends so that step
     j is centred on hop j. Power is turned into decibels with a floor added inside the logarithm, 10 log10(mel + 1e-6),
-    so that silence has a gradient, and `[LOGMEL_MIN_DB, LOGMEL_MAX_DB]` becomes [0, 1].
+    so that the gradient stays finite down to silence, and `[LOGMEL_MIN_DB, LOGMEL_MAX_DB]` becomes [0, 1]. At exact
+    silence it is zero, because power is an even function; one step of 16 bits away it is not.
+
+    Its tables follow from the clip format, so a model that holds it stores nothing of it.
     """
 
     def __init__(self, clip_format: ClipFormat) -> None:
@@ -25,16 +28,17 @@ class LogMel(nn.Module):
         self.hop_length = clip_format.hop_length
         self.padding = (clip_format.n_fft - clip_format.hop_length) // 2
         self.window: Tensor
-        self.register_buffer("window", torch.hann_window(clip_format.n_fft))
+        self.register_buffer("window", torch.hann_window(clip_format.n_fft), persistent=False)
         self.filters: Tensor
-        filters = torchaudio.functional.melscale_fbanks(
-            n_freqs=clip_format.n_fft // 2 + 1,
-            f_min=0.0,
-            f_max=clip_format.sample_rate_hz / 2,
-            n_mels=clip_format.num_mels,
-            sample_rate=clip_format.sample_rate_hz,
-        )
-        self.register_buffer("filters", filters)
+        with torch.device("cpu"):  # torchaudio looks at the numbers, which a model built without any does not have
+            filters = torchaudio.functional.melscale_fbanks(
+                n_freqs=clip_format.n_fft // 2 + 1,
+                f_min=0.0,
+                f_max=clip_format.sample_rate_hz / 2,
+                n_mels=clip_format.num_mels,
+                sample_rate=clip_format.sample_rate_hz,
+            )
+        self.register_buffer("filters", filters, persistent=False)
 
     def forward(self, waveform: Float[Tensor, "*batch samples"]) -> Float[Tensor, "*batch mels steps"]:
         """Turn segments of `segment_samples` samples into patches."""

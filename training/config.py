@@ -12,7 +12,7 @@ from preprocessing.schema import Place, Settings
 from training.attacks import PGD, AnyAttack
 from training.models import ModelConfig
 from training.objectives import AnyObjective, TMACurriculum
-from training.threat import ThreatModel
+from training.threat import AudioDomain, ThreatModel
 
 
 class OptimizerConfig(Settings):
@@ -94,6 +94,27 @@ class TrainConfig(Settings):
         if self.batch_size % self.workers:
             raise ValueError(f"batch_size={self.batch_size} is not a multiple of workers={self.workers}")
         return self
+
+    @model_validator(mode="after")
+    def _one_audio_domain(self) -> TrainConfig:
+        threat = self._objective_threat
+        if threat and threat.audio_domain != self.validation.threat.audio_domain:
+            raise ValueError(
+                f"objective.threat={threat} is about the {threat.audio_domain}, validation.threat="
+                f"{self.validation.threat} about the {self.validation.threat.audio_domain}: a model is trained and "
+                "judged on one of them (write audio=... or waveform=... in both)"
+            )
+        return self
+
+    @property
+    def audio_domain(self) -> AudioDomain:
+        """Whether clips are read as log-mel patches or as waveforms: what the threats of this training are about."""
+        return self.validation.threat.audio_domain
+
+    @property
+    def _objective_threat(self) -> ThreatModel | None:
+        """None for an objective that attacks nothing."""
+        return getattr(self.objective, "threat", None)
 
     def decides_result(self) -> dict[str, object]:
         """What decides the trained weights beside the data's content: a resumed run must have the same settings."""

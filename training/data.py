@@ -18,16 +18,21 @@ import simplejpeg
 import torch
 import webdataset
 from fsspec.implementations.local import LocalFileSystem
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Int, Shaped, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 from webdataset.tariterators import group_by_keys
 
-from preprocessing.schema import DatasetIndex, Split, StoredKey, join, load_index, load_shard_record
+from preprocessing.flac import SoundError, decode_flac
+from preprocessing.schema import ClipFormat, DatasetIndex, Split, StoredKey, join, load_index, load_shard_record
 from training.batch import Batch
+from training.threat import AudioDomain
 
 _REBUILD = "`python -m pipeline verify {}` says by which command it is built again"
 _TAR_BLOCK = 512
+
+FULL_SCALE = 32768.0
+"""What a stored sample of 16 bit is divided by."""
 
 
 class ShardError(ValueError):
@@ -39,17 +44,20 @@ class StoredBatch:
     """Clips as they are stored: a quarter of a `Batch`'s bytes, so they are made floating point on their device."""
 
     frames: UInt8[Tensor, "batch segments height width 3"]
-    logmel: Float[Tensor, "batch segments mels steps"]
-    """Half precision."""
+    audio: Shaped[Tensor, "batch segments *patch"]
+    """Log-mel patches in half precision, `[mels, steps]`, or the waveform in 16 bit, `[samples]`."""
     labels: Int[Tensor, " batch"]
     keys: tuple[str, ...]
 
     def to(self, device: torch.device | str) -> Batch:
-        """The clips in floating point in [0, 1] on `device`."""
+        """The clips in floating point on `device`: frames and patches in [0, 1], waveforms in [-1, 1)."""
         frames = self.frames.to(device).permute(0, 1, 4, 2, 3)
         video = torch.empty(frames.shape, device=device)
         torch.div(frames, 255.0, out=video)
-        return Batch(video, self.logmel.to(device).float(), self.labels.to(device), self.keys)
+        audio = self.audio.to(device).float()
+        if self.audio.dtype == torch.int16:
+            audio = audio / FULL_SCALE
+        return Batch(video, audio, self.labels.to(device), self.keys)
 
 
 @dataclass(frozen=True)
@@ -59,9 +67,11 @@ class StoredSplit:
     root: str
     index: DatasetIndex
     split: Split
+    audio_domain: AudioDomain = "logmel"
+    """Whether clips have their stored log-mel patches or the waveform that those were made of."""
     cache_bytes: int = 0
     """So many decoded bytes are kept in memory: a small data set is then decoded once and not once per epoch."""
-    _cache: dict[int, tuple[NDArray[np.uint8], NDArray[np.float16]]] = field(default_factory=dict, repr=False)
+    _cache: dict[int, tuple[NDArray[np.uint8], NDArray[np.generic]]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def clips(self) -> tuple[tuple[str, StoredKey], ...]:
@@ -86,13 +96,17 @@ class StoredSplit:
         """
         clip = self.index.format
         frames = np.empty((len(positions), clip.num_segments, clip.frame_size, clip.frame_size, 3), np.uint8)
-        logmel = np.empty((len(positions), clip.num_segments, clip.num_mels, clip.steps), np.float16)
-        for position, frame_slot, logmel_slot in zip(positions, frames, logmel, strict=True):
-            self._read_clip(position, frame_slot, logmel_slot)
+        audio: NDArray[np.generic]
+        if self.audio_domain == "logmel":
+            audio = np.empty((len(positions), clip.num_segments, clip.num_mels, clip.steps), np.float16)
+        else:
+            audio = np.empty((len(positions), clip.num_segments, clip.segment_samples), np.int16)
+        for position, frame_slot, audio_slot in zip(positions, frames, audio, strict=True):
+            self._read_clip(position, frame_slot, audio_slot)
         places = [self.clips[position][1] for position in positions]
         return StoredBatch(
             frames=torch.from_numpy(frames),
-            logmel=torch.from_numpy(logmel),
+            audio=torch.from_numpy(audio),
             labels=torch.tensor([place.label for place in places]),
             keys=tuple(place.key for place in places),
         )
@@ -111,17 +125,24 @@ class StoredSplit:
                 advice = _REBUILD.format(self.root)
                 raise ShardError(f"'{path}' is damaged: its SHA-256 is {found}, not {self.shards[shard]}. {advice}")
 
-    def _read_clip(self, position: int, frames: NDArray[np.uint8], logmel: NDArray[np.float16]) -> None:
-        """Fill the slots with one clip, `[segments, height, width, 3]` and `[segments, mels, steps]`."""
+    def _read_clip(self, position: int, frames: NDArray[np.uint8], audio: NDArray[np.generic]) -> None:
+        """Fill the slots with one clip, `[segments, height, width, 3]` and `[segments, ...]`."""
         if position in self._cache:
-            frames[:], logmel[:] = self._cache[position]
+            frames[:], audio[:] = self._cache[position]
             return
         shard, place = self.clips[position]
         members = self._members(shard, place)
         decode_frames(members, into=frames)
-        logmel[:] = decode_array(members["logmel.npy"])
-        if (len(self._cache) + 1) * (frames.nbytes + logmel.nbytes) <= self.cache_bytes:
-            self._cache[position] = frames.copy(), logmel.copy()
+        if self.audio_domain == "logmel":
+            audio[:] = decode_array(members["logmel.npy"])
+        else:
+            try:
+                audio[:] = decode_waveform(members["audio.flac"], self.index.format)
+            except SoundError as error:
+                where = f"clip '{place.key}' in '{join(self.root, shard)}'"
+                raise ShardError(f"{where}: {error}. {_REBUILD.format(self.root)}") from error
+        if (len(self._cache) + 1) * (frames.nbytes + audio.nbytes) <= self.cache_bytes:
+            self._cache[position] = frames.copy(), audio.copy()
 
     def _members(self, shard: str, place: StoredKey) -> dict[str, Any]:
         """The stored files of one clip by extension: its byte range is a piece of tar by itself."""
@@ -144,8 +165,8 @@ class StoredSplit:
         return data
 
 
-def open_split(root: str, split: Split, *, cache_bytes: int = 0) -> StoredSplit:
-    """The clips of `split` in the data set at `root`.
+def open_split(root: str, split: Split, *, audio_domain: AudioDomain = "logmel", cache_bytes: int = 0) -> StoredSplit:
+    """The clips of `split` in the data set at `root`, their sound as `audio_domain` says.
 
     Raises:
         ValueError: if the data set is not finished or the split is empty.
@@ -153,7 +174,7 @@ def open_split(root: str, split: Split, *, cache_bytes: int = 0) -> StoredSplit:
     index = load_index(root)
     if not index.num_clips.get(split):
         raise ValueError(f"split '{split}' of '{root}' has no clips")
-    return StoredSplit(root=root, index=index, split=split, cache_bytes=cache_bytes)
+    return StoredSplit(root=root, index=index, split=split, audio_domain=audio_domain, cache_bytes=cache_bytes)
 
 
 def tar_members(fragment: bytes) -> Iterator[dict[str, str | bytes]]:
@@ -178,6 +199,19 @@ def decode_array(npy: bytes) -> NDArray[np.float16]:
     start = 10 + int.from_bytes(npy[8:10], "little")
     shape, dtype = array_layout(npy[:start])
     return np.frombuffer(npy, dtype=dtype, offset=start).reshape(shape)
+
+
+def decode_waveform(flac: bytes, clip_format: ClipFormat) -> NDArray[np.int16]:
+    """The stored samples of each segment: `[segments, samples]`.
+
+    Raises:
+        SoundError: if the file is damaged or of another length than the clips' format says.
+    """
+    samples = decode_flac(flac)
+    wanted = clip_format.num_segments * clip_format.segment_samples
+    if len(samples) != wanted:
+        raise SoundError(f"the sound has {len(samples):,} samples, dataset.json says {wanted:,}")
+    return samples.reshape(clip_format.num_segments, -1)
 
 
 @lru_cache
@@ -245,6 +279,7 @@ def evaluation_batches(
     rank: int = 0,
     world_size: int = 1,
     limit: int | None = None,
+    audio_domain: AudioDomain = "logmel",
     stored: StoredSplit | None = None,
     device: torch.device | str = "cpu",
     threads: int = 0,
@@ -252,10 +287,11 @@ def evaluation_batches(
     """This rank's run of whole batches over the first `limit` clips in stored order, each clip exactly once.
 
     The batches are the same for any number of ranks, and ranks may have none. `stored` is the split if it is open and
-    verified already; otherwise the shards of this rank's run are verified before its first batch.
+    verified already, in the domain it was opened with; otherwise it is opened in `audio_domain`, and the shards of this
+    rank's run are verified before its first batch.
     """
     split_is_new = stored is None
-    stored = stored or open_split(root, split)
+    stored = stored or open_split(root, split, audio_domain=audio_domain)
     count = min(len(stored), limit or len(stored))
     plan = [range(start, min(start + batch_size, count)) for start in range(0, count, batch_size)]
     mine = plan[rank * len(plan) // world_size : (rank + 1) * len(plan) // world_size]

@@ -90,6 +90,8 @@ def train_epochs(config: TrainConfig, worker: Worker) -> Progress:
     train_split, validation_split = open_splits(config, worker)
     torch.manual_seed(config.seed)
     model = config.model.build(train_split.index.format, len(train_split.index.classes))
+    if not RunFolder(Path(config.output)).epochs():
+        config.model.load_pretrained(model)
     # Batch statistics are averaged once an epoch instead of being copied from the first worker at every step.
     wrapped = ray.train.torch.prepare_model(model, parallel_strategy_kwargs={"forward_sync_buffers": False})
     optimizer = build_optimizer(config, model)
@@ -117,8 +119,9 @@ def open_splits(config: TrainConfig, worker: Worker) -> tuple[StoredSplit, Store
         ShardError: on all workers if one of them finds a damaged shard.
     """
     cache_bytes = config.cache_mib * MIB
-    train_split = open_split(config.data, "train", cache_bytes=cache_bytes)
-    validation_split = open_split(config.data, "validation", cache_bytes=cache_bytes)
+    domain = config.audio_domain
+    train_split = open_split(config.data, "train", audio_domain=domain, cache_bytes=cache_bytes)
+    validation_split = open_split(config.data, "validation", audio_domain=domain, cache_bytes=cache_bytes)
     problem = ""
     try:
         for split in (train_split, validation_split):
@@ -245,9 +248,9 @@ def validate(config: TrainConfig, split: StoredSplit, model: Classifier, worker:
 
 @torch.no_grad()
 def is_right(model: Classifier, batch: Batch) -> Bool[Tensor, " batch"]:
-    """Which clips the model classifies correctly."""
+    """Which clips the model classifies correctly; one whose logits are not finite is wrong."""
     logits: Tensor = model(batch.video, batch.audio).logits
-    return logits.argmax(1) == batch.labels
+    return logits.isfinite().all(1) & (logits.argmax(1) == batch.labels)
 
 
 def keep(

@@ -64,8 +64,8 @@ def train(config: TrainConfig, *, callbacks: Sequence[UserCallback] = ()) -> Tra
     """
     started = time.monotonic()
     config = with_absolute_paths(config)
-    index = check_data(config)
     folder = RunFolder(Path(config.output))
+    index = check_data(config, is_begun=bool(folder.epochs()))
     folder.claim({**config.decides_result(), "dataset_sha256": index.content_sha256})
     history = folder.finished_history()
     if history is None:
@@ -97,13 +97,15 @@ def with_absolute_paths(config: TrainConfig) -> TrainConfig:
     return config.model_copy(update={"data": data, "output": str(Path(config.output).absolute())})
 
 
-def check_data(config: TrainConfig) -> DatasetIndex:
-    """Refuse a data set that cannot be trained on, before any worker starts."""
+def check_data(config: TrainConfig, *, is_begun: bool) -> DatasetIndex:
+    """Refuse a data set, or weights to begin with, that cannot be trained on, before any worker starts."""
     index = load_index(config.data)
     if not index.num_clips.get("validation"):
         raise ValueError(f"data='{config.data}' has no validation clips")
     training_plan(index.num_clips.get("train", 0), batch_size=config.batch_size, seed=config.seed, epoch=0)
-    config.model.build(index.format, len(index.classes))
+    model = config.model.build(index.format, len(index.classes))
+    if not is_begun:
+        config.model.load_pretrained(model)
     return index
 
 

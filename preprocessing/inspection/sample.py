@@ -6,12 +6,13 @@ import io
 import tarfile
 from dataclasses import dataclass
 
-import av
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from preprocessing.flac import SoundError
+from preprocessing.flac import decode_flac as flac_samples
 from preprocessing.inspection.stored import Place
 from preprocessing.schema import ClipFormat, ClipRecord
 from preprocessing.store import Store, StoreError
@@ -81,13 +82,9 @@ def decode_flac(flac: bytes) -> NDArray[np.int16]:
         UnreadableSampleError: if it is damaged.
     """
     try:
-        with av.open(io.BytesIO(flac), "r", format="flac") as container:
-            blocks = [frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)]
-    except (av.FFmpegError, IndexError) as error:
-        raise UnreadableSampleError(f"the sound cannot be decoded: {first_line(error)}") from error
-    if not blocks:
-        raise UnreadableSampleError("the sound cannot be decoded: it has no samples")
-    return np.asarray(np.concatenate(blocks), np.int16)
+        return flac_samples(flac)
+    except SoundError as error:
+        raise UnreadableSampleError(str(error)) from error
 
 
 def decode_grey(jpeg: bytes, *, at_least_pixels: int) -> NDArray[np.uint8]:

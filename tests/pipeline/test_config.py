@@ -12,6 +12,8 @@ from pydantic import Field, PositiveInt
 
 from pipeline.config import ConfigError, dump, flatten, load, override
 from preprocessing.schema import Settings
+from training.config import TrainConfig
+from training.models import ModelConfig
 from training.threat import ThreatModel
 
 
@@ -90,6 +92,28 @@ def test_values_are_written_as_people_write_them() -> None:
 def test_part_of_a_value_written_as_text_can_be_changed() -> None:
     job = load(Job, None, ["data=x", "way.name=adversarial", "way.threat=l2(video=1)", "way.threat.audio=2"])
     assert job.way == Adversarial(threat=ThreatModel(norm="l2", video=1, audio=2))
+
+
+def test_a_model_may_be_given_by_the_papers_name_anywhere(tmp_path: Path) -> None:
+    file = tmp_path / "train.yaml"
+    file.write_text("data: d\noutput: o\nmodel: AcR\n")
+    mixed = ModelConfig(video_encoder="alexnet", fusion="concat", audio_encoder="resnet18")
+    assert load(TrainConfig, file).model == mixed
+    assert load(TrainConfig, None, ["data=d", "output=o", "model=AcR"]).model == mixed
+    changed = load(TrainConfig, file, ["model.feature_size=64", "model=RsR"]).model
+    assert changed == ModelConfig(video_encoder="resnet18", fusion="sum", audio_encoder="resnet18", feature_size=64)
+    assert override(load(TrainConfig, file), {"model": "RsR"}).model == ModelConfig()
+
+
+def test_text_that_means_nothing_is_refused_also_when_a_part_of_it_is_changed() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(TrainConfig, None, ["data=d", "output=o", "model=XcA", "model.feature_size=64"])
+    assert caught.value.problems == (
+        "model: 'XcA' is not one of the paper's models; allowed: AcA, AcR, AsA, AsR, RcA, RcR, RsA, RsR, "
+        "or single settings",
+    )
+    text = problems_of("data=x", "way.name=adversarial", "way.threat=l3(video=1)", "way.threat.audio=2")
+    assert "way.threat: 'l3(video=1)' is not a threat model" in text
 
 
 def test_an_entry_of_a_list_is_reached_by_its_number() -> None:

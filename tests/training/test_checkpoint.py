@@ -45,6 +45,20 @@ def test_a_model_comes_back_as_it_was(model: Classifier, info: CheckpointInfo, b
         assert torch.equal(loaded(batch.video, batch.audio).logits, expected)
 
 
+def test_a_model_comes_back_when_the_weights_it_once_started_from_are_gone(
+    model: Classifier, info: CheckpointInfo, tmp_path: Path
+) -> None:
+    started = info.model.model_dump() | {
+        "video_weights": str(tmp_path / "gone.pt"),
+        "audio_weights": "gone.safetensors",
+    }
+    changed = info.model_copy(update={"model": ModelConfig.model_validate(started)})
+    save(tmp_path / "it", model=model, info=changed, config={}, state={})
+    loaded, found = load_model(tmp_path / "it")
+    assert found.model == changed.model
+    assert all(torch.equal(value, loaded.state_dict()[name]) for name, value in model.state_dict().items())
+
+
 def test_optimizer_state_and_history_come_back(model: Classifier, info: CheckpointInfo, tmp_path: Path) -> None:
     optimizer = torch.optim.AdamW(model.parameters())
     sum(value.sum() for value in model.parameters()).backward()  # type: ignore[union-attr]

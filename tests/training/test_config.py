@@ -34,6 +34,29 @@ def test_batches_must_be_shared_evenly() -> None:
         TrainConfig(data="data", output="output", batch_size=10, workers=4)
 
 
+def test_a_model_is_trained_and_judged_in_one_audio_domain() -> None:
+    waveform = "linf(video=4/255, waveform=0.002)"
+    for objective, validation in (
+        ({"name": "pgd_at", "threat": waveform}, {}),
+        ({"name": "tma_curriculum"}, {"threat": waveform}),
+    ):
+        with pytest.raises(
+            ValidationError,
+            match=r"objective.threat=linf\(.*\) is about the (\w+), validation.threat=linf\(.*\) about the (?!\1)\w+",
+        ):
+            TrainConfig.model_validate(
+                {"data": "data", "output": "output", "objective": objective, "validation": validation}
+            )
+
+
+@pytest.mark.parametrize("objective", [{"name": "standard"}, {"name": "pgd_at", "threat": "l2(waveform=1)"}], ids=str)
+def test_the_threats_decide_the_audio_domain(objective: dict[str, str]) -> None:
+    validation = {"threat": "linf(waveform=0.002)"}
+    values = {"data": "data", "output": "output", "objective": objective}
+    assert TrainConfig.model_validate(values | {"validation": validation}).audio_domain == "waveform"
+    assert TrainConfig(data="data", output="output").audio_domain == "logmel"
+
+
 @given(st.floats(0, 1), st.floats(0, 0.9))
 def test_the_learning_rate_stays_between_zero_and_its_highest(progress: float, warmup: float) -> None:
     optimizer = OptimizerConfig(learning_rate=0.1, warmup=warmup)

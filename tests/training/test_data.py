@@ -13,11 +13,16 @@ import webdataset
 from PIL import Image
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
-from preprocessing.schema import Split, load_index
+from preprocessing.decoder import encode_flac
+from preprocessing.flac import SoundError
+from preprocessing.logmel import LogMel
+from preprocessing.schema import ClipFormat, Split, load_index
 from training.batch import Batch
 from training.data import (
     ShardError,
+    StoredBatch,
     decode_array,
+    decode_waveform,
     evaluation_batches,
     open_split,
     stored_batches,
@@ -25,6 +30,7 @@ from training.data import (
     train_batches,
     training_plan,
 )
+from training.threat import AudioDomain
 
 
 def keys_of(batches: list[Batch]) -> list[tuple[str, ...]]:
@@ -59,6 +65,60 @@ def test_a_clip_is_what_plain_webdataset_reads(tiny_dataset: Path, split: Split)
             logmel = np.load(io.BytesIO(members["logmel.npy"]), allow_pickle=False).astype(np.float32)
             assert torch.equal(audio, torch.from_numpy(logmel))
             assert json.loads(members["json"])["label"] == label
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_stored_patches_are_the_front_end_of_the_stored_waveform_bit_for_bit(tiny_dataset: Path, split: Split) -> None:
+    """Both are read in batches of 3; preprocessing computed clip by clip and rounded to half precision."""
+    stored, waveforms = (open_split(str(tiny_dataset), split, audio_domain=name) for name in ("logmel", "waveform"))
+    front_end = LogMel(stored.index.format)
+    plan = [[*range(start, min(start + 3, len(stored)))] for start in range(0, len(stored), 3)]
+    for patches, sound in zip(stored_batches(stored, plan), stored_batches(waveforms, plan), strict=True):
+        assert torch.equal(front_end(sound.to("cpu").audio).half(), patches.audio)
+        assert torch.equal(sound.frames, patches.frames)
+        assert sound.keys == patches.keys
+
+
+def test_waveforms_are_exact_samples_of_full_scale(tiny_dataset: Path) -> None:
+    """Segments of 0.5 s at 16 kHz; times 32,768 every value is a whole number, and the tones are heard."""
+    batch = next(evaluation_batches(str(tiny_dataset), "train", batch_size=5, audio_domain="waveform"))
+    assert batch.audio.shape == (5, 4, 8000)
+    assert batch.audio.dtype == torch.float32
+    assert torch.equal(batch.audio * 32768, (batch.audio * 32768).round())
+    assert batch.audio.abs().flatten(1).amax(1).min() > 0.05
+    assert batch.audio.abs().max() <= 1
+
+
+def test_a_training_reads_its_split_in_its_domain(tiny_dataset: Path) -> None:
+    stored = open_split(str(tiny_dataset), "train", audio_domain="waveform")
+    assert next(train_batches(stored, epoch=0, seed=0, batch_size=8)).audio.shape == (8, 4, 8000)
+
+
+def test_full_scale_of_16_bit_stays_within_the_box() -> None:
+    samples = np.array([[-32768, 32767]], np.int16)
+    frames = torch.zeros(1, 1, 1, 1, 3, dtype=torch.uint8)
+    batch = StoredBatch(frames, torch.from_numpy(samples)[None], torch.tensor([0]), ("clip",)).to("cpu")
+    assert batch.audio.flatten().tolist() == [-1.0, 32767 / 32768]
+
+
+def test_sound_of_another_length_is_refused() -> None:
+    clip_format = ClipFormat(num_segments=2, segment_seconds=0.1, n_fft=256, hop_length=100)
+    flac = encode_flac(np.zeros(3000, np.int16), 16_000)
+    with pytest.raises(SoundError, match=r"the sound has 3,000 samples, dataset\.json says 3,200"):
+        decode_waveform(flac, clip_format)
+
+
+def test_damaged_sound_names_clip_shard_and_the_command_that_rebuilds_it(tiny_dataset: Path, tmp_path: Path) -> None:
+    """The name of the FLAC format inside the first shard is overwritten."""
+    copy = shutil.copytree(tiny_dataset, tmp_path / "copy")
+    shard = copy / "train" / "000000.tar"
+    shard.write_bytes(shard.read_bytes().replace(b"fLaC", b"????", 1))
+    key = open_split(str(copy), "train").clips[0][1].key
+    assert open_split(str(copy), "train").read([0]).keys == (key,)
+    with pytest.raises(
+        ShardError, match=rf"clip '{key}' in '.*000000.tar': the sound cannot be decoded: (.|\n)*pipeline verify {copy}"
+    ):
+        open_split(str(copy), "train", audio_domain="waveform").read([0])
 
 
 def test_batches_are_contiguous_numbers_from_zero_to_one(tiny_dataset: Path) -> None:
@@ -136,7 +196,7 @@ def test_reading_ahead_changes_nothing(tiny_dataset: Path, threads: int) -> None
     for one, other in zip(plain, ahead, strict=True):
         assert one.keys == other.keys
         assert torch.equal(one.frames, other.frames)
-        assert torch.equal(one.logmel, other.logmel)
+        assert torch.equal(one.audio, other.audio)
 
 
 def test_reading_ahead_may_be_given_up_midway(tiny_dataset: Path) -> None:
@@ -145,16 +205,22 @@ def test_reading_ahead_may_be_given_up_midway(tiny_dataset: Path) -> None:
     del batches
 
 
-def test_cached_clips_are_the_stored_ones_and_stay_within_their_bytes(tiny_dataset: Path, tmp_path: Path) -> None:
-    """A clip is 4 x (32 x 32 x 3 + 32 x 50 x 2) = 25,088 bytes: three fit into 80,000."""
+@pytest.mark.parametrize(("audio_domain", "cache_bytes"), [("logmel", 80_000), ("waveform", 250_000)])
+def test_cached_clips_are_the_stored_ones_and_stay_within_their_bytes(
+    tiny_dataset: Path, tmp_path: Path, audio_domain: AudioDomain, cache_bytes: int
+) -> None:
+    """A clip is 4 x (32 x 32 x 3 + 32 x 50 x 2) = 25,088 bytes: three fit into 80,000.
+
+    With 8000 samples of two bytes per segment it is 76,288 bytes: three fit into 250,000.
+    """
     copy = shutil.copytree(tiny_dataset, tmp_path / "copy")
-    stored = open_split(str(copy), "train", cache_bytes=80_000)
+    stored = open_split(str(copy), "train", audio_domain=audio_domain, cache_bytes=cache_bytes)
     before = stored.read([0, 1, 2, 3])
     for tar in copy.glob("train/*.tar"):
         tar.unlink()
     again = stored.read([0, 1, 2])
     assert torch.equal(again.frames, before.frames[:3])
-    assert torch.equal(again.logmel, before.logmel[:3])
+    assert torch.equal(again.audio, before.audio[:3])
     with pytest.raises(FileNotFoundError):
         stored.read([3])
 

@@ -20,6 +20,7 @@ from training.checkpoint import load_info, load_model, load_state
 from training.config import OptimizerConfig, TrainConfig, ValidationConfig
 from training.data import evaluation_batches
 from training.models import ModelConfig
+from training.models.encoders import build_encoder
 from training.objectives import Standard, TMACurriculum
 from training.run import TrainingError, TrainResult, train
 from training.run_folder import RunFolder
@@ -219,3 +220,29 @@ def test_a_data_set_in_a_bucket_is_trained_on(tiny_dataset: Path, tmp_path: Path
 def test_a_data_set_whose_address_holds_a_password_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="credentials must come from the environment"):
         settings("ftp://user:password@host/shards", tmp_path)
+
+
+@pytest.mark.slow
+def test_a_training_starts_from_stored_weights_and_its_checkpoint_needs_them_no_more(
+    tiny_dataset: Path, tmp_path: Path
+) -> None:
+    """At a learning rate of 1e-9 three steps leave every weight where the file had put it."""
+    stored, file = build_encoder("tiny", "video", feature_size=16), tmp_path / "video.pt"
+    torch.save(stored.state_dict(), file)
+    model = ModelConfig(video_encoder="tiny", audio_encoder="tiny", feature_size=16, video_weights=str(file))
+    slow = OptimizerConfig(learning_rate=1e-9)
+    config = settings(
+        tiny_dataset, tmp_path / "run", model=model, optimizer=slow, workers=1, epochs=1, objective=Standard()
+    )
+    result = train(config)
+    file.unlink()
+    found = load_model(result.checkpoint)[0].video_encoder.state_dict()
+    assert all(torch.allclose(value, found[name], atol=1e-6) for name, value in stored.state_dict().items())
+    assert train(config).resumed_from == 1
+
+
+def test_weights_that_cannot_be_read_are_refused_before_any_worker_starts(tiny_dataset: Path, tmp_path: Path) -> None:
+    model = ModelConfig(video_encoder="tiny", audio_encoder="tiny", video_weights=str(tmp_path / "missing.pt"))
+    with pytest.raises(ValueError, match=r"the weights '.*missing\.pt' are no file"):
+        train(settings(tiny_dataset, tmp_path / "run", model=model))
+    assert not (tmp_path / "run").exists()

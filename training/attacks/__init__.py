@@ -8,25 +8,50 @@ from pydantic import Field
 
 from training.attacks.apgd import APGD
 from training.attacks.apgdt import APGDT
+from training.attacks.api import AttackedClips, attack
 from training.attacks.base import Attack
 from training.attacks.fab import FAB
 from training.attacks.fgsm import FGSM
 from training.attacks.ifgsm import IFGSM
 from training.attacks.mifgsm import MIFGSM
+from training.attacks.mig import MIG
 from training.attacks.minimal_budget import MinimalBudget
 from training.attacks.mma import MMA
+from training.attacks.nifgsm import NIFGSM
+from training.attacks.pam import PAM
 from training.attacks.pgd import PGD
 from training.attacks.square import Square
 from training.attacks.tia import TIA
 from training.attacks.tma import TMA
+from training.attacks.tt import TT
+from training.attacks.vmifgsm import VMIFGSM
 from training.attacks.worst_case import WorstCase
 
 AnyAttack = Annotated[
-    APGD | APGDT | FAB | FGSM | IFGSM | MIFGSM | MinimalBudget | MMA | PGD | Square | TIA | TMA | WorstCase,
+    APGD
+    | APGDT
+    | FAB
+    | FGSM
+    | IFGSM
+    | MIFGSM
+    | MIG
+    | MinimalBudget
+    | MMA
+    | NIFGSM
+    | PAM
+    | PGD
+    | Square
+    | TIA
+    | TMA
+    | TT
+    | VMIFGSM
+    | WorstCase,
     Field(discriminator="name"),
 ]
 """Any attack, chosen by its `name`."""
-IterativeAttack = Annotated[APGD | IFGSM | MIFGSM | MMA | PGD | TIA | TMA, Field(discriminator="name")]
+IterativeAttack = Annotated[
+    APGD | IFGSM | MIFGSM | MIG | MMA | NIFGSM | PAM | PGD | TIA | TMA | TT | VMIFGSM, Field(discriminator="name")
+]
 """An attack whose number of steps a curriculum can change."""
 
 for _holder in (MinimalBudget, WorstCase):  # attacks that hold attacks: their fields' type is known from here on
@@ -39,14 +64,21 @@ __all__ = [
     "FGSM",
     "IFGSM",
     "MIFGSM",
+    "MIG",
     "MMA",
+    "NIFGSM",
+    "PAM",
     "PGD",
     "TIA",
     "TMA",
+    "TT",
+    "VMIFGSM",
     "AnyAttack",
     "Attack",
+    "AttackedClips",
     "IterativeAttack",
     "MinimalBudget",
     "Square",
     "WorstCase",
+    "attack",
 ]

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
-from training.attacks.gradients import Gradient, GradientAt, Streams, direction, usable
+from training.attacks.gradients import Gradient, GradientAt, Streams, direction, filling, usable
 from training.attacks.noise import uniform_like
 from training.attacks.sharing import Sharing
 from training.batch import MODALITIES, Batch
 from training.threat import ThreatModel, per_clip
 
-MomentumNorm = Literal["per_modality", "joint"]
+MomentumNorm = Literal["per_modality", "per_segment", "joint"]
 NOT_SHARED = Sharing()
 
 
@@ -27,7 +29,8 @@ class Ascent:
     momentum: float = 0.0
     """Decay mu of the accumulated gradient, m = mu m + g / ||g||_1."""
     momentum_norm: MomentumNorm = "per_modality"
-    """Whether each modality's gradient is divided by its own mean size, or both by their common one."""
+    """Whether each modality's gradient is divided by its own mean size, by each of its segments', or both modalities'
+    by their common one in units of epsilon. Means are over what the threat allows to change."""
     look_ahead: bool = False
     """Whether the gradient is taken where the momentum would lead, as Nesterov's."""
     random_start: bool = False
@@ -69,17 +72,18 @@ class Ascent:
             noise = uniform_like(stream, batch.keys, generator, purpose)
             if self.sharing.of == "perturbation":
                 noise = self.sharing.average(noise)
-            if threat.norm == "l2":  # a random direction at full length; the linf ball is filled by the noise as it is
-                noise = direction(noise * threat.support(noise), threat)
-            moved[name] = stream + threat.epsilon(name) * noise
+            moved[name] = stream + threat.epsilon(name) * filling(noise, threat)
         return threat.project(batch.with_streams(**moved), around=batch)
 
     def _looked_at(self, perturbed: Batch, velocity: Streams, threat: ThreatModel) -> Batch:
+        """Where alpha mu m would lead; in l2, a gradient of even size would lead as far as a step times mu."""
         if not (self.look_ahead and velocity):
             return perturbed
         ahead: Streams = {name: perturbed.stream(name) for name in MODALITIES}
         for name, stream in velocity.items():
-            ahead[name] = ahead[name] + self.step_size * threat.epsilon(name) * self.momentum * stream
+            num_values = stream.shape[1:].numel() * _allowed_share(stream, threat)
+            size = 1.0 if threat.norm == "linf" else math.sqrt(num_values)
+            ahead[name] = ahead[name] + self.step_size * threat.epsilon(name) * self.momentum / size * stream
         return perturbed.with_streams(**ahead)
 
     def _usable(
@@ -99,14 +103,28 @@ class Ascent:
         if self.momentum_norm == "joint":
             # In units of each modality's epsilon, so that both are steps of the same kind.
             found = {name: threat.epsilon(name) * stream for name, stream in found.items()}
+        sizes = self._mean_sizes(found, threat)
+        return {
+            name: self.momentum * velocity.get(name, torch.zeros_like(stream)) + stream / sizes[name]
+            for name, stream in found.items()
+        }
+
+    def _mean_sizes(self, found: Streams, threat: ThreatModel) -> Streams:
+        """What the gradients are divided by, shaped to broadcast over them."""
+        if self.momentum_norm == "per_segment":
+            # A segment without any gradient stays where it is: 0 / tiny.
+            return {
+                name: stream.abs()
+                .mean(tuple(range(2, stream.dim())), keepdim=True)
+                .clamp_min(torch.finfo(stream.dtype).tiny)
+                for name, stream in found.items()
+            }
+        if self.momentum_norm == "joint":
             mean = torch.cat([stream.flatten(1).abs() for stream in found.values()], dim=1).mean(1)
             means = dict.fromkeys(found, mean)
         else:
             means = {name: stream.flatten(1).abs().mean(1) for name, stream in found.items()}
-        return {
-            name: self.momentum * velocity.get(name, torch.zeros_like(stream)) + stream / per_clip(means[name], stream)
-            for name, stream in found.items()
-        }
+        return {name: per_clip(means[name] / _allowed_share(stream, threat), stream) for name, stream in found.items()}
 
     def _kept(self, free: Batch, perturbed: Batch, batch: Batch, threat: ThreatModel) -> Batch:
         """The point to go on from: the projected clips, or the shared perturbation inside the ball alone."""
@@ -117,6 +135,11 @@ class Ascent:
             for name in MODALITIES
         }
         return batch.with_streams(**inside)
+
+
+def _allowed_share(stream: Float[Tensor, "batch segments *shape"], threat: ThreatModel) -> float:
+    """Share of the segments that the threat allows to change."""
+    return 1.0 if threat.segments is None else len(threat.segments) / stream.shape[1]
 
 
 def default_step_size(steps: int, *, random_start: bool) -> float:

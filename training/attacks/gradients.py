@@ -156,3 +156,12 @@ def direction(stream: Float[Tensor, "batch *shape"], threat: ThreatModel) -> Flo
     if threat.norm == "linf":
         return stream.sign()
     return stream / per_clip(threat.length(stream).clamp_min(torch.finfo(stream.dtype).tiny), stream)
+
+
+def filling(noise: Float[Tensor, "batch *shape"], threat: ThreatModel) -> Float[Tensor, "batch *shape"]:
+    """Noise in [-1, 1] as a random change of unit size where the threat allows one.
+
+    Uniform in the linf ball; for l2 a random direction at full length: nearly all of a large ball is at its border.
+    """
+    allowed = noise * threat.support(noise)
+    return allowed if threat.norm == "linf" else direction(allowed, threat)

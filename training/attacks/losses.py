@@ -12,7 +12,7 @@ from torch.nn import functional
 from training.attacks.noise import clip_generator
 from training.batch import Batch
 
-LossName = Literal["cross_entropy", "margin", "dlr"]
+LossName = Literal["cross_entropy", "probability", "margin", "dlr"]
 TargetRule = Literal["none", "given", "least_likely", "runner_up", "random"]
 
 Logits = Float[Tensor, "batch classes"]
@@ -24,6 +24,7 @@ def attack_loss(logits: Logits, batch: Batch, loss: LossName) -> PerClip:
     """The loss `loss` per clip, of the targeted kind where `batch.targets` is set; larger is better for the attacker.
 
     * `cross_entropy`: -log p_y, targeted log p_t.
+    * `probability`: -p_y, targeted p_t, p the softmax.
     * `margin`: max_{i != y} z_i - z_y (Carlini & Wagner 2017, arXiv:1608.04644, Section V, f_6), targeted
       z_t - max_{i != t} z_i. Positive exactly where the attack has succeeded.
     * `dlr`: difference of logits ratio (Croce & Hein 2020, arXiv:2003.01690, Eq. 6 and 7), the margin in units of the
@@ -33,11 +34,11 @@ def attack_loss(logits: Logits, batch: Batch, loss: LossName) -> PerClip:
         ValueError: if there are too few classes for `dlr`: three, or four with a target.
     """
     match loss:
-        case "cross_entropy":
+        case "cross_entropy" | "probability":
             log_shares = functional.log_softmax(logits.float() if logits.dtype.itemsize < 4 else logits, dim=1)
-            if batch.targets is None:
-                return -_pick(log_shares, batch.labels)
-            return _pick(log_shares, batch.targets)
+            found = _pick(log_shares, batch.labels if batch.targets is None else batch.targets)
+            found = found.exp() if loss == "probability" else found
+            return -found if batch.targets is None else found
         case "margin":
             return margin(logits, batch)
         case "dlr":
@@ -72,7 +73,8 @@ def slope_at_logits(logits: Logits, batch: Batch, loss: LossName) -> tuple[Logit
     Cross-entropy has the gradient p - e_y = (1 - p_y)(q - e_y), q the softmax over the wrong classes alone: q - e_y
     stays exact when the clip is so confident that p_y rounds to 1, where autograd returns zeros, and in half precision
     nothing underflows on the way back through the network. All a step needs of the scale 1 - p_y is returned as its
-    logarithm, which matters only where gradients at several points are added.
+    logarithm, which matters only where gradients at several points are added. The probability -p_y has the gradient
+    p_y (p - e_y): the same direction, and p_y (1 - p_y) for a scale.
     """
     scores = logits.detach()
     scores = scores.float() if scores.dtype.itemsize < 4 else scores
@@ -80,10 +82,12 @@ def slope_at_logits(logits: Logits, batch: Batch, loss: LossName) -> tuple[Logit
     sign = 1.0 if batch.targets is None else -1.0
     is_wanted = _one_hot(wanted, scores)
     match loss:
-        case "cross_entropy":
+        case "cross_entropy" | "probability":
             others = scores.masked_fill(is_wanted, -torch.inf)
             slope = functional.softmax(others, dim=1) - is_wanted.to(scores.dtype)
             log_scale = others.logsumexp(1) - scores.logsumexp(1)
+            if loss == "probability":
+                log_scale = log_scale + _pick(scores, wanted) - scores.logsumexp(1)
         case "margin":
             best_other = scores.masked_fill(is_wanted, -torch.inf).argmax(1)
             slope = _one_hot(best_other, scores).to(scores.dtype) - is_wanted.to(scores.dtype)

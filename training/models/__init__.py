@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from pydantic import PositiveInt
+import re
+from typing import Any
 
+from pydantic import PositiveInt, model_validator
+
+from preprocessing.logmel import LogMel
 from preprocessing.schema import ClipFormat, Settings
 from training.models.classifier import Classifier, Outputs
-from training.models.encoders import EncoderName, build_encoder
+from training.models.encoders import ANATOMY, EncoderName, build_encoder
+from training.models.ensemble import Ensemble
 from training.models.fusion import FusionName, build_fusion
+from training.models.weights import IMAGENET, WeightsSource, load_pretrained
 
-__all__ = ["Classifier", "ModelConfig", "Outputs"]
+__all__ = ["Classifier", "Ensemble", "ModelConfig", "Outputs"]
+
+_PAPER_ENCODERS: dict[str, EncoderName] = {"A": "alexnet", "R": "resnet18"}
+_PAPER_FUSIONS: dict[str, FusionName] = {"c": "concat", "s": "sum"}
 
 
 class ModelConfig(Settings):
-    """Which encoders, and how their features are joined."""
+    """Which encoders, and how their features are joined.
+
+    May be written as the paper names its models (arXiv:2502.11858): video encoder, fusion, audio encoder, with A =
+    AlexNet, R = ResNet-18, c = concat, s = sum. `AcR` sees with AlexNet and hears with ResNet-18, concatenated.
+    """
 
     video_encoder: EncoderName = "resnet18"
     """Encoder of frames. `tiny` is for small clips on a processor."""
@@ -23,21 +36,74 @@ class ModelConfig(Settings):
     """How the modalities are joined."""
     feature_size: PositiveInt = 512
     """Features per segment, the same for both modalities."""
+    video_weights: WeightsSource = "none"
+    """What the video encoder starts training from: `none` (at random), `imagenet` (torchvision's, downloaded), or the
+    path of a state dict, `.safetensors`, `.pt` or `.pth`. Checkpoints hold all weights and never need it again."""
+    audio_weights: WeightsSource = "none"
+    """The same for the audio encoder; a stem for three channels is added up to one."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _parse_text(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        match = re.fullmatch("([AR])([cs])([AR])", value)
+        if match is None:
+            names = ", ".join(a + f + b for a in _PAPER_ENCODERS for f in _PAPER_FUSIONS for b in _PAPER_ENCODERS)
+            raise ValueError(f"'{value}' is not one of the paper's models; allowed: {names}, or single settings")
+        video, fusion, audio = match.groups()
+        return {
+            "video_encoder": _PAPER_ENCODERS[video],
+            "fusion": _PAPER_FUSIONS[fusion],
+            "audio_encoder": _PAPER_ENCODERS[audio],
+        }
+
+    def __str__(self) -> str:
+        """The architecture: the paper's name for it, or the parts' names such as `tiny-film-vgg11`."""
+        encoders = {name: letter for letter, name in _PAPER_ENCODERS.items()}
+        fusions = {name: letter for letter, name in _PAPER_FUSIONS.items()}
+        parts = self.video_encoder, self.fusion, self.audio_encoder
+        letters = encoders.get(parts[0]), fusions.get(parts[1]), encoders.get(parts[2])
+        return "".join(filter(None, letters)) if all(letters) else "-".join(parts)
+
+    @model_validator(mode="after")
+    def _tiny_is_not_pretrained(self) -> ModelConfig:
+        for modality, encoder, weights in (
+            ("video", self.video_encoder, self.video_weights),
+            ("audio", self.audio_encoder, self.audio_weights),
+        ):
+            if encoder == "tiny" and weights == IMAGENET:
+                raise ValueError(f"{modality}_weights={IMAGENET}: tiny has no such weights; allowed: none, or a file")
+        return self
 
     def build(self, clip_format: ClipFormat, num_classes: int) -> Classifier:
-        """A freshly initialised classifier of clips in `clip_format`.
+        """A freshly initialised classifier of clips in `clip_format`; `load_pretrained` then fills its encoders.
 
         Raises:
-            ValueError: if frames or patches are smaller than the encoders' first layers.
+            ValueError: if frames or patches are smaller than an encoder can see.
         """
-        smallest = 8
-        if min(clip_format.frame_size, clip_format.num_mels, clip_format.steps) < smallest:
-            raise ValueError(
-                f"frames of {clip_format.frame_size} px and patches of {clip_format.num_mels} x {clip_format.steps} "
-                f"are too small: the encoders need at least {smallest} in every direction"
-            )
+        for modality, name, size in (
+            ("frames", self.video_encoder, (clip_format.frame_size, clip_format.frame_size)),
+            ("log-mel patches", self.audio_encoder, (clip_format.num_mels, clip_format.steps)),
+        ):
+            smallest = ANATOMY[name].smallest
+            if min(size) < smallest:
+                raise ValueError(
+                    f"{modality} of {size[0]} x {size[1]} are too small for {name}, which needs at least "
+                    f"{smallest} x {smallest}: choose another encoder, or preprocess with larger {modality}"
+                )
         return Classifier(
+            logmel=LogMel(clip_format),
             video_encoder=build_encoder(self.video_encoder, "video", self.feature_size),
             audio_encoder=build_encoder(self.audio_encoder, "audio", self.feature_size),
             fusion=build_fusion(self.fusion, self.feature_size, num_classes),
         )
+
+    def load_pretrained(self, model: Classifier) -> None:
+        """Fill the encoders of a fresh `model` with the weights that training starts from.
+
+        Raises:
+            WeightsError: if they cannot be had or do not fit.
+        """
+        load_pretrained(model.video_encoder, self.video_encoder, self.video_weights)
+        load_pretrained(model.audio_encoder, self.audio_encoder, self.audio_weights)

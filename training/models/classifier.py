@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from preprocessing.logmel import LogMel
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 LOGMEL_MEAN = 0.5  # the middle of the stored range
@@ -28,13 +30,20 @@ class Outputs:
 
 
 class Classifier(nn.Module):
-    """Takes frames and log-mel patches in [0, 1]; their normalisation happens here, so attacks never see it."""
+    """Takes frames and log-mel patches in [0, 1]; their normalisation happens here, so attacks never see it.
+
+    In place of the patches it takes the waveform that they were made of, in [-1, 1]: the front end that preprocessing
+    stored them with is a part of the model, and gradients flow through it.
+    """
 
     video_mean: Tensor
     video_std: Tensor
 
-    def __init__(self, *, video_encoder: nn.Module, audio_encoder: nn.Module, fusion: nn.Module) -> None:
+    def __init__(
+        self, *, logmel: LogMel, video_encoder: nn.Module, audio_encoder: nn.Module, fusion: nn.Module
+    ) -> None:
         super().__init__()
+        self.logmel = logmel
         self.video_encoder = video_encoder
         self.audio_encoder = audio_encoder
         self.fusion = fusion
@@ -45,10 +54,13 @@ class Classifier(nn.Module):
     def forward(
         self,
         video: Float[Tensor, "batch segments 3 height width"],
-        audio: Float[Tensor, "batch segments mels steps"],
+        audio: Float[Tensor, "batch segments *patch"],
     ) -> Outputs:
-        """Classify clips of any number of segments."""
+        """Classify clips of any number of segments, their sound `[mels, steps]` or `[samples]` each."""
         num_clips, num_segments = video.shape[:2]
+        if audio.dim() == 3:
+            with torch.autocast(audio.device.type, enabled=False):  # power spans more decades than half precision
+                audio = self.logmel(audio)
         frames = (video.flatten(0, 1) - self.video_mean) / self.video_std
         patches = (audio.flatten(0, 1)[:, None] - LOGMEL_MEAN) / LOGMEL_STD
         video_features = self.video_encoder(frames).unflatten(0, (num_clips, num_segments))

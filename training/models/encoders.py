@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, cast
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-EncoderName = Literal["tiny", "resnet18"]
+from training.batch import Modality
+
+EncoderName = Literal["alexnet", "resnet18", "tiny", "vgg11"]
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """What must be known of an encoder to change its ends and to refuse what it cannot see."""
+
+    stem: str
+    """Name of its first layer, the one that knows how many channels there are."""
+    head: str
+    """Name of its last layer, the one that knows how many features there are."""
+    smallest: int
+    """Least height and width of its input in pixels, mel bands or steps: below it nothing is left after its pools."""
+
+
+ANATOMY: dict[EncoderName, Anatomy] = {
+    "alexnet": Anatomy(stem="features.0", head="classifier.6", smallest=63),
+    "resnet18": Anatomy(stem="conv1", head="fc", smallest=8),
+    "tiny": Anatomy(stem="layers.0", head="layers.8", smallest=8),
+    "vgg11": Anatomy(stem="features.0", head="classifier.6", smallest=32),
+}
 
 
 class TinyEncoder(nn.Module):
@@ -37,20 +60,36 @@ class TinyEncoder(nn.Module):
         return features
 
 
-def build_encoder(name: EncoderName, modality: Literal["video", "audio"], feature_size: int) -> nn.Module:
-    """An encoder for frames (3 channels) or log-mel patches (1 channel) with `feature_size` outputs.
+def build_encoder(name: EncoderName, modality: Modality, feature_size: int) -> nn.Module:
+    """A freshly initialised encoder for frames (3 channels) or log-mel patches (1 channel) with `feature_size` outputs.
 
-    `resnet18` is torchvision's (He et al. 2016, arXiv:1512.03385), from scratch, with a one-channel stem for sound.
+    Beside `tiny` they are torchvision's: AlexNet in the one-tower form of Krizhevsky 2014 (arXiv:1404.5997), VGG-11
+    without batch normalisation (Simonyan & Zisserman 2015, arXiv:1409.1556) and ResNet-18 (He et al. 2016,
+    arXiv:1512.03385). Their own dropout, 0.5 in the heads of AlexNet and VGG-11, is off: a ratio that no setting names
+    would lie below every step of the model-level curriculum, which drops features itself.
     """
     channels = 3 if modality == "video" else 1
-    match name:
-        case "tiny":
-            grid = (4, 4) if modality == "video" else (8, 1)
-            return TinyEncoder(channels=channels, grid=grid, feature_size=feature_size)
-        case "resnet18":
-            import torchvision  # takes 2 CPU seconds, which processes that need only `tiny` are spared
+    if name == "tiny":
+        grid = (4, 4) if modality == "video" else (8, 1)
+        return TinyEncoder(channels=channels, grid=grid, feature_size=feature_size)
 
-            network: nn.Module = torchvision.models.resnet18(weights=None, num_classes=feature_size)
-            if modality == "audio":
-                network.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
-            return network
+    import torchvision  # takes 2 CPU seconds, which processes that need only `tiny` are spared
+
+    options = {} if name == "resnet18" else {"dropout": 0.0}
+    network: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=feature_size, **options)
+    if modality == "audio":
+        stem = ANATOMY[name].stem
+        network.set_submodule(stem, _one_channel(cast(nn.Conv2d, network.get_submodule(stem))))
+    return network
+
+
+def _one_channel(stem: nn.Conv2d) -> nn.Conv2d:
+    """The same layer, freshly initialised, for one channel."""
+    return nn.Conv2d(
+        1,
+        stem.out_channels,
+        kernel_size=cast(tuple[int, int], stem.kernel_size),
+        stride=cast(tuple[int, int], stem.stride),
+        padding=cast(tuple[int, int], stem.padding),
+        bias=stem.bias is not None,
+    )

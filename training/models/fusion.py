@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-FusionName = Literal["sum", "concat"]
+FusionName = Literal["concat", "film", "gated", "sum"]
 ClipFeatures = Float[Tensor, "batch features"]
 
 
@@ -41,10 +41,56 @@ class ConcatFusion(nn.Module):
         return scores
 
 
+class FilmFusion(nn.Module):
+    """The sound scales and shifts the picture, h = (1 + gamma(a)) v + beta(a), and h is classified.
+
+    Feature-wise linear modulation (Perez et al. 2018, arXiv:1709.07871, Eq. 1 and 2) with gamma and beta linear; the
+    sound conditions, as the question does there. What is learnt of the scale is its distance from 1, so a picture
+    without sound passes as it is, but for the biases; a sound without picture speaks through the shift.
+    """
+
+    def __init__(self, feature_size: int, num_classes: int) -> None:
+        super().__init__()
+        self.modulation = nn.Linear(feature_size, 2 * feature_size)
+        self.classes = nn.Linear(feature_size, num_classes)
+
+    def forward(self, video: ClipFeatures, audio: ClipFeatures) -> Float[Tensor, "batch classes"]:
+        """Score the clips."""
+        scale, shift = self.modulation(audio).chunk(2, dim=1)
+        scores: Tensor = self.classes((1 + scale) * video + shift)
+        return scores
+
+
+class GatedFusion(nn.Module):
+    """A gate decides per feature which modality is heard, h = z tanh(V v) + (1 - z) tanh(A a), and h is classified.
+
+    The bimodal gated multimodal unit (Arevalo et al. 2017, arXiv:1702.01992, Section 3.1): z = sigmoid(Z [v, a]), no
+    biases, so that a modality whose features are zero adds nothing to h and moves the gate towards the middle.
+    """
+
+    def __init__(self, feature_size: int, num_classes: int) -> None:
+        super().__init__()
+        self.video = nn.Linear(feature_size, feature_size, bias=False)
+        self.audio = nn.Linear(feature_size, feature_size, bias=False)
+        self.gate = nn.Linear(2 * feature_size, feature_size, bias=False)
+        self.classes = nn.Linear(feature_size, num_classes)
+
+    def forward(self, video: ClipFeatures, audio: ClipFeatures) -> Float[Tensor, "batch classes"]:
+        """Score the clips."""
+        gate = self.gate(torch.cat([video, audio], dim=1)).sigmoid()
+        heard = gate * self.video(video).tanh() + (1 - gate) * self.audio(audio).tanh()
+        scores: Tensor = self.classes(heard)
+        return scores
+
+
 def build_fusion(name: FusionName, feature_size: int, num_classes: int) -> nn.Module:
     """A fusion of two feature vectors of `feature_size` into `num_classes` scores."""
     match name:
-        case "sum":
-            return SumFusion(feature_size, num_classes)
         case "concat":
             return ConcatFusion(feature_size, num_classes)
+        case "film":
+            return FilmFusion(feature_size, num_classes)
+        case "gated":
+            return GatedFusion(feature_size, num_classes)
+        case "sum":
+            return SumFusion(feature_size, num_classes)

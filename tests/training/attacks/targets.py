@@ -8,10 +8,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from preprocessing.logmel import LogMel
 from preprocessing.schema import ClipFormat
 from training.batch import Batch
 from training.models import Classifier, ModelConfig, Outputs
+from training.models.ensemble import Ensemble
 from training.threat import ThreatModel
 
 FORMAT = ClipFormat(num_segments=4, segment_seconds=0.08, frame_size=8, num_mels=8, n_fft=256)
@@ -52,19 +52,6 @@ def random_clips(threat: ThreatModel, num_clips: int) -> Batch:
     labels = torch.randint(NUM_CLASSES, (num_clips,), generator=source)
     keys = tuple(f"clip_{number}" for number in range(num_clips))
     return Batch((video * 1.2 - 0.1).clamp(0, 1), audio.clamp(*threat.box("audio")), labels, keys, (labels + 1) % 5)
-
-
-class Heard(nn.Module):
-    """A classifier behind its log-mel front end."""
-
-    def __init__(self, model: Classifier) -> None:
-        super().__init__()
-        self.front_end = LogMel(FORMAT).double()
-        self.model = model
-
-    def forward(self, video: Tensor, audio: Tensor) -> Outputs:
-        outputs: Outputs = self.model(video, self.front_end(audio) if audio.dim() == 3 else audio)
-        return outputs
 
 
 class Deaf(nn.Module):
@@ -129,7 +116,10 @@ class Counted(nn.Module):
 
 
 MODELS: dict[str, Callable[[], nn.Module]] = {
-    "concat": lambda: Heard(classifier("concat")),
-    "sum": lambda: Heard(classifier("sum")),
-    "deaf": lambda: Deaf(Heard(classifier("concat"))),
+    "concat": lambda: classifier("concat"),
+    "sum": lambda: classifier("sum"),
+    "film": lambda: classifier("film"),
+    "gated": lambda: classifier("gated"),
+    "ensemble": lambda: Ensemble([classifier("sum"), classifier("concat", seed=1)]),
+    "deaf": lambda: Deaf(classifier("concat")),
 }

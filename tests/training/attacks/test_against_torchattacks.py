@@ -10,7 +10,7 @@ import torch
 import torchattacks
 from torch import Tensor
 
-from tests.training.attacks.packed import Packed
+from benchmarks.packed import Packed
 from tests.training.conftest import random_batch
 from training.attacks import FGSM, IFGSM, MIFGSM, PGD, Attack
 from training.batch import MODALITIES, Batch

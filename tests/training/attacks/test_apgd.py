@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tests.training.attacks.linear import LinearClassifier
-from tests.training.attacks.trained import trained_classifier
+from tests.training.attacks.patterned import trained_classifier
 from tests.training.conftest import random_batch
 from training.attacks import APGD
 from training.attacks.adaptive_ascent import AdaptiveAscent, checkpoints_of

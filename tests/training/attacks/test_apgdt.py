@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from tests.training.attacks.linear import LinearClassifier
+from tests.training.attacks.patterned import trained_classifier
 from tests.training.attacks.targets import Counted
-from tests.training.attacks.trained import trained_classifier
 from tests.training.conftest import random_batch
 from training.attacks import APGDT
 from training.attacks.contest import judged

@@ -17,12 +17,11 @@ from tests.training.attacks.targets import (
     THREATS,
     Constant,
     Counted,
-    Heard,
     Steadfast,
     classifier,
     random_clips,
 )
-from tests.training.attacks.trained import trained_classifier
+from tests.training.attacks.trained import trained
 from training.attacks import (
     APGD,
     APGDT,
@@ -30,10 +29,15 @@ from training.attacks import (
     FGSM,
     IFGSM,
     MIFGSM,
+    MIG,
     MMA,
+    NIFGSM,
+    PAM,
     PGD,
     TIA,
     TMA,
+    TT,
+    VMIFGSM,
     AnyAttack,
     Attack,
     MinimalBudget,
@@ -64,6 +68,11 @@ ATTACKS: list[Attack] = [
     MIFGSM(steps=2, momentum_norm="joint", target="given"),
     MIFGSM(steps=2, sharing=Sharing(segments=2)),
     MIFGSM(steps=2, sharing=Sharing(segments=3, of="perturbation")),
+    MIG(steps=2, num_points=2),
+    NIFGSM(steps=2),
+    PAM(steps=2, num_baselines=2, num_scales=1),
+    TT(steps=2, max_shift=1),
+    VMIFGSM(steps=2, num_neighbours=2),
     TIA(steps=2),
     TIA(steps=2, combination="weighted"),
     MMA(steps=2),
@@ -183,7 +192,7 @@ def test_clean_clips_model_and_random_state_are_left_as_found(attack: Attack, th
 @every_attack
 def test_the_model_is_left_as_found_after_an_exception_too(attack: Attack) -> None:
     last = cost_where_nothing_is_fooled(attack).forward
-    network = Counted(Heard(classifier()), fails_at=last)
+    network = Counted(classifier(), fails_at=last)
     clip = random_clips(JOINT, 1)
     generator = torch.Generator().manual_seed(0)
     before = state(network, generator)
@@ -229,7 +238,9 @@ def test_the_seed_decides_the_result(attack: Attack) -> None:
 
 def is_random(attack: Attack) -> bool:
     """Whether the settings ask for random starts, targets, directions or queries."""
-    starts_at_random = isinstance(attack, APGD | APGDT | Square) or bool(getattr(attack, "random_start", False))
+    starts_at_random = isinstance(attack, APGD | APGDT | Square | VMIFGSM) or bool(
+        getattr(attack, "random_start", False)
+    )
     is_one_of_them_random = isinstance(attack, WorstCase) and any(is_random(member) for member in attack.attacks)
     return starts_at_random or is_one_of_them_random or getattr(attack, "target", "none") == "random"
 
@@ -254,7 +265,7 @@ def test_an_attack_costs_what_it_says_and_no_pass_more(attack: Attack) -> None:
     """On a model that is never fooled; every clip is seen equally often."""
     clips = random_clips(JOINT, 3)
     clips = Batch(clips.video, clips.audio, torch.zeros_like(clips.labels), clips.keys, clips.targets)
-    counted = Counted(Steadfast(Heard(classifier()), clips.labels))
+    counted = Counted(Steadfast(classifier(), clips.labels))
     attack(counted, clips, JOINT, torch.Generator().manual_seed(0))
     assert counted.forward_passes == 3 * cost_where_nothing_is_fooled(attack).forward
     assert counted.backward_passes == 3 * cost_where_nothing_is_fooled(attack).backward
@@ -262,7 +273,7 @@ def test_an_attack_costs_what_it_says_and_no_pass_more(attack: Attack) -> None:
 
 @every_attack
 def test_a_larger_budget_never_helps_the_defender(attack: Attack) -> None:
-    network, clips = trained_classifier()
+    network, clips = trained().surrogate, aimed_clips()
     right = [
         int(is_right(network, attack(network, clips, JOINT.scaled(factor), torch.Generator()), clips).sum())
         for factor in (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -276,12 +287,18 @@ def test_more_steps_never_help_the_defender(attack: Attack) -> None:
     settings = attack.model_dump()
     if "steps" not in settings:
         return
-    network, clips = trained_classifier()
+    network, clips = trained().surrogate, aimed_clips()
     right = []
-    for steps in (1, 3, 20):
+    for steps in (1, 4, 12):
         longer = type(attack).model_validate(settings | {"steps": steps})
         right.append(int(is_right(network, longer(network, clips, JOINT, torch.Generator()), clips).sum()))
     assert right == sorted(right, reverse=True)
+
+
+def aimed_clips() -> Batch:
+    """The clips that the trained model has not seen, with a target each."""
+    clips = trained().clips
+    return clips.with_targets((clips.labels + 1) % 4)
 
 
 def is_right(network: nn.Module, perturbed: Batch, clean: Batch) -> Tensor:
@@ -309,7 +326,7 @@ def test_batch_statistics_are_used_and_kept_as_they_are(attack: Attack) -> None:
     class Normalised(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.model, self.norm = Heard(classifier()), network
+            self.model, self.norm = classifier(), network
 
         def forward(self, video: Tensor, audio: Tensor) -> object:
             return self.model(self.norm(video.flatten(0, 1)).unflatten(0, video.shape[:2]), audio)

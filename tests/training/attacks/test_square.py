@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.training.attacks.targets import THREATS, Constant, Counted, Heard, classifier, random_clips
-from tests.training.attacks.trained import trained_classifier
+from tests.training.attacks.patterned import trained_classifier
+from tests.training.attacks.targets import THREATS, Constant, Counted, classifier, random_clips
 from training.attacks import Square
 from training.attacks.contest import judged
 from training.batch import MODALITIES
@@ -83,7 +83,7 @@ def test_l2_changes_use_the_whole_budget_inside_the_box() -> None:
     threat = ThreatModel(norm="l2", video=0.3, audio=0.2)
     clips = random_clips(threat, 3)
     clips = clips.with_streams(clips.video / 2 + 0.25, clips.audio / 2 + 0.25)
-    perturbed = Square(queries=30)(Heard(classifier()), clips, threat, torch.Generator())
+    perturbed = Square(queries=30)(classifier(), clips, threat, torch.Generator())
     distances = threat.distances(perturbed, clips)
     assert torch.allclose(distances["video"], torch.full((3,), 0.3, dtype=torch.float64))
     assert torch.allclose(distances["audio"], torch.full((3,), 0.2, dtype=torch.float64))

@@ -5,8 +5,8 @@ import torch
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from tests.training.attacks.patterned import trained_classifier
 from tests.training.attacks.targets import Counted
-from tests.training.attacks.trained import trained_classifier
 from training.attacks import APGD, APGDT, FAB, FGSM, IFGSM, PGD, AnyAttack, Attack, MinimalBudget, Square, WorstCase
 from training.attacks.base import Cost
 from training.attacks.contest import judged

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from training.attacks import FGSM, PGD, AttackedClips, attack
+from training.batch import Batch
+from training.models import Classifier, Outputs
+from training.models.adapters import Adapter
+from training.threat import ThreatModel
+
+THREAT = "linf(video=8/255, audio=8/255)"
+
+
+def run(model: nn.Module, batch: Batch, threat: ThreatModel | str = THREAT, **changes: Any) -> AttackedClips:
+    streams = {name: changes.pop(name, getattr(batch, name)) for name in ("video", "audio", "labels")}
+    return attack(model, streams["video"], streams["audio"], streams["labels"], threat, **changes)
+
+
+def targets_of(batch: Batch) -> Tensor:
+    return (batch.labels + 1) % 4
+
+
+def test_the_readmes_example_for_models_of_others_runs() -> None:
+    """What README shows, with a stranger's network of its own argument order, layout and answer."""
+    from torch import nn
+
+    class TheirNetwork(nn.Module):  # takes one spectrogram and [batch, 3, segments, height, width], returns a dict
+        def __init__(self) -> None:
+            super().__init__()
+            self.sound, self.sight = nn.Linear(64, 5), nn.Linear(3 * 32 * 32, 5)
+
+        def forward(self, spectrogram: Tensor, frames: Tensor) -> dict[str, Tensor]:
+            seen = self.sight(frames.transpose(1, 2).flatten(2)).mean(1)
+            return {"scores": self.sound(spectrogram[:, 0].mean(2)) + seen}
+
+    torch.manual_seed(0)
+    their_network = TheirNetwork()
+    video, audio, labels = torch.rand(4, 8, 3, 32, 32), torch.rand(4, 8, 64, 25), torch.tensor([0, 1, 2, 3])
+
+    # README begins
+    from training.attacks import attack
+    from training.models.adapters import Adapter
+
+    class Theirs(Adapter):
+        def call(self, video, audio):  # type: ignore[no-untyped-def]  # frames [B, T, 3, H, W], patches [B, T, M, S]
+            spectrogram = audio.transpose(1, 2).flatten(2)[:, None]  # one per clip: [B, 1, M, T * S]
+            return self.model(spectrogram, video.transpose(1, 2))["scores"]
+
+    found = attack(
+        Theirs(their_network),
+        video,
+        audio,
+        labels,
+        "linf(video=4/255, audio=4/255)",
+        method={"name": "pgd", "steps": 50},
+    )
+    print(found.predictions, found.is_fooled.float().mean(), found.distances["video"].max())
+    # README ends
+
+    assert found.video.shape == video.shape
+    assert found.distances["video"].max() <= 4 / 255 + 1e-6
+    assert found.unusable_gradients == 0
+
+
+def test_the_result_is_the_attacks_own_and_says_what_became_of_the_clips(model: Classifier, batch: Batch) -> None:
+    threat = ThreatModel.model_validate(THREAT)
+    found = run(model, batch, threat, method=PGD(steps=3), keys=batch.keys, seed=5)
+    expected = PGD(steps=3)(model, batch, threat, torch.Generator().manual_seed(5))
+    assert torch.equal(found.video, expected.video)
+    assert torch.equal(found.audio, expected.audio)
+    with torch.no_grad():
+        model.eval()
+        assert torch.equal(found.clean_predictions, model(batch.video, batch.audio).logits.argmax(1))
+        assert torch.equal(found.predictions, model(found.video, found.audio).logits.argmax(1))
+    assert torch.equal(found.is_fooled, found.predictions != batch.labels)
+    assert torch.equal(found.distances["audio"], threat.distances(expected, batch)["audio"])
+
+
+def test_a_method_may_be_an_attack_a_name_or_settings(model: Classifier, batch: Batch) -> None:
+    results = [run(model, batch, method=method) for method in (PGD(steps=10), "pgd", {"name": "pgd", "steps": 10})]
+    assert torch.equal(results[0].video, results[1].video)
+    assert torch.equal(results[0].video, results[2].video)
+
+
+def test_targets_are_what_clips_shall_be_mistaken_for(model: Classifier, batch: Batch) -> None:
+    """With the whole box to move in, a random model can be led to most targets, and each becomes likelier."""
+    targets = targets_of(batch)
+    found = run(model, batch, "linf(video=1, audio=1)", method={"name": "pgd", "steps": 20}, targets=targets)
+    assert torch.equal(found.is_fooled, found.predictions == targets)
+    assert found.is_fooled.float().mean() > 0.5
+    with torch.no_grad():
+        clean, attacked = (
+            nn.functional.cross_entropy(model(video, audio).logits, targets, reduction="none")
+            for video, audio in ((batch.video, batch.audio), (found.video, found.audio))
+        )
+    assert (attacked < clean).all()
+
+
+def test_clips_without_keys_are_named_by_their_positions(model: Classifier, batch: Batch) -> None:
+    named = run(model, batch, keys=[str(number) for number in range(7)])
+    assert torch.equal(run(model, batch).video, named.video)
+    assert not torch.equal(run(model, batch, keys=batch.keys).video, named.video)
+
+
+def test_the_caller_finds_model_clips_and_random_state_as_before(model: Classifier, batch: Batch) -> None:
+    video, state = batch.video.clone(), torch.get_rng_state()
+    model.train()
+    run(model, batch)
+    assert all(module.training for module in model.modules())
+    assert torch.equal(batch.video, video)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_model_without_finite_answers_is_fooled_and_its_gradients_are_told(batch: Batch) -> None:
+    class Nowhere(nn.Module):
+        def forward(self, video: Tensor, audio: Tensor) -> Outputs:
+            return Outputs((video.mean((2, 3, 4)) + audio.mean((2, 3))) * float("nan"))
+
+    found = run(Nowhere(), batch, method=FGSM())
+    assert found.predictions.tolist() == found.clean_predictions.tolist() == [-1] * 7
+    assert found.is_fooled.all()
+    assert found.unusable_gradients == 1.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"video": torch.zeros(7, 3, 4, 16, 16)},
+            r"video has shape \[7, 3, 4, 16, 16\]; allowed: \[batch, segments, 3",
+        ),
+        ({"video": torch.zeros(0, 4, 3, 16, 16)}, r"video has shape \[0, 4, 3, 16, 16\]; allowed"),
+        (
+            {"audio": torch.zeros(7, 5, 16, 16)},
+            r"audio has shape \[7, 5, 16, 16\]; allowed beside this video: \[7, 4, m",
+        ),
+        ({"audio": torch.zeros(7, 4, 2560)}, r"audio has shape \[7, 4, 2560\]; linf\(.*\) is about the logmel"),
+        ({"video": torch.zeros(7, 4, 3, 16, 16, dtype=torch.uint8)}, "video is torch.uint8; allowed: torch.float32 or"),
+        ({"audio": torch.zeros(7, 4, 16, 16).double()}, "audio is torch.float64; allowed: .* the same for both"),
+        ({"video": torch.full((7, 4, 3, 16, 16), 255.0)}, r"video lies in \[255, 255\]; allowed: \[0, 1\]"),
+        (
+            {"labels": torch.zeros(6, dtype=torch.long)},
+            r"labels have shape \[6\] and type torch.int64; allowed: \[7\], i",
+        ),
+        ({"labels": torch.zeros(7)}, r"labels have shape \[7\] and type torch.float32; allowed: \[7\], integers"),
+        ({"labels": torch.full((7,), 4)}, r"labels lie in \[4, 4\]; allowed: \[0, 3\], the classes of Classifier"),
+        ({"targets": torch.full((7,), -1)}, r"targets lie in \[-1, -1\]; allowed: \[0, 3\]"),
+        ({"keys": ["a", "b"]}, "there are 2 keys for 7 clips; allowed: one each"),
+        ({"threat": "linf(picture=1)"}, r"'linf\(picture=1\)' is not a threat model such as"),
+        ({"method": "pdg"}, "Input tag 'pdg'.* does not match any of the expected tags: .*'pgd'"),
+        ({"method": {"name": "pgd", "stps": 3}}, "stps"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_what_got_and_allowed(
+    changes: dict[str, Any], message: str, model: Classifier, batch: Batch
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        run(model, batch, **changes)
+
+
+def test_targets_that_are_labels_are_refused(model: Classifier, batch: Batch) -> None:
+    targets = targets_of(batch)
+    targets[[1, 4]] = batch.labels[[1, 4]]
+    with pytest.raises(ValueError, match=r"targets of clips \[1, 4\] are their labels; allowed: other classes"):
+        run(model, batch, targets=targets)
+
+
+def test_two_choices_of_targets_are_refused(model: Classifier, batch: Batch) -> None:
+    with pytest.raises(ValueError, match="targets were given, but target='runner_up' chooses others"):
+        run(model, batch, method=PGD(target="runner_up"), targets=targets_of(batch))
+
+
+def test_a_model_that_returns_plain_logits_is_told_of_the_adapter(batch: Batch) -> None:
+    class Plain(nn.Module):
+        def forward(self, video: Tensor, audio: Tensor) -> Tensor:
+            return video.mean((2, 3, 4)) + audio.mean((2, 3))
+
+    with pytest.raises(
+        ValueError, match=r"Plain returned a Tensor; allowed: Outputs\(logits\), \[7, classes\].*Adapter\(m"
+    ):
+        run(Plain(), batch)
+    assert (run(Adapter(Plain()), batch).distances["video"] > 0).all()
