@@ -29,7 +29,8 @@ class APGD(TargetableAttack):
     Differences from the source: both modalities move together, eta in units of each one's epsilon, with one eta per
     clip. A point that fools the model is kept even where another has a higher loss, as AutoAttack's code does: of those
     met the one with the largest margin. Cross-entropies are compared by their log-odds (`exact_loss`), which no
-    confidence rounds to 0. A clip whose gradient carries no information takes a random step.
+    confidence rounds to 0. A checkpoint acts as soon as its last step has been judged, one step before Algorithm 1
+    would. A clip whose gradient carries no information takes a random step.
     """
 
     name: Literal["apgd"] = "apgd"

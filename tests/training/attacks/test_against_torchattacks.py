@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,12 +13,15 @@ from torch import Tensor
 
 from benchmarks.packed import Packed
 from tests.training.conftest import random_batch
-from training.attacks import FGSM, IFGSM, MIFGSM, NIFGSM, PGD, Attack
+from training.attacks import APGD, FGSM, IFGSM, MIFGSM, NIFGSM, PGD, Attack
+from training.attacks.losses import LossName, attack_loss
+from training.attacks.starts import start_at_radius
 from training.batch import MODALITIES, Batch
 from training.models import Classifier
 from training.threat import ThreatModel
 
 THREAT = ThreatModel(video=4 / 255, audio=0.03)
+SMALL = ThreatModel(video=1e-4, audio=1e-3)
 STEPS = (1, 2, 5, 10)
 Oracle = Callable[[Packed, int], Any]
 
@@ -98,3 +102,60 @@ def test_with_the_same_random_start_pgd_agrees(
     perturbed = PGD(steps=10)(packed.model, clips, THREAT, generator)
     for modality in MODALITIES:
         assert torch.allclose(perturbed.stream(modality), expected[modality], atol=1e-9)
+
+
+@pytest.fixture
+def both_apgd(
+    model: Classifier,
+    clips: Batch,
+    generator: torch.Generator,
+    restored_random_state: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[int, LossName], tuple[Batch, Batch, Batch]]:
+    """Clean clips, ours and theirs after so many steps from the same start.
+
+    Clips have the labels that the model gives them and a budget that fools none, so that both return the point of
+    highest loss.
+    """
+    packed = Packed(model.double().eval(), SMALL, clips)
+    right = replace(clips, labels=packed(packed.pack(clips)).argmax(1))
+    start = packed.pack(start_at_radius(right, SMALL, generator, "start 0")) - packed.pack(right)
+
+    def run(steps: int, loss: LossName) -> tuple[Batch, Batch, Batch]:
+        oracle = torchattacks.APGD(packed, eps=packed.epsilon, steps=steps, loss="dlr" if loss == "dlr" else "ce")
+        with monkeypatch.context() as lent:
+            lent.setattr(torch, "rand", lambda *_, **__: (start / packed.epsilon + 1) / 2)
+            torch.set_default_dtype(torch.float64)  # in which the oracle keeps its losses
+            try:
+                _, expected = oracle.perturb(packed.pack(right), right.labels, best_loss=True)
+            finally:
+                torch.set_default_dtype(torch.float32)
+        ours = APGD(steps=steps, loss=loss)(packed.model, right, SMALL, generator)
+        return right, ours, right.with_streams(**packed.unpack(expected))
+
+    return run
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_from_the_same_start_apgd_finds_the_same_points_of_highest_loss(
+    steps: int, both_apgd: Callable[[int, LossName], tuple[Batch, Batch, Batch]]
+) -> None:
+    _, ours, theirs = both_apgd(steps, "cross_entropy")
+    for modality in MODALITIES:
+        assert (ours.stream(modality) - theirs.stream(modality)).abs().amax() <= 1e-6 * SMALL.epsilon(modality)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "dlr"])
+@pytest.mark.parametrize("steps", [10, 30, 100])
+def test_a_long_apgd_climbs_as_high(
+    steps: int,
+    loss: LossName,
+    model: Classifier,
+    both_apgd: Callable[[int, LossName], tuple[Batch, Batch, Batch]],
+) -> None:
+    """The oracle counts the loss before the first step as 0, so that its first halving can differ from Algorithm 1."""
+    heights = [attack_loss(model(one.video, one.audio).logits, one, loss) for one in both_apgd(steps, loss)]
+    ours, theirs = ((height - heights[0]) for height in heights[1:])
+    assert theirs.amin() > 0
+    assert ((ours / theirs) > 0.98).all()
+    assert ours.mean() >= 0.995 * theirs.mean()

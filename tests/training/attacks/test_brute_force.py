@@ -9,14 +9,18 @@ import torch
 from torch import Tensor, nn
 
 from evaluation.config import attack_label
-from training.attacks import PGD, Attack
+from training.attacks import APGD, PGD, Attack
 from training.attacks.losses import margin
 from training.batch import Batch
 from training.models import Outputs
 from training.threat import ThreatModel
 
 THREAT = ThreatModel(video=0.1, audio=0.2)
-ATTACKS: list[Attack] = [PGD(steps=100, restarts=4), PGD(steps=100, restarts=4, loss="margin")]
+ATTACKS: list[Attack] = [
+    PGD(steps=100, restarts=4),
+    APGD(steps=50, restarts=4),
+    APGD(steps=50, restarts=4, loss="margin"),
+]
 NUM_NETWORKS = 5
 
 
