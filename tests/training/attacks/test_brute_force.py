@@ -18,8 +18,8 @@ from training.threat import ThreatModel
 THREAT = ThreatModel(video=0.1, audio=0.2)
 ATTACKS: list[Attack] = [
     PGD(steps=100, restarts=4),
-    APGD(steps=50, restarts=4),
-    APGD(steps=50, restarts=4, loss="margin"),
+    APGD(steps=100, restarts=4),
+    APGD(steps=100, restarts=4, loss="margin"),
 ]
 NUM_NETWORKS = 5
 
