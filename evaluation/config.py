@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from preprocessing.schema import Place, Settings, Split
-from training.attacks import FGSM, MIFGSM, MMA, PGD, TIA, TMA, AnyAttack, Attack
+from training.attacks import APGD, FGSM, MIFGSM, MMA, PGD, TIA, TMA, AnyAttack, Attack
 from training.threat import ThreatModel
 
 
@@ -34,7 +34,17 @@ class EvaluateConfig(Settings):
     threat: ThreatModel = ThreatModel()
     """The rules every attack of the list plays by; the headline number holds for them alone."""
     attacks: tuple[AnyAttack, ...] = Field(
-        default=(FGSM(), PGD(steps=20), PGD(steps=20, loss="margin"), MIFGSM(), TIA(), MMA(), TMA()), min_length=1
+        default=(
+            FGSM(),
+            PGD(steps=20),
+            PGD(steps=20, loss="margin"),
+            APGD(steps=30, loss="margin"),
+            MIFGSM(),
+            TIA(),
+            MMA(),
+            TMA(),
+        ),
+        min_length=1,
     )
     """Attacks under `threat`. The worst case is the per-clip minimum over all of them."""
     reference_attack: AnyAttack = PGD(steps=20)

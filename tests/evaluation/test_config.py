@@ -24,7 +24,7 @@ def test_every_shipped_file_loads(path: Path) -> None:
 
 def test_the_default_list_has_single_step_iterative_margin_and_feature_attacks() -> None:
     labels = [attack_label(attack) for attack in EvaluateConfig(**PLACES).attacks]
-    assert labels == ["fgsm", "pgd-20", "pgd-20 margin", "mifgsm-10", "tia-10", "mma-10", "tma-10"]
+    assert labels == ["fgsm", "pgd-20", "pgd-20 margin", "apgd-30 margin", "mifgsm-10", "tia-10", "mma-10", "tma-10"]
 
 
 def test_a_label_names_what_differs_from_the_default() -> None:

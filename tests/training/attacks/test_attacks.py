@@ -47,6 +47,7 @@ from training.attacks import (
 from training.attacks.base import Cost
 from training.attacks.sharing import Sharing
 from training.batch import MODALITIES, Batch
+from training.models import Classifier
 from training.threat import ThreatModel
 
 ATTACKS: list[Attack] = [
@@ -278,7 +279,7 @@ def test_an_attack_costs_what_it_says_and_no_pass_more(attack: Attack) -> None:
 
 @every_attack
 def test_a_larger_budget_never_helps_the_defender(attack: Attack) -> None:
-    network, clips = trained_classifier()
+    network, clips = few_clips()
     right = [
         int(is_right(network, attack(network, clips, JOINT.scaled(factor), torch.Generator()), clips).sum())
         for factor in (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
@@ -292,12 +293,18 @@ def test_more_steps_never_help_the_defender(attack: Attack) -> None:
     settings = attack.model_dump()
     if "steps" not in settings:
         return
-    network, clips = trained_classifier()
+    network, clips = few_clips()
     right = []
     for steps in (1, 4, 12):
         longer = type(attack).model_validate(settings | {"steps": steps})
         right.append(int(is_right(network, longer(network, clips, JOINT, torch.Generator()), clips).sum()))
     assert right == sorted(right, reverse=True)
+
+
+def few_clips() -> tuple[Classifier, Batch]:
+    """A classifier that has learned its task, and 24 clips that it mostly gets right."""
+    network, clips = trained_classifier()
+    return network, clips.select(torch.arange(24))
 
 
 def is_right(network: nn.Module, perturbed: Batch, clean: Batch) -> Tensor:
