@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
-from evaluation.intervals import Interval, Resampling, percentiles
+from evaluation.intervals import Interval, Resampling, exact_interval, percentiles
 
 NUM_DRAWS = 2000
 
@@ -57,7 +57,9 @@ def on_victim(successes: Successes, baseline: str, victim: int) -> dict[str, Mea
 def measured(successes: Successes, baseline: str, pairs: list[tuple[int, int]]) -> dict[str, Measured]:
     """Success over (surrogate, victim) pairs among the clips that the victim gets right when clean.
 
-    Intervals come from drawing clips and seeds again, the same draws for every attack: differences are paired.
+    Intervals come from drawing clips and seeds again, the same draws for every attack: differences are paired. Where an
+    attack and the baseline agree on every clip, so does every draw, which would claim certainty: there the exact
+    binomial bound on how often they may differ is given, as in `Resampling.difference`.
     """
     num_seeds, _, num_clips = successes.is_right.shape
     clips = Resampling.draw(num_clips, num_draws=NUM_DRAWS, seed=0).weights
@@ -67,12 +69,15 @@ def measured(successes: Successes, baseline: str, pairs: list[tuple[int, int]]) 
     for name, is_wrong in successes.is_wrong.items():
         points[name] = float(_rates(successes.is_right, is_wrong, pairs, *everything)[0])
         draws[name] = _rates(successes.is_right, is_wrong, pairs, clips, seeds)
+    _, most = exact_interval(0, num_clips)
     return {
         name: Measured(
             rate=points[name],
             interval=percentiles(draws[name]),
             difference=points[name] - points[baseline],
-            difference_interval=percentiles(draws[name] - draws[baseline]),
+            difference_interval=(-most, most)
+            if name != baseline and (draws[name] == draws[baseline]).all()
+            else percentiles(draws[name] - draws[baseline]),
         )
         for name in successes.is_wrong
     }

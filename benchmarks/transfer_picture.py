@@ -12,14 +12,16 @@ from matplotlib.figure import Figure
 from benchmarks.successes import Measured
 from evaluation.pictures import ATTACKED, CLEAN, INK, MUTED, STYLE
 
+COLOURS = {"white-box": CLEAN, "transfer": ATTACKED}
 
-def draw(white_box: Mapping[str, Measured], transfer: Mapping[str, Measured], *, baseline: str, path: Path) -> None:
-    """Each attack's difference to the baseline in points, on the surrogate itself and on other models."""
-    names = [name for name in transfer if name != baseline]
-    panels = ((white_box, "white-box success", CLEAN), (transfer, "transfer success", ATTACKED))
+
+def draw(panels: Mapping[str, Mapping[str, Measured]], *, baseline: str, path: Path) -> None:
+    """Each attack's difference to the baseline in points, one panel per title: `white-box, ...`, `transfer, ...`."""
+    names = [name for name in next(iter(panels.values())) if name != baseline]
     with matplotlib.rc_context(cast(Any, STYLE)):
-        figure = Figure(figsize=(11, 1.4 + 0.26 * len(names)), layout="constrained")
-        for axes, (measured, title, colour) in zip(figure.subplots(1, 2, sharey=True), panels, strict=True):
+        figure = Figure(figsize=(3.0 + 3.2 * len(panels), 1.4 + 0.26 * len(names)), layout="constrained")
+        for axes, (title, measured) in zip(figure.subplots(1, len(panels), sharey=True), panels.items(), strict=True):
+            colour = COLOURS.get(title.partition(",")[0], INK)
             axes.axvline(0, color=MUTED, linewidth=0.8)
             for place, name in enumerate(names):
                 found = measured[name]
@@ -29,7 +31,9 @@ def draw(white_box: Mapping[str, Measured], transfer: Mapping[str, Measured], *,
             axes.set_yticks(range(len(names)), names)
             axes.tick_params(axis="y", length=0)
             axes.grid(axis="x")
-            axes.set_title(f"{title}: {baseline} has {measured[baseline].rate:.1%}", color=INK, loc="left", fontsize=10)
-            axes.set_xlabel(f"points more than {baseline}, 95 % interval")
+            axes.set_title(
+                f"{title.replace(', ', chr(10), 1)}\n{baseline}: {measured[baseline].rate:.1%}", loc="left", fontsize=9
+            )
+            axes.set_xlabel(f"points more than {baseline}")
         figure.axes[0].invert_yaxis()
         figure.savefig(path, dpi=150)

@@ -49,16 +49,22 @@ def test_a_classifier_is_trained_once(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_whole_comparison_writes_a_row_per_attack_and_a_picture(tmp_path: Path) -> None:
     write_clips(tmp_path / "data", FORMAT, num_train=8, num_validation=4)
-    assert main(settings(tmp_path)) == 0
+    config = load(TransferConfig, changes=settings(tmp_path))
+    given = trained(training(config, config.models[0], 1), tmp_path / "given").checkpoint
+    words = [*settings(tmp_path), f"victims=[{given}]"]
+    assert main(words) == 0
     rows = json.loads((tmp_path / "transfer.json").read_text())
-    assert [row["name"] for row in rows] == [
-        f"transfer of {name}" for name in compared(num_gradients=2, num_segments=2)
-    ]
+    budgets = ("linf(video=2/255, audio=2/255)", "linf(video=4/255, audio=4/255)")
+    names = compared(num_gradients=2, num_segments=2)
+    assert [row["name"] for row in rows] == [f"transfer of {name}, {budget}" for budget in budgets for name in names]
     assert all({"name", "ratio", "aim", "detail"} == set(row) for row in rows)
-    assert all(row["detail"]["white_box"]["rate"] <= 1.0 for row in rows)
+    assert all(0.0 <= row["detail"]["white-box"]["rate"] <= 1.0 for row in rows)
+    assert all(0.0 <= row["detail"][f"on {given}"]["rate"] <= 1.0 for row in rows)
+    usual = next(row for row in rows if row["name"].startswith(f"transfer of {BASELINE},"))
+    assert usual["detail"]["transfer"]["difference_interval"] == [0.0, 0.0]
     assert (tmp_path / "transfer.png").read_bytes().startswith(b"\x89PNG")
     kept = {file: file.stat().st_mtime_ns for file in (tmp_path / "transfer").rglob("*.npy")}
-    assert main(settings(tmp_path)) == 0
+    assert main(words) == 0
     assert {file: file.stat().st_mtime_ns for file in (tmp_path / "transfer").rglob("*.npy")} == kept
 
 

@@ -15,8 +15,9 @@ from preprocessing.schema import Settings
 class Sharing(Settings):
     """Groups of neighbouring segments that share their perturbation, or the gradient it follows.
 
-    A perturbation that must serve several moments cannot lean on what only one of them shows, which is what makes it
-    transfer to other models. (A hard form of TIA's wish; the paper shares perturbations to save time.)
+    A perturbation that must serve several moments cannot lean on what only one of them shows: a hard form of TIA's
+    wish. It also has fewer numbers to choose, so it fools its own model less often; `make bench-transfer` measures what
+    other models make of it. (The paper shares perturbations to save time.)
     """
 
     segments: PositiveInt = 1
