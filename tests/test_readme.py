@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor, nn
 
 from evaluation.config import EvaluateConfig
 from pipeline.commands import main
@@ -19,6 +21,7 @@ from pipeline.tuning import TuneConfig
 from preprocessing.config import PreprocessConfig
 from preprocessing.inspection.config import InspectConfig
 from preprocessing.schema import Settings
+from training.attacks import AttackedClips
 from training.config import TrainConfig
 
 pytestmark = pytest.mark.timeout(900)
@@ -69,6 +72,34 @@ def shell_lines() -> list[str]:
 def pipeline_commands() -> list[list[str]]:
     found = (re.search(r"python -m pipeline (.*)", line) for line in shell_lines())
     return [shlex.split(match[1], comments=True) for match in found if match]
+
+
+def python_blocks() -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+
+
+class TheirNetwork(nn.Module):
+    """A stranger's: one spectrogram per clip, frames as [batch, 3, segments, height, width], an answer by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sound, self.sight = nn.Linear(64, 5), nn.Linear(3 * 32 * 32, 5)
+
+    def forward(self, spectrogram: Tensor, frames: Tensor) -> dict[str, Tensor]:
+        seen = self.sight(frames.transpose(1, 2).flatten(2)).mean(1)
+        return {"scores": self.sound(spectrogram[:, 0].mean(2)) + seen}
+
+
+def test_the_python_example_attacks_a_strangers_model() -> None:
+    source = torch.Generator().manual_seed(0)
+    video, audio = torch.rand(4, 8, 3, 32, 32, generator=source), torch.rand(4, 8, 64, 25, generator=source)
+    [example] = python_blocks()
+    names = {"their_network": TheirNetwork(), "video": video, "audio": audio, "labels": torch.tensor([0, 1, 2, 3])}
+    exec(example, names)
+    found = names["found"]
+    assert isinstance(found, AttackedClips)
+    assert 0 < found.distances["video"].max() <= 4 / 255 + 1e-6
+    assert found.unusable_gradients == 0
 
 
 def words_of(*, command: str, output: str) -> list[str]:

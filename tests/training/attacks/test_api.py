@@ -24,48 +24,6 @@ def targets_of(batch: Batch) -> Tensor:
     return (batch.labels + 1) % 4
 
 
-def test_the_readmes_example_for_models_of_others_runs() -> None:
-    """What README shows, with a stranger's network of its own argument order, layout and answer."""
-    from torch import nn
-
-    class TheirNetwork(nn.Module):  # takes one spectrogram and [batch, 3, segments, height, width], returns a dict
-        def __init__(self) -> None:
-            super().__init__()
-            self.sound, self.sight = nn.Linear(64, 5), nn.Linear(3 * 32 * 32, 5)
-
-        def forward(self, spectrogram: Tensor, frames: Tensor) -> dict[str, Tensor]:
-            seen = self.sight(frames.transpose(1, 2).flatten(2)).mean(1)
-            return {"scores": self.sound(spectrogram[:, 0].mean(2)) + seen}
-
-    torch.manual_seed(0)
-    their_network = TheirNetwork()
-    video, audio, labels = torch.rand(4, 8, 3, 32, 32), torch.rand(4, 8, 64, 25), torch.tensor([0, 1, 2, 3])
-
-    # README begins
-    from training.attacks import attack
-    from training.models.adapters import Adapter
-
-    class Theirs(Adapter):
-        def call(self, video, audio):  # type: ignore[no-untyped-def]  # frames [B, T, 3, H, W], patches [B, T, M, S]
-            spectrogram = audio.transpose(1, 2).flatten(2)[:, None]  # one per clip: [B, 1, M, T * S]
-            return self.model(spectrogram, video.transpose(1, 2))["scores"]
-
-    found = attack(
-        Theirs(their_network),
-        video,
-        audio,
-        labels,
-        "linf(video=4/255, audio=4/255)",
-        method={"name": "pgd", "steps": 50},
-    )
-    print(found.predictions, found.is_fooled.float().mean(), found.distances["video"].max())
-    # README ends
-
-    assert found.video.shape == video.shape
-    assert found.distances["video"].max() <= 4 / 255 + 1e-6
-    assert found.unusable_gradients == 0
-
-
 def test_the_result_is_the_attacks_own_and_says_what_became_of_the_clips(model: Classifier, batch: Batch) -> None:
     threat = ThreatModel.model_validate(THREAT)
     found = run(model, batch, threat, method=PGD(steps=3), keys=batch.keys, seed=5)
