@@ -1,0 +1,43 @@
+"""TMA-AT: adversarial training with TMA on a fixed share of the segments."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from training.attacks.tma import TMA
+from training.batch import Batch
+from training.crafting import craft, crafted_share
+from training.objectives.base import LossOf, Passes, SingleUpdate, classification
+from training.threat import ThreatModel
+
+
+class TMAAT(SingleUpdate):
+    """Cross-entropy on clips that TMA has perturbed in a sample of their segments, the same from first to last step.
+
+    Efficient adversarial perturbation without a curriculum (arXiv:2502.11858, Section 5), the baseline that shows what
+    the curriculum adds. With K = `attack.steps` and the share r of segments it costs r K + 1 forward and r K + 1
+    backward passes per batch.
+    """
+
+    name: Literal["tma_at"] = "tma_at"
+    attack: TMA = TMA(steps=5, momentum=0.0, random_start=True)
+    """The inner maximisation."""
+    sampling_ratio: float = Field(default=0.25, gt=0, le=1)
+    """Share of the segments that are attacked, at least one; the others take over their neighbours' perturbation."""
+    threat: ThreatModel = ThreatModel()
+    """The ball to defend."""
+
+    def prepare(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> LossOf:
+        """Cross-entropy on the crafted clips."""
+        crafted = craft(model, batch, self.attack, self.threat, generator, sampling_ratio=self.sampling_ratio)
+        return partial(classification, batch=crafted)
+
+    def crafting_cost(self, *, progress: float, num_segments: int) -> Passes:
+        """The attack's, on the sampled segments."""
+        share = crafted_share(self.threat, num_segments, self.sampling_ratio)
+        return Passes.of(self.attack.cost, share=share)
