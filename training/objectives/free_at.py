@@ -25,8 +25,9 @@ class FreeAT(Objective):
 
     What differs: the perturbation starts anew at a random point of the ball with each batch, where the paper goes on
     with that of the batch before, of other clips; so a clip's perturbation does not depend on the worker, and a
-    training that is resumed at an epoch needs no state. Being one pass for both ends, it is the only crafting in
-    training mode, dropout and batch statistics included.
+    training that is resumed at an epoch needs no state. One pass serves both ends, so this is the only crafting in
+    training mode, dropout and batch statistics included, and a clip so certain that its loss has no slope left in
+    single precision takes a random step.
     """
 
     name: Literal["free_at"] = "free_at"
