@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate
+
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
@@ -45,6 +48,49 @@ def craft(
         ),
         around=batch,
     )
+
+
+def craft_mixed(
+    model: nn.Module,
+    batch: Batch,
+    attacks: Sequence[Attack],
+    shares: Sequence[float],
+    threat: ThreatModel,
+    generator: torch.Generator,
+    *,
+    sampling_ratio: float = 1.0,
+) -> Batch:
+    """`craft` with one attack per clip: the first of `attacks` takes what `shares`, those of the others, leave to it.
+
+    Which one a clip draws is decided by its key and the generator's seed, another one in every epoch. With no shares it
+    is `craft` with the first attack.
+    """
+    drawn = drawn_attacks(shares, batch.keys, generator)
+    if not any(drawn):
+        return craft(model, batch, attacks[0], threat, generator, sampling_ratio=sampling_ratio)
+    video, audio = batch.video.clone(), batch.audio.clone()
+    for number, attack in enumerate(attacks):
+        rows = torch.tensor([row for row, each in enumerate(drawn) if each == number], device=video.device).long()
+        if len(rows):
+            crafted = craft(model, batch.select(rows), attack, threat, generator, sampling_ratio=sampling_ratio)
+            video[rows], audio[rows] = crafted.video, crafted.audio
+    return batch.with_streams(video, audio)
+
+
+def drawn_attacks(shares: Sequence[float], keys: tuple[str, ...], generator: torch.Generator) -> list[int]:
+    """The number of each clip's attack: from 1 with the probabilities `shares`, 0 with what is left of 1."""
+    if not any(shares):
+        return [0] * len(keys)
+    limits = list(accumulate(shares))
+    draws = [float(torch.rand((), generator=clip_generator(generator, key, "attack"))) for key in keys]
+    return [next((number for number, limit in enumerate(limits, 1) if draw < limit), 0) for draw in draws]
+
+
+def crafted_share(threat: ThreatModel, num_segments: int, sampling_ratio: float) -> float:
+    """Share of a clip's segments that `craft` sends through the encoders."""
+    num_touchable = len(threat.segments or range(num_segments))
+    num_sampled = num_sampled_segments(num_touchable, sampling_ratio)
+    return 1.0 if num_sampled == num_touchable else num_sampled / num_segments
 
 
 def num_sampled_segments(num_segments: int, sampling_ratio: float) -> int:

@@ -194,21 +194,15 @@ def train_epoch(
     torch.manual_seed(seed_of(config.seed, "dropout", epoch, worker.rank))
     means, started = Means(), time.monotonic()
     model.train()
+    objective, total_steps = config.objective, config.epochs * num_steps
     for step, batch in enumerate(batches):
-        progress = (epoch * num_steps + step) / (config.epochs * num_steps)
-        set_learning_rate(optimizer, config.optimizer.rate_at(progress))
-        loss = config.objective(model, batch, progress=progress, generator=generator)
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss.total)
-        # After the workers' gradients were averaged, so all of them see the same length and stop together.
-        length = nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip or math.inf)
-        if not bool(length.isfinite()):
-            raise NonFiniteGradientError(
-                f"epoch {epoch + 1}, step {step + 1} of {num_steps}: the gradient has length {float(length)}, "
-                f"the loss is {float(loss.total.detach())}; lower optimizer.learning_rate or set gradient_clip"
-            )
-        optimizer.step()
-        means.add({"loss": loss.total, **loss.parts, "gradient_norm": length}, weight=len(batch))
+        done = epoch * num_steps + step
+        losses = objective.losses(model, batch, progress=done / total_steps, generator=generator)
+        for update, loss in enumerate(losses):
+            set_learning_rate(optimizer, config.optimizer.rate_at((done + update / objective.updates) / total_steps))
+            where = f"epoch {epoch + 1}, step {step + 1} of {num_steps}"
+            length = update_weights(model, optimizer, loss.total, gradient_clip=config.gradient_clip, where=where)
+            means.add({"loss": loss.total, **loss.parts, "gradient_norm": length}, weight=len(batch))
     seconds = time.monotonic() - started
     at_end = config.objective.settings_at((epoch + 1) / config.epochs)
     return {
@@ -217,6 +211,29 @@ def train_epoch(
         "time/clips_per_second": num_steps * config.batch_size / seconds,
         "time/data_seconds": batches.seconds,
     }
+
+
+def update_weights(
+    model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, *, gradient_clip: float | None, where: str
+) -> Tensor:
+    """Go backward from `loss` and step; returns the gradient's length before it was clipped.
+
+    `where` tells the step in the error's message.
+
+    Raises:
+        NonFiniteGradientError: before the weights are touched.
+    """
+    optimizer.zero_grad(set_to_none=True)
+    torch.autograd.backward(loss)
+    # After the workers' gradients were averaged, so all of them see the same length and stop together.
+    length = nn.utils.clip_grad_norm_(model.parameters(), gradient_clip or math.inf)
+    if not bool(length.isfinite()):
+        raise NonFiniteGradientError(
+            f"{where}: the gradient has length {float(length)}, the loss is {float(loss.detach())}; lower "
+            "optimizer.learning_rate or set gradient_clip"
+        )
+    optimizer.step()
+    return length
 
 
 def validate(config: TrainConfig, split: StoredSplit, model: Classifier, worker: Worker) -> Metrics:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,18 @@ from pydantic import ValidationError
 
 from pipeline.config import load
 from training.config import OptimizerConfig, TrainConfig, ValidationConfig
-from training.objectives import PGDAT, Standard, TMACurriculum
+from training.objectives import (
+    AWP,
+    CRMTAT,
+    PGDAT,
+    AnyObjective,
+    FreeAT,
+    MinSim,
+    Mixup,
+    Objective,
+    Standard,
+    TMACurriculum,
+)
 
 CONFIGS = Path(__file__).parents[2] / "pipeline" / "configs" / "train"
 
@@ -22,11 +34,63 @@ def test_every_shipped_file_loads_and_opens_with_its_command(file: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "objective"), [("standard", Standard), ("pgd_at", PGDAT), ("tma_curriculum", TMACurriculum)]
+    ("name", "objective"),
+    [
+        ("awp_trades", AWP),
+        ("crmt_at", CRMTAT),
+        ("free_at", FreeAT),
+        ("minsim", MinSim),
+        ("mixed_curriculum", TMACurriculum),
+        ("mixup", Mixup),
+        ("pgd_at", PGDAT),
+        ("standard", Standard),
+        ("tma_curriculum", TMACurriculum),
+    ],
 )
-def test_each_objective_has_its_file(name: str, objective: type) -> None:
+def test_these_files_choose_these_objectives(name: str, objective: type) -> None:
     config = load(TrainConfig, CONFIGS / f"{name}.yaml", ["data=data", "output=output"])
     assert isinstance(config.objective, objective)
+
+
+OBJECTIVES: tuple[type[Objective], ...] = get_args(get_args(AnyObjective)[0])
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda objective: objective.__name__)
+def test_every_objective_is_chosen_by_its_name_alone(objective: type[Objective]) -> None:
+    name = objective.model_fields["name"].default
+    config = load(TrainConfig, CONFIGS / "pgd_at.yaml", ["data=data", "output=output", f"objective.name={name}"])
+    assert config.objective == objective.model_validate({})
+    assert TrainConfig.model_validate(config.model_dump(mode="json")) == config
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (["objective.name=trades", "objective.beta=3", "objective.attack.steps=7"], "10 F + 9 B"),
+        (["objective.name=awp", "objective.objective.name=trades", "objective.objective.attack.steps=2"], "7 F + 6 B"),
+        (["objective.name=nfgsm", "objective.noise=1", "objective.threat=l2(video=1)"], "2 F + 2 B"),
+        (["objective.name=free_at", "objective.replays=8"], "8 F + 8 B"),
+        (["objective.name=tma_at", "objective.sampling_ratio=0.5", "objective.attack.steps=4"], "3 F + 3 B"),
+        (["objective.curriculum.attack_steps=6", "objective.curriculum.sampling_ratio=1"], "7 F + 7 B"),
+        (["objective.curriculum.attack_steps={name: piecewise, points: [[0, 3], [1, 9]]}"], "1.6 F + 1.6 B"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[-1],
+)
+def test_an_objective_is_set_on_the_command_line(changes: list[str], expected: str) -> None:
+    """By what it then costs at first per clip of ten segments: the curriculum's quarter of them is two."""
+    config = load(TrainConfig, None, ["data=data", "output=output", *changes])
+    assert str(config.objective.cost(progress=0.0, num_segments=10)) == expected
+
+
+def test_free_training_costs_as_much_as_standard_training() -> None:
+    """30 epochs of 1 pass a batch; 8 epochs of 4 replays are 32."""
+    free, standard = (
+        load(TrainConfig, CONFIGS / f"{name}.yaml", ["data=data", "output=output"]) for name in ("free_at", "standard")
+    )
+    passes = [
+        config.epochs * config.objective.cost(progress=0.0, num_segments=10).forward for config in (free, standard)
+    ]
+    assert passes == [32, 30]
 
 
 def test_batches_must_be_shared_evenly() -> None:

@@ -6,7 +6,15 @@ import torch
 from tests.training.conftest import random_batch
 from training.attacks import PGD, TMA
 from training.batch import MODALITIES, Batch
-from training.crafting import craft, nearest_sampled, num_sampled_segments, stratified_segments
+from training.crafting import (
+    craft,
+    craft_mixed,
+    crafted_share,
+    drawn_attacks,
+    nearest_sampled,
+    num_sampled_segments,
+    stratified_segments,
+)
 from training.models import Classifier
 from training.threat import ThreatModel
 
@@ -74,3 +82,45 @@ def test_the_encoders_see_the_sampled_segments_only(
     craft(model, batch, PGD(steps=3), ThreatModel(), generator, sampling_ratio=0.5)
     hook.remove()
     assert frames == [len(batch) * 2] * 3
+
+
+def test_clips_draw_their_attack_by_key_and_epoch_with_these_probabilities() -> None:
+    """Of 2000 clips with shares 0.2 and 0.5 about 600, 400 and 1000 draw the first, second and third attack."""
+    keys = tuple(f"clip_{number}" for number in range(2000))
+    drawn = drawn_attacks([0.2, 0.5], keys, torch.Generator().manual_seed(0))
+    assert [drawn.count(number) / 2000 for number in range(3)] == pytest.approx([0.3, 0.2, 0.5], abs=0.04)
+    assert drawn[::-1] == drawn_attacks([0.2, 0.5], keys[::-1], torch.Generator().manual_seed(0))
+    assert drawn != drawn_attacks([0.2, 0.5], keys, torch.Generator().manual_seed(1))
+
+
+def test_shares_of_one_leave_nothing_to_the_first_attack() -> None:
+    assert set(drawn_attacks([0.5, 0.5], KEYS, torch.Generator())) == {1, 2}
+
+
+@pytest.mark.parametrize("ratio", [0.5, 1.0])
+def test_each_clip_of_a_mixture_is_what_its_own_attack_makes_of_it(
+    model: Classifier, batch: Batch, generator: torch.Generator, ratio: float
+) -> None:
+    attacks, shares = [PGD(steps=1), TMA(steps=2)], [0.5]
+    threat = ThreatModel()
+    mixed = craft_mixed(model, batch, attacks, shares, threat, generator, sampling_ratio=ratio)
+    drawn = drawn_attacks(shares, batch.keys, generator)
+    assert set(drawn) == {0, 1}
+    alone = [craft(model, batch, attack, threat, generator, sampling_ratio=ratio) for attack in attacks]
+    for row, number in enumerate(drawn):
+        for name in MODALITIES:
+            torch.testing.assert_close(mixed.stream(name)[row], alone[number].stream(name)[row])
+
+
+@pytest.mark.parametrize(
+    ("threat", "ratio", "expected"),
+    [
+        ("linf(video=0.1)", 0.25, 0.25),
+        ("linf(video=0.1)", 1.0, 1.0),
+        ("linf(video=0.1, segments=0-3)", 0.5, 0.25),
+        ("linf(video=0.1, segments=0-3)", 1.0, 1.0),
+    ],
+)
+def test_the_share_of_segments_that_is_encoded(threat: str, ratio: float, expected: float) -> None:
+    """Of eight segments; half of the four that may be touched are two of eight, all four need the whole clip."""
+    assert crafted_share(ThreatModel.model_validate(threat), 8, ratio) == expected

@@ -1,38 +1,24 @@
 from __future__ import annotations
 
 import pytest
-import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from training.batch import Batch
-from training.curriculum import AnySchedule, Constant, Cosine, Curriculum, Linear, Schedule, Step, mask_segments
-
-
-@pytest.mark.parametrize(
-    ("schedule", "expected"),
-    [
-        (Constant(value=3), [3, 3, 3, 3, 3]),
-        (Linear(start=1, end=5), [1, 2, 3, 4, 5]),
-        (Linear(start=1, end=5, until=0.5), [1, 3, 5, 5, 5]),
-        (Cosine(start=0, end=1), [0, 0.1464466, 0.5, 0.8535534, 1]),
-        (Step(levels=(1, 2, 4), starts=(0, 0.5, 1)), [1, 1, 2, 2, 4]),
-        (Step(levels=(1, 2), starts=(0.3, 0.75)), [1, 1, 1, 2, 2]),
-    ],
-    ids=str,
-)
-def test_schedules_give_these_values_at_quarters(schedule: Schedule, expected: list[float]) -> None:
-    assert [schedule.at(progress) for progress in (0.0, 0.25, 0.5, 0.75, 1.0)] == pytest.approx(expected)
+from training.attacks import MIFGSM, PGD
+from training.curriculum import Curriculum, SharedAttack
+from training.schedules import Constant, Cosine, Linear, Piecewise, Step
 
 
-def test_a_plain_number_is_a_constant() -> None:
-    assert TypeAdapter(AnySchedule).validate_python(0.25) == Constant(value=0.25)
-    assert Curriculum.model_validate({"mask_ratio": 0.5}).mask_ratio == Constant(value=0.5)
-
-
-@pytest.mark.parametrize("starts", [(0, 0.5), (0.5, 0.2, 0.9), (0, 0.5, 1.5)])
-def test_steps_need_one_ascending_start_per_level(starts: tuple[float, ...]) -> None:
-    with pytest.raises(ValidationError, match="must be 3 ascending numbers"):
-        Step(levels=(1, 2, 3), starts=starts)
+def test_every_setting_may_be_a_plain_number() -> None:
+    curriculum = Curriculum.model_validate(
+        {"attack_steps": 5, "sampling_ratio": 0.5, "epsilon_factor": 2, "mask_ratio": 0.25, "dropout_ratio": 0.1}
+    )
+    assert curriculum.at(0.3) == {
+        "attack_steps": 5.0,
+        "sampling_ratio": 0.5,
+        "epsilon_factor": 2.0,
+        "mask_ratio": 0.25,
+        "dropout_ratio": 0.1,
+    }
 
 
 def test_values_out_of_range_are_all_named() -> None:
@@ -45,26 +31,45 @@ def test_attack_steps_are_whole() -> None:
     assert [curriculum.at(progress)["attack_steps"] for progress in (0.0, 0.2, 0.5, 1.0)] == [1.0, 2.0, 2.0, 4.0]
 
 
-def test_synchronous_masks_blank_the_same_segments_of_both_modalities(batch: Batch, generator: torch.Generator) -> None:
-    masked = mask_segments(batch, 0.5, "synchronous", generator)
-    video_blank = masked.video.flatten(2).amax(2) == 0
-    assert (video_blank.sum(1) == 2).all()
-    assert torch.equal(video_blank, masked.audio.flatten(2).amax(2) == 0)
-    assert torch.equal(masked.video[~video_blank], batch.video[~video_blank])
+def test_every_schedule_of_a_curriculum_depends_on_progress_alone() -> None:
+    """A training that is resumed builds the curriculum anew from its settings and asks for the rest, in any order."""
+    curriculum = Curriculum(
+        attack_steps=Step(levels=(1, 3, 7), starts=(0, 0.3, 0.6)),
+        sampling_ratio=Piecewise(points=((0, 0.25), (0.5, 1), (1, 0.5))),
+        epsilon_factor=Cosine(start=0.1, end=1),
+        mask_ratio=Linear(start=0, end=0.5),
+        dropout_ratio=Cosine(start=0.4, end=0, until=0.7),
+        other_attacks=(SharedAttack(attack=PGD(), share=Linear(start=1, end=0)),),
+    )
+    moments = [epoch / 7 for epoch in range(8)]
+    whole = [curriculum.at(progress) for progress in moments]
+    resumed = Curriculum.model_validate_json(curriculum.model_dump_json())
+    assert [resumed.at(progress) for progress in reversed(moments)] == whole[::-1]
+    assert len({tuple(values.values()) for values in whole}) == 8
 
 
-def test_asynchronous_masks_differ_between_modalities(batch: Batch, generator: torch.Generator) -> None:
-    masked = mask_segments(batch, 0.5, "asynchronous", generator)
-    blanks = [stream.flatten(2).amax(2) == 0 for stream in (masked.video, masked.audio)]
-    assert (blanks[0].sum(1) == 2).all()
-    assert (blanks[1].sum(1) == 2).all()
-    assert not torch.equal(*blanks)
+def test_shares_are_logged_by_the_attacks_they_belong_to() -> None:
+    shared = {"attack": {"name": "pgd", "loss": "margin"}, "share": {"name": "linear", "start": 0.5, "end": 0.0}}
+    curriculum = Curriculum.model_validate({"other_attacks": [shared, {"attack": {"name": "mifgsm"}, "share": 0.25}]})
+    assert curriculum.share_names == ("share_1_pgd", "share_2_mifgsm")
+    values = curriculum.at(0.5)
+    assert [values[name] for name in curriculum.share_names] == [0.25, 0.25]
 
 
-def test_at_least_one_segment_stays(batch: Batch, generator: torch.Generator) -> None:
-    masked = mask_segments(batch, 0.99, "synchronous", generator)
-    assert ((masked.video.flatten(2).amax(2) > 0).sum(1) == 1).all()
+def test_shares_leave_no_less_than_nothing() -> None:
+    """0.8 (1 - p) + 0.8 p is 0.8 throughout; 0.8 (1 - p) + 1.0 p exceeds 1 only beyond the end, 0.8 + 0.4 p at 0.51."""
+    falling = SharedAttack(attack=PGD(), share=Linear(start=0.8, end=0))
+
+    def rising(start: float, end: float) -> SharedAttack:
+        return SharedAttack(attack=MIFGSM(), share=Linear(start=start, end=end))
+
+    for others in ((falling, rising(0, 0.8)), (falling, rising(0, 1.0))):
+        assert Curriculum(other_attacks=others).other_attacks == others
+    constant = SharedAttack(attack=PGD(), share=Constant(value=0.8))
+    with pytest.raises(ValidationError, match=r"the shares add up to 1.004 at progress 0.51; allowed: at most 1"):
+        Curriculum(other_attacks=(constant, rising(0, 0.4)))
 
 
-def test_ratio_zero_masks_nothing(batch: Batch, generator: torch.Generator) -> None:
-    assert mask_segments(batch, 0.0, "synchronous", generator) is batch
+def test_a_share_is_a_share() -> None:
+    with pytest.raises(ValidationError, match=r"other_attacks.0.share: -0.5 is outside \[0, 1\]"):
+        Curriculum(other_attacks=(SharedAttack(attack=PGD(), share=Constant(value=-0.5)),))

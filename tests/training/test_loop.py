@@ -18,7 +18,7 @@ from training.loop import (
     validate,
 )
 from training.models import Classifier, ModelConfig
-from training.objectives import Standard, TMACurriculum
+from training.objectives import FreeAT, Objective, Standard, TMACurriculum
 from training.run_folder import Metrics
 from training.threat import ThreatModel
 
@@ -51,11 +51,21 @@ def run_epoch(config: TrainConfig, model: Classifier, optimizer: torch.optim.Opt
     return train_epoch(config, open_split(config.data, "train"), model, optimizer, ALONE, epoch=epoch)
 
 
-@pytest.mark.parametrize("name", ["adamw", "sgd"])
-def test_an_interrupted_training_goes_on_to_the_same_bits(tiny_dataset: Path, name: str) -> None:
+RANDOM = TMACurriculum.model_validate(
+    {
+        "curriculum": {
+            "dropout_ratio": 0.3,
+            "mask_ratio": {"name": "piecewise", "points": [[0, 0], [0.5, 0.3], [1, 0.5]]},
+            "other_attacks": [{"attack": {"name": "pgd"}, "share": 0.5}],
+        }
+    }
+)
+
+
+@pytest.mark.parametrize(("name", "objective"), [("adamw", RANDOM), ("sgd", RANDOM), ("adamw", FreeAT(replays=2))])
+def test_an_interrupted_training_goes_on_to_the_same_bits(tiny_dataset: Path, name: str, objective: Objective) -> None:
     """Dropout, masking and attacks are random in each epoch and the same when it is done again."""
-    random = TMACurriculum.model_validate({"curriculum": {"dropout_ratio": 0.3, "mask_ratio": 0.3}})
-    config = settings(tiny_dataset, objective=random, optimizer=OptimizerConfig.model_validate({"name": name}))
+    config = settings(tiny_dataset, objective=objective, optimizer=OptimizerConfig.model_validate({"name": name}))
     model, optimizer = build(config)
     run_epoch(config, model, optimizer, 0)
     weights = {key: value.clone() for key, value in model.state_dict().items()}
@@ -107,6 +117,18 @@ def test_the_gradient_is_clipped_and_its_full_length_reported(tiny_dataset: Path
     moved = torch.cat([(value - before[key]).flatten() for key, value in model.named_parameters()]).norm()
     assert 0 < float(moved.detach()) <= 3e-3 * 1.01
     assert metrics["train/gradient_norm"] > 1e-3
+
+
+def test_every_replay_is_an_update_at_a_learning_rate_of_its_own(tiny_dataset: Path) -> None:
+    """Three batches of two replays are six of twelve updates of the training: progress 0, 1/12, ..., 5/12."""
+    config = settings(tiny_dataset, objective=FreeAT(replays=2))
+    model, optimizer = build(config)
+    rates: list[float] = []
+    optimizer.register_step_pre_hook(lambda used, *_: rates.append(used.param_groups[0]["lr"]))
+    run_epoch(config, model, optimizer, 0)
+    assert rates == pytest.approx([config.optimizer.rate_at(update / 12) for update in range(6)])
+    run_epoch(config, model, optimizer, 1)
+    assert rates[6:] == pytest.approx([config.optimizer.rate_at(update / 12) for update in range(6, 12)])
 
 
 @pytest.mark.parametrize("world_size", [2, 3, 5])

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
 from preprocessing.schema import Settings
+from training.attacks.base import Cost
 from training.batch import Batch
+from training.models import Outputs
+
+Logits = Float[Tensor, "batch classes"]
 
 
 @dataclass(frozen=True)
@@ -24,20 +30,68 @@ class Loss:
     """Detached scalars by name."""
 
 
+Forward = Callable[[Tensor, Tensor], Outputs]
+"""A classifier, or anything that answers like one: (frames, sound) -> outputs."""
+LossOf = Callable[[Forward], Loss]
+"""A loss as a function of the classifier alone: the clips are crafted already."""
+
+
+@dataclass(frozen=True)
+class Passes:
+    """What a batch costs per clip: runs of the encoders over its segments, all segments counting as one pass."""
+
+    forward: int | float = 0
+    """Forward passes."""
+    backward: int | float = 0
+    """Backward passes, to the inputs or to the weights."""
+
+    @classmethod
+    def of(cls, cost: Cost, *, share: float = 1.0) -> Passes:
+        """An attack's cost on this share of the segments."""
+        return cls(cost.forward, cost.backward) * share
+
+    def __add__(self, other: Passes) -> Passes:
+        return Passes(self.forward + other.forward, self.backward + other.backward)
+
+    def __mul__(self, times: int | float) -> Passes:
+        return Passes(self.forward * times, self.backward * times)
+
+    def __str__(self) -> str:
+        return f"{self.forward:g} F + {self.backward:g} B"
+
+
 class Objective(Settings):
-    """Numbers plus a call: owns its attack, threat model and curriculum."""
+    """Numbers plus a method: owns its attack, threat model and curriculum. Holds no model, no data and no device.
+
+    * Crafting sees the bare classifier in evaluation mode; modes, batch statistics, parameter gradients and the global
+      random state are afterwards as they were. Only the loss itself runs the model as the loop has set it up.
+    * Randomness is decided by the generator's initial seed and the clips' keys, but for dropout, which draws from the
+      global state; so a clip is treated alike in whichever batch and worker it comes.
+    """
 
     name: str
 
+    @property
+    def updates(self) -> int:
+        """Weight updates per batch."""
+        return 1
+
     @abstractmethod
-    def __call__(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> Loss:
-        """The loss of `model` on `batch`.
+    def losses(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> Iterator[Loss]:
+        """The loss of each of the `updates` on `batch`; the caller goes backward and steps before it asks for the next.
 
         Args:
-            model: the classifier or its distributed wrapper, whose gradients are synchronised in the last forward only.
+            model: the classifier or its distributed wrapper, whose gradients are synchronised once per loss.
             batch: clean clips.
             progress: share of training that is done, in [0, 1]; moves curricula.
             generator: its initial seed and the clips' keys decide all randomness.
+        """
+
+    @abstractmethod
+    def cost(self, *, progress: float, num_segments: int) -> Passes:
+        """What a batch of clips of `num_segments` segments costs at `progress`, all its updates together.
+
+        It is exact unless an attack leaves out clips that are fooled already.
         """
 
     def settings_at(self, progress: float) -> dict[str, float]:
@@ -45,14 +99,54 @@ class Objective(Settings):
         return {}
 
 
+class SingleUpdate(Objective):
+    """An objective that crafts its clips and then takes one loss of them, as most do."""
+
+    @abstractmethod
+    def prepare(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> LossOf:
+        """Craft with the bare classifier `model`, and give the loss of what was crafted."""
+
+    def losses(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> Iterator[Loss]:
+        """The one loss."""
+        yield self.prepare(bare(model), batch, progress=progress, generator=generator)(model)
+
+    def crafting_cost(self, *, progress: float, num_segments: int) -> Passes:
+        """What `prepare` costs; nothing, unless an objective says otherwise."""
+        return Passes()
+
+    @property
+    def loss_cost(self) -> Passes:
+        """What the loss and its gradient cost: each clip is seen once, unless an objective says otherwise."""
+        return Passes(1, 1)
+
+    def cost(self, *, progress: float, num_segments: int) -> Passes:
+        """Crafting, and the loss."""
+        return self.crafting_cost(progress=progress, num_segments=num_segments) + self.loss_cost
+
+
 def bare(model: nn.Module) -> nn.Module:
     """The module inside a distributed wrapper: crafting must neither synchronise nor count gradients."""
     return model.module if isinstance(model, DistributedDataParallel) else model
 
 
-def classification(model: nn.Module, batch: Batch) -> Loss:
+def classification(forward: Forward, batch: Batch) -> Loss:
     """Mean cross-entropy, with the batch's accuracy beside it."""
-    logits = model(batch.video, batch.audio).logits
+    logits = forward(batch.video, batch.audio).logits
     total = functional.cross_entropy(logits, batch.labels)
-    accuracy = (logits.argmax(1) == batch.labels).float().mean()
-    return Loss(total, {"cross_entropy": total.detach(), "accuracy": accuracy.detach()})
+    return Loss(total, {"cross_entropy": total.detach(), "accuracy": accuracy(logits, batch.labels)})
+
+
+def accuracy(logits: Logits, labels: Int[Tensor, " batch"]) -> Tensor:
+    """Share of the clips whose largest score is the label's; detached."""
+    return (logits.detach().argmax(1) == labels).float().mean()
+
+
+def logits_of_both(forward: Forward, clean: Batch, perturbed: Batch) -> tuple[Logits, Logits]:
+    """Scores of the clean and of the perturbed clips from one forward pass over both.
+
+    One pass, because a distributed wrapper synchronises once per pass. Batch normalisation sees both kinds of clips
+    together, where two passes would give each its own statistics.
+    """
+    logits = forward(torch.cat([clean.video, perturbed.video]), torch.cat([clean.audio, perturbed.audio])).logits
+    of_clean, of_perturbed = logits.chunk(2)
+    return of_clean, of_perturbed

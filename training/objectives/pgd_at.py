@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import torch
@@ -9,14 +10,16 @@ from torch import nn
 
 from training.attacks.pgd import PGD
 from training.batch import Batch
-from training.objectives.base import Loss, Objective, bare, classification
+from training.objectives.base import LossOf, Passes, SingleUpdate, classification
 from training.threat import ThreatModel
 
 
-class PGDAT(Objective):
-    """Adversarial training: min over weights of max over the ball (Madry et al. 2018, Eq. 2.1, arXiv:1706.06083).
+class PGDAT(SingleUpdate):
+    """Adversarial training: min over weights of E max over the ball of CE (Madry et al. 2018, arXiv:1706.06083).
 
-    Costs `attack.steps` + 1 passes per batch, over all segments.
+    Equation 2.1 there. With K = `attack.steps` it costs K + 1 forward and K + 1 backward passes per batch. What
+    differs: the attack runs in evaluation mode, so that batch normalisation does not mix the clips while they are
+    crafted.
     """
 
     name: Literal["pgd_at"] = "pgd_at"
@@ -25,6 +28,10 @@ class PGDAT(Objective):
     threat: ThreatModel = ThreatModel()
     """The ball to defend."""
 
-    def __call__(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> Loss:
+    def prepare(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> LossOf:
         """Cross-entropy on the attacked batch."""
-        return classification(model, self.attack(bare(model), batch, self.threat, generator))
+        return partial(classification, batch=self.attack(model, batch, self.threat, generator))
+
+    def crafting_cost(self, *, progress: float, num_segments: int) -> Passes:
+        """The attack's."""
+        return Passes.of(self.attack.cost)

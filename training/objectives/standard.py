@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import nn
 
 from training.batch import Batch
-from training.objectives.base import Loss, Objective, classification
+from training.objectives.base import LossOf, SingleUpdate, classification
 
 
-class Standard(Objective):
-    """Empirical risk minimisation without any defence; costs one pass per batch."""
+class Standard(SingleUpdate):
+    """Empirical risk minimisation without any defence.
+
+    Costs 1 forward and 1 backward pass per batch.
+    """
 
     name: Literal["standard"] = "standard"
 
-    def __call__(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> Loss:
+    def prepare(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> LossOf:
         """Cross-entropy on the batch as it is."""
-        return classification(model, batch)
+        return partial(classification, batch=batch)

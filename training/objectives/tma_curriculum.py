@@ -2,42 +2,30 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import nn
 
-from training.attacks import IterativeAttack
-from training.attacks.ascent import NOT_SHARED
-from training.attacks.tma import TMA
+from training.attacks import Attack, IterativeAttack
 from training.batch import Batch
-from training.crafting import craft
-from training.curriculum import Curriculum, mask_segments
+from training.crafting import craft_mixed, crafted_share
+from training.curriculum import Curriculum
+from training.masking import mask_segments
 from training.models import Classifier
-from training.objectives.base import Loss, Objective, bare, classification
+from training.objectives.base import LossOf, Passes, SingleUpdate, classification
+from training.objectives.tma_at import CRAFTING
 from training.threat import ThreatModel
 
-CRAFTING = TMA(
-    temporal_weight=0.1,
-    modality_weight=0.3,
-    temporal="consecutive",
-    features="normalised",
-    agreement="means",
-    combination="normalised",
-    loss="cross_entropy",
-    momentum=0.0,
-    random_start=True,
-    sharing=NOT_SHARED,
-)
-"""TMA as a defence needs it, spelled out: what transfers best to other models need not be what trains best."""
 
-
-class TMACurriculum(Objective):
+class TMACurriculum(SingleUpdate):
     """Adversarial curriculum training with TMA on a sample of the segments (arXiv:2502.11858, Section 5).
 
     At progress p the curriculum sets how many segments are masked, how many feature units are dropped, how many
-    segments are attacked (their neighbours share the perturbation), with how many steps and how large a budget. Costs
-    about `attack_steps` x `sampling_ratio` + 1 passes per batch.
+    segments are attacked (their neighbours share the perturbation), with how many steps, by which of several attacks
+    and how large a budget. With K attack steps and the share r of segments at p it costs r K + 1 forward and r K + 1
+    backward passes per batch.
     """
 
     name: Literal["tma_curriculum"] = "tma_curriculum"
@@ -48,28 +36,44 @@ class TMACurriculum(Objective):
     curriculum: Curriculum = Curriculum()
     """What grows from easy to hard."""
 
-    def __call__(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> Loss:
+    def prepare(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> LossOf:
         """Cross-entropy on clips that are masked, then attacked; dropout acts in the last forward pass."""
         values = self.settings_at(progress)
-        classifier = bare(model)
-        assert isinstance(classifier, Classifier), (
-            f"the curriculum sets dropout on a Classifier, got {type(classifier)}"
+        assert isinstance(model, Classifier), f"the curriculum sets dropout on a Classifier, got {type(model)}"
+        masked = mask_segments(
+            batch,
+            values["mask_ratio"],
+            generator,
+            masking=self.curriculum.masking,
+            layout=self.curriculum.mask_layout,
         )
-        masked = mask_segments(batch, values["mask_ratio"], self.curriculum.masking, generator)
-        perturbed = craft(
-            classifier,
+        crafted = craft_mixed(
+            model,
             masked,
-            self.attack_with(steps=round(values["attack_steps"])),
+            self.attacks_with(steps=round(values["attack_steps"])),
+            [values[name] for name in self.curriculum.share_names],
             self.threat.scaled(values["epsilon_factor"]),
             generator,
             sampling_ratio=values["sampling_ratio"],
         )
-        classifier.set_dropout(values["dropout_ratio"])
-        return classification(model, perturbed)
+        model.set_dropout(values["dropout_ratio"])
+        return partial(classification, batch=crafted)
 
-    def attack_with(self, *, steps: int) -> IterativeAttack:
-        """The attack with another number of steps, checked again."""
-        return type(self.attack).model_validate(self.attack.model_dump() | {"steps": steps})
+    def attacks_with(self, *, steps: int) -> list[Attack]:
+        """The objective's own attack and the curriculum's others with another number of steps, checked again."""
+        attacks = [self.attack, *(other.attack for other in self.curriculum.other_attacks)]
+        return [type(attack).model_validate(attack.model_dump() | {"steps": steps}) for attack in attacks]
+
+    def crafting_cost(self, *, progress: float, num_segments: int) -> Passes:
+        """The attacks' on the sampled segments, each for its share of the clips."""
+        values = self.settings_at(progress)
+        others = [values[name] for name in self.curriculum.share_names]
+        segments = crafted_share(self.threat, num_segments, values["sampling_ratio"])
+        passes = Passes()
+        attacks = self.attacks_with(steps=round(values["attack_steps"]))
+        for attack, clips in zip(attacks, [1.0 - sum(others), *others], strict=True):
+            passes += Passes.of(attack.cost, share=clips * segments)
+        return passes
 
     def settings_at(self, progress: float) -> dict[str, float]:
         """The curriculum's values at `progress`."""

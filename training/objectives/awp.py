@@ -1,0 +1,131 @@
+"""AWP: another objective's loss at weights that were moved for the worse."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field, PositiveFloat
+from torch import Tensor, distributed, nn
+from torch.func import functional_call
+
+from training.batch import Batch
+from training.models import Outputs
+from training.objectives.base import Forward, Loss, LossOf, Passes, SingleUpdate, bare
+from training.objectives.crmt_at import CRMTAT
+from training.objectives.fast_at import FastAT
+from training.objectives.mart import MART
+from training.objectives.minsim import MinSim
+from training.objectives.mixup import Mixup
+from training.objectives.nfgsm import NFGSM
+from training.objectives.pgd_at import PGDAT
+from training.objectives.standard import Standard
+from training.objectives.tma_at import TMAAT
+from training.objectives.tma_curriculum import TMACurriculum
+from training.objectives.trades import TRADES
+from training.threat import ThreatModel
+
+Wrapped = Annotated[
+    CRMTAT | FastAT | MART | MinSim | Mixup | NFGSM | PGDAT | Standard | TMAAT | TMACurriculum | TRADES,
+    Field(discriminator="name"),
+]
+"""An objective with one update per batch."""
+Weights = dict[str, Tensor]
+
+
+class AWP(SingleUpdate):
+    """Adversarial weight perturbation around another objective (Wu et al. 2020, arXiv:2004.05884, Algorithm 1).
+
+    min over w of L(w + v), v = gamma ||w|| g / ||g|| for each weight with more than one dimension, g the gradient of
+    the other objective's loss L at w on the crafted clips. Costs the other objective's passes and those of one more
+    look at its loss.
+
+    What differs: the moved weights are a function w + v of the weights, whose gradient in w is that in w + v, so the
+    weights themselves are never moved and nothing needs to be put back after the backward pass, an exception or a lost
+    worker. The ascent leaves the batch statistics as they were. With several workers g is averaged over them, so that
+    all move alike. Every step is perturbed; the paper can leave out the first epochs.
+    """
+
+    name: Literal["awp"] = "awp"
+    gamma: PositiveFloat = 0.01
+    """Length of v relative to each weight: the authors take 0.01 around PGD-AT and 0.005 around TRADES."""
+    objective: Wrapped = PGDAT()
+    """Whose loss is taken at the moved weights."""
+
+    @property
+    def threat(self) -> ThreatModel | None:
+        """The ball that the other objective defends; None if it attacks nothing."""
+        threat: ThreatModel | None = getattr(self.objective, "threat", None)
+        return threat
+
+    def prepare(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> LossOf:
+        """The other objective's loss at the moved weights."""
+        loss_of = self.objective.prepare(model, batch, progress=progress, generator=generator)
+        moves = self._moves(model, loss_of)
+
+        def moved_loss(forward: Forward) -> Loss:
+            assert isinstance(forward, nn.Module), f"only a module has weights to move, got {type(forward)}"
+            return loss_of(partial(_forward_moved, forward, moves))
+
+        return moved_loss
+
+    def _moves(self, model: nn.Module, loss_of: LossOf) -> Weights:
+        """v by weight: one step of ascent, of relative length gamma; zero where the gradient is."""
+        weights = {name: weight for name, weight in model.named_parameters() if weight.dim() > 1}
+        statistics = {name: buffer.clone() for name, buffer in model.named_buffers()}
+        devices = {weight.device for weight in weights.values() if weight.device.type == "cuda"}
+        # The random state is put back, so that the loss drops the same units as the ascent.
+        with torch.random.fork_rng(devices=devices), torch.enable_grad():
+            total = loss_of(lambda video, audio: _call(model, statistics, video, audio)).total
+            gradients = torch.autograd.grad(total, list(weights.values()), materialize_grads=True)
+        return {
+            name: self.gamma * _rescaled(gradient, to=weight.detach())
+            for (name, weight), gradient in zip(weights.items(), _mean_over_workers(gradients), strict=True)
+        }
+
+    def crafting_cost(self, *, progress: float, num_segments: int) -> Passes:
+        """The other objective's, and the look at the loss that the weights ascend."""
+        crafting = self.objective.crafting_cost(progress=progress, num_segments=num_segments)
+        return crafting + self.objective.loss_cost
+
+    @property
+    def loss_cost(self) -> Passes:
+        """The other objective's."""
+        return self.objective.loss_cost
+
+    def settings_at(self, progress: float) -> dict[str, float]:
+        """What the other objective's curriculum has set."""
+        return self.objective.settings_at(progress)
+
+
+def _forward_moved(model: nn.Module, moves: Weights, video: Tensor, audio: Tensor) -> Outputs:
+    """What the model, or the one inside its distributed wrapper, says with its weights moved."""
+    prefix = "" if model is bare(model) else "module."
+    weights = dict(model.named_parameters())
+    moved = {prefix + name: weights[prefix + name] + move for name, move in moves.items()}
+    return _call(model, moved, video, audio)
+
+
+def _call(model: nn.Module, tensors: Weights, video: Tensor, audio: Tensor) -> Outputs:
+    outputs: Outputs = functional_call(model, tensors, (video, audio))
+    return outputs
+
+
+def _rescaled(gradient: Float[Tensor, "*shape"], *, to: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """The gradient's direction at the length of the weight; zeros if it has no direction."""
+    largest = gradient.abs().amax()
+    scaled = gradient / largest  # so that its square does not vanish
+    return torch.where(largest.isfinite() & (largest > 0), scaled * (to.norm() / scaled.norm()), 0.0)
+
+
+def _mean_over_workers(gradients: tuple[Tensor, ...]) -> list[Tensor]:
+    """The gradients' means over all workers, in one exchange."""
+    if not distributed.is_initialized() or distributed.get_world_size() == 1:
+        return list(gradients)
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    distributed.all_reduce(flat)
+    flat /= distributed.get_world_size()
+    sizes = [gradient.numel() for gradient in gradients]
+    return [part.view_as(gradient) for part, gradient in zip(torch.split(flat, sizes), gradients, strict=True)]

@@ -1,0 +1,76 @@
+"""Mixup: training on mixtures of two clips."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from pydantic import PositiveFloat
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.attacks.noise import clip_generator
+from training.batch import Batch
+from training.objectives.base import Forward, Loss, LossOf, SingleUpdate
+from training.threat import per_clip
+
+
+class Mixup(SingleUpdate):
+    """x = w x_i + (1 - w) x_j with the loss w CE(x, y_i) + (1 - w) CE(x, y_j), w ~ Beta(alpha, alpha).
+
+    Zhang et al. 2018, arXiv:1710.09412, Section 2. One w per clip serves every segment of both modalities, so that
+    picture and sound stay of one kind. Costs 1 forward and 1 backward pass per batch.
+
+    Each clip draws its weight and its place in a ring by its key; its partner is the next in the ring of the clips that
+    came in the same batch. So the order in the batch does not matter, but the partners are found among a worker's own
+    clips: the only objective here whose result depends on how clips are shared out.
+    """
+
+    name: Literal["mixup"] = "mixup"
+    alpha: PositiveFloat = 1.0
+    """Shape of the weights' distribution: near 0 clips are hardly mixed, 1 is uniform, above 1 near halves."""
+
+    def prepare(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> LossOf:
+        """The mixed cross-entropy."""
+        weights = draw_weights(batch, self.alpha, generator)
+        partners = draw_partners(batch.keys, generator).to(batch.labels.device)
+        other = batch.select(partners)
+        mixed = batch.with_streams(
+            _mixed(batch.video, other.video, weights=weights), _mixed(batch.audio, other.audio, weights=weights)
+        )
+        return partial(_loss, mixed=mixed, other_labels=other.labels, weights=weights)
+
+
+def draw_weights(batch: Batch, alpha: float, generator: torch.Generator) -> Float[Tensor, " batch"]:
+    """What each clip itself counts in its mixture, in [0, 1]."""
+    seeds = [clip_generator(generator, key, "mixup weight").initial_seed() for key in batch.keys]
+    draws = [np.random.default_rng(seed).beta(alpha, alpha) for seed in seeds]
+    return torch.tensor(draws, dtype=batch.video.dtype, device=batch.video.device)
+
+
+def draw_partners(keys: tuple[str, ...], generator: torch.Generator) -> Int[Tensor, " batch"]:
+    """The position of each clip's partner: the next on a ring around which the keys decide the places."""
+    places = [float(torch.rand((), generator=clip_generator(generator, key, "mixup partner"))) for key in keys]
+    ring = sorted(range(len(keys)), key=lambda row: (places[row], keys[row]))
+    partners = torch.empty(len(keys), dtype=torch.long)
+    partners[ring] = torch.tensor(ring[1:] + ring[:1])
+    return partners
+
+
+def _mixed(stream: Tensor, other: Tensor, *, weights: Float[Tensor, " batch"]) -> Tensor:
+    share = per_clip(weights, stream)
+    return share * stream + (1 - share) * other
+
+
+def _loss(forward: Forward, mixed: Batch, other_labels: Tensor, weights: Tensor) -> Loss:
+    logits = forward(mixed.video, mixed.audio).logits
+    pairs = ((mixed.labels, weights), (other_labels, 1 - weights))
+    total = sum(
+        ((share * functional.cross_entropy(logits, labels, reduction="none")).mean() for labels, share in pairs),
+        start=logits.new_zeros(()),
+    )
+    is_named = [(logits.detach().argmax(1) == labels).float() * share for labels, share in pairs]
+    return Loss(total, {"cross_entropy": total.detach(), "accuracy": (is_named[0] + is_named[1]).mean()})

@@ -1,0 +1,59 @@
+"""TMA-AT: adversarial training with TMA on a fixed share of the segments."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from training.attacks.ascent import NOT_SHARED
+from training.attacks.tma import TMA
+from training.batch import Batch
+from training.crafting import craft, crafted_share
+from training.objectives.base import LossOf, Passes, SingleUpdate, classification
+from training.threat import ThreatModel
+
+CRAFTING = TMA(
+    steps=5,
+    temporal_weight=0.1,
+    modality_weight=0.3,
+    temporal="consecutive",
+    features="normalised",
+    agreement="means",
+    combination="normalised",
+    loss="cross_entropy",
+    momentum=0.0,
+    random_start=True,
+    sharing=NOT_SHARED,
+)
+"""TMA as a defence needs it, spelled out: what transfers best to other models need not be what trains best."""
+
+
+class TMAAT(SingleUpdate):
+    """Cross-entropy on clips that TMA has perturbed in a sample of their segments, the same from first to last step.
+
+    Efficient adversarial perturbation without a curriculum (arXiv:2502.11858, Section 5), the baseline that shows what
+    the curriculum adds. With K = `attack.steps` and the share r of segments it costs r K + 1 forward and r K + 1
+    backward passes per batch.
+    """
+
+    name: Literal["tma_at"] = "tma_at"
+    attack: TMA = CRAFTING
+    """The inner maximisation."""
+    sampling_ratio: float = Field(default=0.25, gt=0, le=1)
+    """Share of the segments that are attacked, at least one; the others take over their neighbours' perturbation."""
+    threat: ThreatModel = ThreatModel()
+    """The ball to defend."""
+
+    def prepare(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> LossOf:
+        """Cross-entropy on the crafted clips."""
+        crafted = craft(model, batch, self.attack, self.threat, generator, sampling_ratio=self.sampling_ratio)
+        return partial(classification, batch=crafted)
+
+    def crafting_cost(self, *, progress: float, num_segments: int) -> Passes:
+        """The attack's, on the sampled segments."""
+        share = crafted_share(self.threat, num_segments, self.sampling_ratio)
+        return Passes.of(self.attack.cost, share=share)
