@@ -7,8 +7,7 @@ from functools import cache
 import pytest
 import torch
 
-from tests.training.attacks.targets import classifier
-from tests.training.attacks.trained import noisy_patterns
+from tests.training.attacks.targets import FORMAT, NUM_CLASSES, classifier
 from training.attacks import PGD
 from training.batch import Batch
 from training.curriculum import Curriculum
@@ -49,6 +48,19 @@ DEFENCES: list[Objective] = [
     TMACurriculum(threat=THREAT, curriculum=GROWING),
     TRADES(attack=DivergencePGD(steps=3), threat=THREAT),
 ]
+
+
+def noisy_patterns(num_clips: int, *, seed: int) -> Batch:
+    """Clips of all classes in turn: each class has its own faint pattern in picture and sound, under noise."""
+    patterns = torch.Generator().manual_seed(0)
+    video_pattern = torch.randn(NUM_CLASSES, 1, 3, 8, 8, generator=patterns)
+    audio_pattern = torch.randn(NUM_CLASSES, 1, 8, FORMAT.steps, generator=patterns)
+    noise = torch.Generator().manual_seed(seed)
+    labels = torch.arange(num_clips) % NUM_CLASSES
+    video = 0.5 + 0.05 * video_pattern[labels] + 0.1 * torch.randn(num_clips, 4, 3, 8, 8, generator=noise)
+    audio = 0.5 + 0.05 * audio_pattern[labels] + 0.1 * torch.randn(num_clips, 4, 8, FORMAT.steps, generator=noise)
+    keys = tuple(f"clip_{seed}_{number}" for number in range(num_clips))
+    return Batch(video.clamp(0, 1), audio.clamp(0, 1), labels, keys)
 
 
 def accuracies(objective: Objective, *, num_updates: int = 60) -> tuple[float, float]:
