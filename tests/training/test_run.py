@@ -21,7 +21,7 @@ from training.config import OptimizerConfig, TrainConfig, ValidationConfig
 from training.data import evaluation_batches
 from training.models import ModelConfig
 from training.models.encoders import build_encoder
-from training.objectives import Standard, TMACurriculum
+from training.objectives import AWP, TRADES, FreeAT, Objective, Standard, TMACurriculum
 from training.run import TrainingError, TrainResult, train
 from training.run_folder import RunFolder
 
@@ -220,6 +220,23 @@ def test_a_data_set_in_a_bucket_is_trained_on(tiny_dataset: Path, tmp_path: Path
 def test_a_data_set_whose_address_holds_a_password_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="credentials must come from the environment"):
         settings("ftp://user:password@host/shards", tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "objective", [FreeAT(replays=2), AWP(objective=TRADES())], ids=lambda objective: objective.name
+)
+def test_two_workers_go_the_way_of_one_whatever_the_objective(
+    tiny_dataset: Path, tmp_path: Path, objective: Objective
+) -> None:
+    """Several updates a batch, or weights that are perturbed: six batches move both trainings alike."""
+    alone, shared = (
+        train(settings(tiny_dataset, tmp_path / str(workers), workers=workers, epochs=2, objective=objective))
+        for workers in (1, 2)
+    )
+    assert losses(shared) == pytest.approx(losses(alone), rel=1e-3)
+    for name, value in weights(alone).items():
+        torch.testing.assert_close(weights(shared)[name], value, rtol=0, atol=2e-3)
 
 
 @pytest.mark.slow

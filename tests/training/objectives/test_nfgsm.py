@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
 
 from tests.training.attacks.linear import LinearClassifier
 from tests.training.conftest import random_batch
 from training.attacks.noise import uniform_like
 from training.batch import MODALITIES, Batch
-from training.models import Classifier
+from training.models import Classifier, Outputs
 from training.objectives import NFGSM
 from training.threat import ThreatModel
 
@@ -18,8 +19,17 @@ def inner(batch: Batch) -> Batch:
 
 
 def crafted(objective: NFGSM, model: Classifier | LinearClassifier, batch: Batch) -> Batch:
-    reach = objective.threat.scaled(objective.noise + objective.step_size)
-    return objective.attack(model, batch, reach, torch.Generator().manual_seed(0))
+    """What the weights learn from."""
+    shown: list[Batch] = []
+
+    def look(video: Tensor, audio: Tensor) -> Outputs:
+        shown.append(batch.with_streams(video, audio))
+        outputs: Outputs = model(video, audio)
+        return outputs
+
+    generator = torch.Generator().manual_seed(0)
+    objective.prepare(model, batch, progress=0.0, generator=generator)(look)
+    return shown[0]
 
 
 @pytest.mark.parametrize(("noise", "step_size"), [(2.0, 1.0), (0.5, 1.25)])
