@@ -30,8 +30,9 @@ def make(*words: str, folder: Path = ROOT, **environment: str) -> subprocess.Com
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """The files that setting up needs, in an empty folder."""
-    for name in ("Makefile", "pyproject.toml", "constraints.txt", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "tests").mkdir()
+    for name in ("Makefile", "pyproject.toml", "constraints.txt", "tests/oracles.txt", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 
 

@@ -106,9 +106,9 @@ class Counted(nn.Module):
         self.forward_passes += len(video)
         if self.forward_passes == self.fails_at:
             raise RuntimeError("out of memory")
+        if video.requires_grad:  # a way back to the clips ends here, wherever in the model it began
+            video.register_hook(self._count)  # type: ignore[no-untyped-call]
         outputs: Outputs = self.model(video, audio)
-        if outputs.logits.requires_grad:
-            outputs.logits.register_hook(self._count)  # type: ignore[no-untyped-call]
         return outputs
 
     def _count(self, gradient: Tensor) -> None:
