@@ -93,9 +93,10 @@ class ThreatModel(Settings):
         return self
 
     def __str__(self) -> str:
-        audio = "waveform" if self.audio_domain == "waveform" else "audio"
+        is_waveform = self.audio_domain == "waveform"
+        audio = f"waveform={self.audio:.6g}" if is_waveform else f"audio={_text(self.audio)}"
         support = "" if self.segments is None else f", segments={segments_text(self.segments)}"
-        return f"{self.norm}(video={_text(self.video)}, {audio}={_text(self.audio)}{support})"
+        return f"{self.norm}(video={_text(self.video)}, {audio}{support})"
 
     @property
     def modalities(self) -> tuple[Modality, ...]:

@@ -74,6 +74,17 @@ def test_neighbours_share_their_sample_s_perturbation(model: Classifier, generat
         assert delta.abs().amax() > 0
 
 
+def test_a_sample_is_drawn_from_the_segments_that_may_be_touched(
+    model: Classifier, batch: Batch, generator: torch.Generator
+) -> None:
+    threat = ThreatModel.model_validate("linf(video=4/255, audio=4/255, segments=1-2)")
+    perturbed = craft(model, batch, PGD(steps=2), threat, generator, sampling_ratio=0.5)
+    for modality in MODALITIES:
+        delta = perturbed.stream(modality) - batch.stream(modality)
+        assert delta[:, [0, 3]].count_nonzero() == 0
+        assert (delta[:, 1:3].flatten(2).abs().amax(2) > 0).all()
+
+
 def test_the_encoders_see_the_sampled_segments_only(
     model: Classifier, batch: Batch, generator: torch.Generator
 ) -> None:

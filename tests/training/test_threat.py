@@ -4,7 +4,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from training.batch import Batch
+from training.batch import MODALITIES, Batch
 from training.threat import ThreatModel
 
 
@@ -15,6 +15,9 @@ from training.threat import ThreatModel
         "linf(video=0, audio=8/255)",
         "l2(video=0.5, audio=2)",
         "linf(video=0.003, audio=0)",
+        "linf(video=4/255, waveform=0.002)",
+        "l2(video=0.5, waveform=0.1, segments=0-3+7)",
+        "linf(video=4/255, audio=4/255, segments=2)",
     ],
 )
 def test_text_and_model_are_two_forms_of_one_threat(text: str) -> None:
@@ -27,13 +30,59 @@ def test_a_modality_that_is_not_named_is_untouched() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["linf", "l1(video=1)", "linf(video=1, video=2)", "linf(depth=1)", "linf(video=1/0)", "linf(video=-1)"]
+    "text",
+    [
+        "linf",
+        "l1(video=1)",
+        "linf(video=1, video=2)",
+        "linf(depth=1)",
+        "linf(video=1/0)",
+        "linf(video=-1)",
+        "linf(audio=1, waveform=1)",
+        "linf(video=1, segments=3-)",
+        "linf(video=1, segments=2+1)",
+        "linf(segments=1,1)",
+    ],
 )
 def test_unreadable_threats_are_refused_with_the_text(text: str) -> None:
     with pytest.raises(
-        ValidationError, match=r"not a threat model|not a number or a fraction|greater than or equal to 0"
+        ValidationError,
+        match=r"not a threat model|not a number or|greater than or equal to 0|does not name segments|must rise",
     ):
         ThreatModel.model_validate(text)
+
+
+def test_segments_outside_the_support_and_the_box_of_a_waveform_are_kept(batch: Batch) -> None:
+    """Only segments 1 and 3 may move; samples end at -1 and 1."""
+    threat = ThreatModel.model_validate("linf(video=0.1, waveform=0.5, segments=1+3)")
+    clips = batch.with_streams(batch.video, torch.linspace(-1, 1, 7 * 4 * 10).reshape(7, 4, 10))
+    moved = threat.project(clips.with_streams(clips.video + 0.3, clips.audio - 0.7), around=clips)
+    for name in MODALITIES:
+        assert torch.equal(moved.stream(name)[:, 0::2], clips.stream(name)[:, 0::2])
+    assert torch.equal(moved.video[:, 1::2], (clips.video[:, 1::2] + 0.1).clamp(max=1.0))
+    assert torch.equal(moved.audio[:, 1::2], (clips.audio[:, 1::2] - 0.5).clamp(min=-1.0))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "linf(waveform=0.1)",
+            r"audio has shape \[7, 4, 16, 16\]; .* is about the waveform, shape \[batch, segments, samples",
+        ),
+        ("linf(video=0.1, segments=0+4)", r"names segment 4, but clips have 4 segments \(from 0\)"),
+    ],
+)
+def test_clips_to_which_the_rules_cannot_apply_are_refused(text: str, message: str, batch: Batch) -> None:
+    with pytest.raises(ValueError, match=message):
+        ThreatModel.model_validate(text).check(batch)
+
+
+def test_clips_outside_their_box_are_refused_with_what_to_do(batch: Batch) -> None:
+    normalised = batch.with_streams((batch.video - 0.5) / 0.25, batch.audio)
+    with pytest.raises(ValueError, match=r"video lies in \[-2, 2\]; allowed: \[0, 1\]. Normalise inside the model"):
+        ThreatModel().check(normalised)
+    ThreatModel(video=0.0).check(normalised)  # nothing of it is attacked
 
 
 def test_projection_onto_the_linf_ball_clips_each_value(batch: Batch) -> None:

@@ -1,35 +1,7 @@
 from __future__ import annotations
 
-import torch
-
 from training.attacks.base import frozen
-from training.attacks.noise import clip_generator, uniform_like
 from training.models import Classifier
-
-
-def test_noise_of_a_clip_depends_on_its_key_seed_and_purpose_only() -> None:
-    generator = torch.Generator().manual_seed(0)
-    both = uniform_like(torch.zeros(2, 5), ("a", "b"), generator, "start")
-    alone = uniform_like(torch.zeros(1, 5), ("b",), generator, "start")
-    assert torch.equal(both[1], alone[0])
-    assert not torch.equal(both[0], both[1])
-    assert not torch.equal(alone, uniform_like(torch.zeros(1, 5), ("b",), generator, "step"))
-    other_seed = torch.Generator().manual_seed(1)
-    assert not torch.equal(alone, uniform_like(torch.zeros(1, 5), ("b",), other_seed, "start"))
-
-
-def test_noise_fills_minus_one_to_one() -> None:
-    noise = uniform_like(torch.zeros(1, 10_000), ("a",), torch.Generator(), "start")
-    assert noise.min() < -0.99
-    assert noise.max() > 0.99
-    assert abs(float(noise.mean())) < 0.03
-
-
-def test_drawing_for_a_clip_does_not_advance_the_generator() -> None:
-    generator = torch.Generator().manual_seed(0)
-    before = generator.get_state()
-    clip_generator(generator, "a", "start", torch.device("cpu"))
-    assert torch.equal(generator.get_state(), before)
 
 
 def test_a_frozen_model_evaluates_and_takes_no_parameter_gradients(model: Classifier) -> None:
