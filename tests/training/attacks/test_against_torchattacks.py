@@ -146,7 +146,7 @@ def test_from_the_same_start_apgd_finds_the_same_points_of_highest_loss(
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "dlr"])
-@pytest.mark.parametrize("steps", [10, 30, 100])
+@pytest.mark.parametrize("steps", [10, 50])
 def test_a_long_apgd_climbs_as_high(
     steps: int,
     loss: LossName,

@@ -92,8 +92,8 @@ JOINT = next(iter(THREATS.values()))
 MIXED = THREATS["l2(video=0.5, waveform=0.2, segments=0+3)"]
 NUM_CLIPS = 7
 
-CASES = [(threat, model) for model in MODELS for threat in (THREATS.values() if model == "concat" else (JOINT, MIXED))]
-"""Every threat on one model, every model under the plainest and the most mixed threat."""
+CASES = [(threat, model) for model in MODELS for threat in (THREATS.values() if model == "concat" else (MIXED,))]
+"""Every threat on one model, every model under the most mixed threat."""
 
 every_attack = pytest.mark.parametrize("attack", ATTACKS, ids=attack_label)
 every_case = pytest.mark.parametrize(("threat", "model"), CASES, ids=str)
@@ -282,7 +282,7 @@ def test_a_larger_budget_never_helps_the_defender(attack: Attack) -> None:
     network, clips = few_clips()
     right = [
         int(is_right(network, attack(network, clips, JOINT.scaled(factor), torch.Generator()), clips).sum())
-        for factor in (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+        for factor in (0.0, 1.0, 4.0, 16.0)
     ]
     assert right == sorted(right, reverse=True)
     assert right[-1] < right[0]
@@ -295,7 +295,7 @@ def test_more_steps_never_help_the_defender(attack: Attack) -> None:
         return
     network, clips = few_clips()
     right = []
-    for steps in (1, 4, 12):
+    for steps in (1, 8):
         longer = type(attack).model_validate(settings | {"steps": steps})
         right.append(int(is_right(network, longer(network, clips, JOINT, torch.Generator()), clips).sum()))
     assert right == sorted(right, reverse=True)

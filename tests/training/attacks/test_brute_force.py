@@ -16,11 +16,7 @@ from training.models import Outputs
 from training.threat import ThreatModel
 
 THREAT = ThreatModel(video=0.1, audio=0.2)
-ATTACKS: list[Attack] = [
-    PGD(steps=100, restarts=4),
-    APGD(steps=100, restarts=4),
-    APGD(steps=100, restarts=4, loss="margin"),
-]
+ATTACKS: list[Attack] = [PGD(steps=100, restarts=4), APGD(steps=100, restarts=4, loss="margin")]
 NUM_NETWORKS = 5
 
 
