@@ -21,6 +21,7 @@ from training.batch import Batch
 from training.checkpoint import load_model, model_sha256
 from training.data import evaluation_batches
 from training.models import Classifier
+from training.models.classifier import predicted_classes
 from training.threat import ThreatModel
 
 BATCH_SIZE = 32
@@ -87,7 +88,7 @@ def clean_rights(clips: Clips, victims: tuple[Path, ...]) -> Bool[np.ndarray, "v
 
 @torch.no_grad()
 def _is_right(model: Classifier, batches: list[Batch]) -> Bool[np.ndarray, " clips"]:
-    found = [(model(batch.video, batch.audio).logits.argmax(1) == batch.labels).numpy() for batch in batches]
+    found = [(predicted_classes(model(batch.video, batch.audio).logits) == batch.labels).numpy() for batch in batches]
     return np.concatenate(found)
 
 

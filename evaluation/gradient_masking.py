@@ -24,6 +24,7 @@ from preprocessing.schema import Settings
 from training.attacks.base import frozen
 from training.attacks.noise import uniform_like
 from training.batch import Batch
+from training.models.classifier import predicted_classes
 
 NUM_PASSES = 3
 """Forward passes of the same clips that must agree."""
@@ -94,7 +95,7 @@ def clip_facts(model: nn.Module, batch: Batch) -> ClipFacts:
     logits = passes[0]
     spread = (logits.amax(1) - logits.amin(1)).clamp_min(torch.finfo(logits.dtype).tiny)
     return ClipFacts(
-        prediction=torch.where(logits.isfinite().all(1), logits.argmax(1), -1),
+        prediction=predicted_classes(logits),
         video_gradient=video_gradient,
         audio_gradient=audio_gradient,
         uses_video=(other_video != logits).any(1),

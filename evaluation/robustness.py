@@ -18,6 +18,7 @@ from training.attacks import Attack
 from training.attacks.base import Cost
 from training.attacks.gradients import count_unusable_gradients
 from training.batch import MODALITIES, Batch
+from training.models.classifier import predicted_classes
 from training.threat import ThreatModel
 
 LINF = ThreatModel(norm="linf")
@@ -247,11 +248,6 @@ def predict(model: nn.Module, batch: Batch) -> Int[Tensor, " batch"]:
 def allowed_distance(epsilon: float) -> float:
     """The largest distance that counts as within `epsilon`, given 32-bit rounding; exactly 0 for epsilon 0."""
     return epsilon * (1.0 + ROUNDING) + (1e-7 if epsilon else 0.0)
-
-
-def predicted_classes(logits: Float[Tensor, "batch classes"]) -> Int[Tensor, " batch"]:
-    """The class of the largest logit; -1, which is never right, where a logit is not finite."""
-    return torch.where(logits.isfinite().all(1), logits.argmax(1), -1)
 
 
 def peak_signal_to_noise_db(

@@ -104,10 +104,7 @@ def stratified_segments(
     """One random segment out of each of `num_sampled` equal stretches of every clip, in order of time."""
     edges = torch.arange(num_sampled + 1) * num_segments // num_sampled
     widths = edges.diff()
-    cpu = torch.device("cpu")
-    draws = torch.stack(
-        [torch.rand(num_sampled, generator=clip_generator(generator, key, "segments", cpu)) for key in keys]
-    )
+    draws = torch.stack([torch.rand(num_sampled, generator=clip_generator(generator, key, "segments")) for key in keys])
     return (edges[:-1] + (draws * widths).long()).to(device)
 
 

@@ -22,6 +22,7 @@ from training.data import StoredSplit, evaluation_batches, open_split, train_bat
 from training.members import ShardError
 from training.metrics import Means, Waiting, average_batch_statistics
 from training.models import Classifier
+from training.models.classifier import predicted_classes
 from training.run_folder import Metrics, RunFolder
 
 logger = logging.getLogger(__name__)
@@ -267,8 +268,7 @@ def validate(config: TrainConfig, split: StoredSplit, model: Classifier, worker:
 @torch.no_grad()
 def is_right(model: Classifier, batch: Batch) -> Bool[Tensor, " batch"]:
     """Which clips the model classifies correctly; one whose logits are not finite is wrong."""
-    logits: Tensor = model(batch.video, batch.audio).logits
-    return logits.isfinite().all(1) & (logits.argmax(1) == batch.labels)
+    return predicted_classes(model(batch.video, batch.audio).logits) == batch.labels
 
 
 def keep(

@@ -18,7 +18,6 @@ from evaluation.robustness import (
     measurements_of,
     modality_threats,
     peak_signal_to_noise_db,
-    predicted_classes,
     signal_to_noise_db,
     unbounded_threat,
 )
@@ -28,6 +27,7 @@ from training.attacks import FGSM, PGD, Attack
 from training.attacks.base import Cost
 from training.batch import Batch
 from training.models import Classifier
+from training.models.classifier import predicted_classes
 from training.threat import ThreatModel
 
 Certify = Callable[..., Certificates]

@@ -39,7 +39,7 @@ class APGD(TargetableAttack):
     restarts: PositiveInt = 1
     """Random starts; clips that are fooled are left out of the next."""
     loss: LossName = "cross_entropy"
-    """What grows: the cross-entropy, the margin of the best wrong class, or the difference of logits ratio."""
+    """What grows: cross-entropy, probability of being wrong, margin of the best wrong class, or logits ratio."""
 
     @property
     def cost_untargeted(self) -> Cost:

@@ -14,10 +14,8 @@ from torch import Tensor, nn
 from training.attacks.base import Attack, TargetableAttack, frozen
 from training.attacks.gradients import count_unusable_gradients
 from training.batch import Batch, Modality
+from training.models.classifier import predicted_classes
 from training.threat import ThreatModel
-
-NOT_FINITE = -1
-"""The prediction for a clip whose logits are not all finite."""
 
 
 @dataclass(frozen=True)
@@ -167,4 +165,4 @@ def _predictions(model: nn.Module, batch: Batch) -> Int[Tensor, " batch"]:
                 f"{name} lie in [{int(classes.min())}, {int(classes.max())}]; allowed: [0, {logits.shape[1] - 1}], "
                 f"the classes of {type(model).__name__}"
             )
-    return torch.where(logits.isfinite().all(1), logits.argmax(1), NOT_FINITE)
+    return predicted_classes(logits)

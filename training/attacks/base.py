@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import nn
 
 from preprocessing.schema import Settings
-from training.attacks.losses import TargetRule, choose_targets
+from training.attacks.losses import TargetChoice, choose_targets
 from training.batch import Batch
 from training.threat import ThreatModel
 
@@ -30,9 +31,6 @@ class Cost:
 
     def __mul__(self, times: int) -> Cost:
         return Cost(self.forward * times, self.backward * times)
-
-    def __str__(self) -> str:
-        return f"{self.forward} F + {self.backward} B"
 
 
 class Attack(Settings):
@@ -65,7 +63,7 @@ class Attack(Settings):
         clean = batch.with_streams(batch.video.detach(), batch.audio.detach())
         with frozen(model), torch.enable_grad():
             perturbed = self.perturb(model, self.aimed(model, clean, generator), threat, generator)
-        return replace(threat.project(perturbed, around=clean), targets=batch.targets)
+        return threat.project(perturbed, around=clean).with_targets(batch.targets)
 
     def aimed(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> Batch:
         """The clips with the classes that they shall be mistaken for: none, unless the attack can be targeted."""
@@ -87,18 +85,23 @@ class Attack(Settings):
 class TargetableAttack(Attack):
     """An attack that can also be sent to a class of its own choice."""
 
-    target: TargetRule = "none"
+    target: Literal["none", "given"] | TargetChoice = "none"
     """`none`: any class but the label. `given`: `batch.targets`. `least_likely`, `runner_up`: of the wrong classes by
     the clean clip's scores. `random`: any wrong class, per clip. The last three cost one more forward pass."""
 
     def aimed(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> Batch:
         """The clips with their targets."""
-        if self.target in ("none", "given"):
-            logits = torch.empty(len(batch), 0, device=batch.labels.device)
-        else:
-            with torch.no_grad():
-                logits = model(batch.video, batch.audio).logits
-        return batch.with_targets(choose_targets(self.target, logits, batch, generator))
+        match self.target:
+            case "none":
+                return batch.with_targets(None)
+            case "given":
+                if batch.targets is None:
+                    raise ValueError("target='given', but the batch has no targets")
+                return batch
+            case "least_likely" | "runner_up" | "random":
+                with torch.no_grad():
+                    logits = model(batch.video, batch.audio).logits
+                return batch.with_targets(choose_targets(self.target, logits, batch, generator))
 
     @property
     def cost(self) -> Cost:

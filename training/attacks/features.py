@@ -153,8 +153,6 @@ def _copies(
 def _unit_gradients(features: list[Tensor], wanted: Sequence[tuple[Tensor, Tensor, float]]) -> list[Tensor]:
     """Sum over (values, their slopes, weight) of weight x the gradient at the features, each of length 1 per clip."""
     combined = [torch.zeros_like(stream) for stream in features]
-    if not features:
-        return combined
     for values, slopes, weight in wanted:
         if not (features and values.requires_grad):
             continue  # nothing that may move decides it

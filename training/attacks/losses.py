@@ -13,7 +13,7 @@ from training.attacks.noise import clip_generator
 from training.batch import Batch
 
 LossName = Literal["cross_entropy", "probability", "margin", "dlr"]
-TargetRule = Literal["none", "given", "least_likely", "runner_up", "random"]
+TargetChoice = Literal["least_likely", "runner_up", "random"]
 
 Logits = Float[Tensor, "batch classes"]
 PerClip = Float[Tensor, " batch"]
@@ -48,11 +48,11 @@ def attack_loss(logits: Logits, batch: Batch, loss: LossName) -> PerClip:
 def exact_loss(logits: Logits, batch: Batch, loss: LossName) -> PerClip:
     """A rising function of `attack_loss` that no confidence rounds away, for attacks that compare values.
 
-    For cross-entropy the log-odds of being wrong, log (1 - p_y) / p_y = logsumexp_{i != y} z_i - z_y, where -log p_y
-    itself is 0 in single precision from p_y = 1 - 6e-8 on; with a target the log-odds of being there. The margin and
-    the difference of logits ratio lose nothing as they are.
+    For cross-entropy and probability the log-odds of being wrong, log (1 - p_y) / p_y = logsumexp_{i != y} z_i - z_y,
+    where -log p_y itself is 0 in single precision from p_y = 1 - 6e-8 on; with a target the log-odds of being there.
+    The margin and the difference of logits ratio lose nothing as they are.
     """
-    if loss != "cross_entropy":
+    if loss in ("margin", "dlr"):
         return attack_loss(logits, batch, loss)
     scores = logits.float() if logits.dtype.itemsize < 4 else logits
     wanted = batch.labels if batch.targets is None else batch.targets
@@ -102,19 +102,9 @@ def slope_at_logits(logits: Logits, batch: Batch, loss: LossName) -> tuple[Logit
     return (sign * slope).to(logits.dtype), log_scale
 
 
-def choose_targets(rule: TargetRule, logits: Logits, batch: Batch, generator: torch.Generator) -> Classes | None:
-    """The class that each clip shall be mistaken for: never its label, except where the caller has `given` it.
-
-    Raises:
-        ValueError: if `given` targets are missing.
-    """
-    match rule:
-        case "none":
-            return None
-        case "given":
-            if batch.targets is None:
-                raise ValueError("target='given', but the batch has no targets")
-            return batch.targets
+def choose_targets(choice: TargetChoice, logits: Logits, batch: Batch, generator: torch.Generator) -> Classes:
+    """The class that each clip shall be mistaken for: never its label."""
+    match choice:
         case "least_likely":
             return logits.masked_fill(_one_hot(batch.labels, logits), torch.inf).argmin(1)
         case "runner_up":

@@ -33,7 +33,7 @@ class PGD(TargetableAttack):
     restarts: PositiveInt = 1
     """Random starts; clips that are fooled are left out of the next, and each start costs one more forward pass."""
     loss: LossName = "cross_entropy"
-    """What grows: the cross-entropy, the margin of the best wrong class, or the difference of logits ratio."""
+    """What grows: cross-entropy, probability of being wrong, margin of the best wrong class, or logits ratio."""
 
     @model_validator(mode="after")
     def _restarts_differ(self) -> PGD:

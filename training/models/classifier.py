@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from preprocessing.logmel import LogMel
@@ -27,6 +27,11 @@ class Outputs:
     """Scores from the picture alone: the other modality's features are zero."""
     audio_logits: Float[Tensor, "batch classes"] | None = None
     """Scores from the sound alone."""
+
+
+def predicted_classes(logits: Float[Tensor, "batch classes"]) -> Int[Tensor, " batch"]:
+    """The class of the largest logit; -1, which is never right, where a logit is not finite."""
+    return torch.where(logits.isfinite().all(1), logits.argmax(1), -1)
 
 
 class Classifier(nn.Module):

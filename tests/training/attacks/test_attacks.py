@@ -92,8 +92,12 @@ JOINT = next(iter(THREATS.values()))
 MIXED = THREATS["l2(video=0.5, waveform=0.2, segments=0+3)"]
 NUM_CLIPS = 7
 
-CASES = [(threat, model) for model in MODELS for threat in (THREATS.values() if model == "concat" else (MIXED,))]
-"""Every threat on one model, every model under the most mixed threat."""
+CASES = [
+    pytest.param(threat, model, marks=() if model == "concat" or threat == MIXED else pytest.mark.slow)
+    for model in MODELS
+    for threat in THREATS.values()
+]
+"""Every threat on every model; quick are all threats on one, and all models under the most mixed threat."""
 
 every_attack = pytest.mark.parametrize("attack", ATTACKS, ids=attack_label)
 every_case = pytest.mark.parametrize(("threat", "model"), CASES, ids=str)

@@ -8,11 +8,9 @@ from torch import Tensor
 
 from training.attacks.losses import (
     LossName,
-    TargetRule,
+    TargetChoice,
     attack_loss,
     choose_targets,
-    exact_loss,
-    likely_wrong_classes,
     margin,
     slope_at_logits,
 )
@@ -116,7 +114,7 @@ def test_slopes_keep_the_type_of_the_logits_and_the_precision_of_single(dtype: t
 
 
 @pytest.mark.parametrize(("rule", "expected"), [("least_likely", 2), ("runner_up", 3)])
-def test_targets_are_ranked_among_the_wrong_classes(rule: TargetRule, expected: int) -> None:
+def test_targets_are_ranked_among_the_wrong_classes(rule: TargetChoice, expected: int) -> None:
     scores = torch.tensor([[9.0, 1.0, -5.0, 4.0]])
     chosen = choose_targets(rule, scores, of_classes((0,)), torch.Generator())
     assert chosen is not None
@@ -139,31 +137,3 @@ def test_random_targets_are_wrong_classes_decided_by_seed_and_key() -> None:
     assert set(((first - clips.labels) % 5).tolist()) == {1, 2, 3, 4}
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
-
-
-def test_given_targets_must_be_there() -> None:
-    with pytest.raises(ValueError, match="target='given', but the batch has no targets"):
-        choose_targets("given", torch.zeros(3, 5), of_classes(), torch.Generator())
-
-
-def test_exact_loss_tells_clips_apart_whose_cross_entropy_is_zero() -> None:
-    """At logits (50, 0, 0) and (40, 0, 0) single precision has p_y = 1; the log-odds are log 2 - 50 and log 2 - 40."""
-    scores = torch.tensor([[50.0, 0.0, 0.0], [40.0, 0.0, 0.0]])
-    clips = of_classes((0, 0))
-    assert attack_loss(scores, clips, "cross_entropy").tolist() == [0.0, 0.0]
-    assert exact_loss(scores, clips, "cross_entropy").tolist() == pytest.approx([math.log(2) - 50, math.log(2) - 40])
-
-
-@every_loss
-@aimed_or_not
-def test_exact_loss_orders_points_as_the_loss_does(loss: LossName, targets: tuple[int, ...] | None) -> None:
-    scores = torch.randn(40, 5, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
-    clips = of_classes((1,) * 40, None if targets is None else (2,) * 40)
-    order = attack_loss(scores, clips, loss).argsort()
-    assert torch.equal(exact_loss(scores, clips, loss).argsort(), order)
-
-
-def test_likely_wrong_classes_are_ranked_without_the_label() -> None:
-    scores = torch.tensor([[4.0, 3.0, 1.0, 2.0], [4.0, 3.0, -math.inf, 2.0]])
-    assert likely_wrong_classes(scores, of_classes((0, 2)), 2).tolist() == [[1, 3], [0, 1]]
-    assert likely_wrong_classes(scores, of_classes((0, 2)), 9).tolist() == [[1, 3, 2], [0, 1, 3]]
