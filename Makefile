@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: demo test test-slow lint bench bench-transfer soak clean help
+.PHONY: demo test test-slow lint bench bench-training bench-transfer soak clean help
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,6 +23,7 @@ help: ## show this list
 	@echo "make test-slow  the tests that take minutes: a search, a submitted job, killed workers"
 	@echo "make lint       format, style, types, import rules"
 	@echo "make bench      the measured ratios (runs/bench/results.json)"
+	@echo "make bench-training  is the curriculum cheaper than its peers, and as strong (runs/bench/training.json)"
 	@echo "make bench-transfer  do TIA, MMA and TMA carry over to other models better than MI-FGSM (runs/bench/transfer.json)"
 	@echo "make soak       2,000 videos preprocessed while processes are killed: is anything lost (runs/soak/)"
 	@echo "make clean      remove runs/ and caches (.venv stays; 'rm -r .venv' removes it)"
@@ -45,6 +46,9 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-training: $(STAMP)
+	$(BIN)/python -m benchmarks.training $(ARGS)
 
 bench-transfer: $(STAMP)
 	$(BIN)/python -m benchmarks.transfer $(ARGS)

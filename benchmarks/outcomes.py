@@ -14,7 +14,7 @@ from jaxtyping import Bool
 
 import training.attacks
 import training.threat
-from benchmarks.surrogates import Surrogate
+from benchmarks.trainings import Trained
 from preprocessing.schema import Split, load_index
 from training.attacks import Attack
 from training.batch import Batch
@@ -51,7 +51,7 @@ class Job:
     """Attacks to be made on one surrogate, and the models they are carried to."""
 
     clips: Clips
-    surrogate: Surrogate
+    surrogate: Trained
     victims: tuple[Path, ...]
     threat: ThreatModel
     attacks: Mapping[str, Attack]

@@ -54,6 +54,13 @@ def on_victim(successes: Successes, baseline: str, victim: int) -> dict[str, Mea
     return measured(successes, baseline, [(surrogate, victim) for surrogate in range(num_models)])
 
 
+def shares(outcomes: Mapping[str, Bool[np.ndarray, "seeds clips"]], baseline: str) -> dict[str, Measured]:
+    """The share of clips for which each outcome is true, the mean over seeds, and its difference to the baseline's."""
+    num_seeds, num_clips = outcomes[baseline].shape
+    everything = np.ones((num_seeds, 1, num_clips), bool)
+    return white_box(Successes(everything, {name: each[:, None, None] for name, each in outcomes.items()}), baseline)
+
+
 def measured(successes: Successes, baseline: str, pairs: list[tuple[int, int]]) -> dict[str, Measured]:
     """Success over (surrogate, victim) pairs among the clips that the victim gets right when clean.
 

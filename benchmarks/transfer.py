@@ -10,46 +10,38 @@ from __future__ import annotations
 
 import json
 import logging
-import multiprocessing
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import numpy as np
-import torch
 from pydantic import Field, PositiveInt
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.__main__ import as_json, machine
+from benchmarks.demo_data import CONFIGS, make_demo_data
 from benchmarks.outcomes import Clips, Job, clean_rights, outcomes
 from benchmarks.row import Row
+from benchmarks.side_by_side import side_by_side
 from benchmarks.successes import Measured, Successes, on_victim, transfer, white_box
-from benchmarks.surrogates import name_of, trained
+from benchmarks.trainings import Training, name_of, trained
 from benchmarks.transfer_attacks import BASELINE, compared
 from benchmarks.transfer_picture import draw
-from pipeline.cluster import connect
 from pipeline.config import ConfigError, load
-from preprocessing.config import PreprocessConfig
-from preprocessing.run import preprocess
-from preprocessing.schema import INDEX_NAME, Place, Settings, Split, load_index
+from preprocessing.schema import Place, Settings, Split, load_index
 from training.config import TrainConfig
 from training.models import ModelConfig
 from training.threat import ThreatModel
 
 logger = logging.getLogger(__name__)
 
-ROOT = Path(__file__).resolve().parent.parent
-CONFIGS = ROOT / "pipeline" / "configs"
 DEMO_DATA = "runs/demo/dataset"
 tiny = partial(ModelConfig, video_encoder="tiny", audio_encoder="tiny")
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 class TransferConfig(Settings):
@@ -127,12 +119,15 @@ def main(words: Sequence[str]) -> int:
 
 def measure(config: TransferConfig) -> dict[ThreatModel, Results]:
     """Train what is not trained yet, make every attack that is not made yet, and count."""
-    make_data(config)
+    if config.data == DEMO_DATA:
+        make_demo_data(DEMO_DATA)
     folder = Path(config.output) / "transfer"
     clips = Clips(config.data, config.splits, config.num_clips)
     attacks = compared(num_gradients=config.num_gradients, num_segments=load_index(config.data).format.num_segments)
     trainings = [training(config, model, seed) for seed, model in product(config.seeds, config.models)]
-    surrogates = side_by_side(config, "training", partial(trained, folder=folder / "models"), trainings)
+    surrogates = side_by_side(
+        "training", partial(trained, folder=folder / "models"), trainings, processes=config.processes
+    )
     given = tuple(Path(victim) for victim in config.victims)
     jobs = [
         Job(
@@ -145,7 +140,8 @@ def measure(config: TransferConfig) -> dict[ThreatModel, Results]:
         )
         for surrogate, threat in product(surrogates, config.threats)
     ]
-    made = dict(zip([str(job) for job in jobs], side_by_side(config, "attacking", outcomes, jobs), strict=True))
+    found = side_by_side("attacking", outcomes, jobs, processes=config.processes)
+    made = dict(zip([str(job) for job in jobs], found, strict=True))
     of_seed = {job.surrogate.seed: job.victims for job in jobs}
     is_right = np.stack([clean_rights(clips, of_seed[seed]) for seed in config.seeds])
     names = [name_of(model) for model in config.models] + list(config.victims)
@@ -163,14 +159,7 @@ def measure(config: TransferConfig) -> dict[ThreatModel, Results]:
     return {threat: under(threat) for threat in config.threats}
 
 
-def make_data(config: TransferConfig) -> None:
-    """Preprocess the demo's clips if they are wanted and missing."""
-    if config.data == DEMO_DATA and not (Path(DEMO_DATA) / INDEX_NAME).exists():
-        with connect():
-            preprocess(load(PreprocessConfig, CONFIGS / "preprocess" / "demo.yaml"))
-
-
-def training(config: TransferConfig, model: ModelConfig, seed: int) -> TrainConfig:
+def training(config: TransferConfig, model: ModelConfig, seed: int) -> Training:
     """How one classifier is trained: as the demo's undefended one."""
     changes = {
         "data": config.data,
@@ -180,23 +169,7 @@ def training(config: TransferConfig, model: ModelConfig, seed: int) -> TrainConf
         "batch_size": config.batch_size,
         **{f"model.{name}": value for name, value in model.model_dump().items()},
     }
-    return load(TrainConfig, CONFIGS / "train" / "demo_standard.yaml", changes)
-
-
-def side_by_side(
-    config: TransferConfig, what: str, work: Callable[[Item], Result], items: Iterable[Item]
-) -> list[Result]:
-    """The results of `work`, in order, from processes of one thread each; says how far it is."""
-    todo = list(items)
-    results: list[Result] = []
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        config.processes, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)
-    ) as pool:
-        for result in pool.map(work, todo):
-            results.append(result)
-            logger.info("%s: %d of %d", what, len(results), len(todo))
-    return results
+    return Training(name_of(model), load(TrainConfig, CONFIGS / "train" / "demo_standard.yaml", changes))
 
 
 def row(name: str, threat: ThreatModel, results: Results, config: TransferConfig) -> Row:

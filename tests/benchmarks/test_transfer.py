@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.clips import write_clips
-from benchmarks.surrogates import trained
+from benchmarks.trainings import trained
 from benchmarks.transfer import TransferConfig, main, training
 from benchmarks.transfer_attacks import BASELINE, compared
 from pipeline.config import load

@@ -1,0 +1,69 @@
+"""The trainings that benchmarks/training.py compares, and the curriculum with one part after the other changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.demo_data import CONFIGS
+from pipeline.config import load, override
+from training.attacks import PGD
+from training.config import TrainConfig
+from training.objectives import (
+    NFGSM,
+    PGDAT,
+    TMAAT,
+    TRADES,
+    FastAT,
+    FreeAT,
+    Objective,
+    Standard,
+    TMACurriculum,
+)
+
+CURRICULUM = "curriculum"
+"""What everything is compared with."""
+PEER = "PGD-AT 5"
+"""What its cost is measured against: as many steps as the curriculum ends with, on all segments."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to train."""
+
+    objective: Objective
+    epochs_factor: float = 1.0
+    """Passes over the data, in those of the others."""
+
+
+def methods() -> dict[str, Method]:
+    """The curriculum and its peers by name; all see the same clips, but Free-AT, whose replays are updates too."""
+    free = FreeAT(replays=4)
+    return {
+        "standard": Method(Standard()),
+        "FGSM-RS": Method(FastAT()),
+        "N-FGSM": Method(NFGSM()),
+        "Free-AT": Method(free, epochs_factor=2 / free.replays),  # two passes per epoch of the others, as FGSM-RS
+        PEER: Method(PGDAT(attack=PGD(steps=5))),
+        "PGD-AT 10": Method(PGDAT(attack=PGD(steps=10))),
+        "TRADES": Method(TRADES()),
+        "TMA-AT 25 %": Method(TMAAT(sampling_ratio=0.25)),
+        "TMA-AT 50 %": Method(TMAAT(sampling_ratio=0.5)),
+        "TMA-AT 100 %": Method(TMAAT(sampling_ratio=1.0)),
+        CURRICULUM: Method(curriculum()),
+    }
+
+
+def ablations() -> dict[str, Method]:
+    """The curriculum with one thing changed each."""
+    changes: Mapping[str, Mapping[str, Any]] = {}
+    return {name: Method(override(curriculum(), change)) for name, change in changes.items()}
+
+
+def curriculum() -> TMACurriculum:
+    """The objective of the YAML file that users start from."""
+    file = CONFIGS / "train" / "tma_curriculum.yaml"
+    objective = load(TrainConfig, file, {"data": "data", "output": "output"}).objective
+    assert isinstance(objective, TMACurriculum), f"'{file}' trains by {objective.name}"
+    return objective

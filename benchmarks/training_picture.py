@@ -1,0 +1,69 @@
+"""The picture of benchmarks/training.py: what robustness costs, and what each part of the curriculum is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks.successes import Measured
+from evaluation.pictures import ATTACKED, INK, MUTED, STYLE
+
+Shares = Mapping[str, Mapping[str, Measured]]
+
+
+def draw(cpu_seconds: Mapping[str, float], shares: Shares, *, peers: Sequence[str], reference: str, path: Path) -> None:
+    """Worst-case robust accuracy over cost, clean accuracy as colour; beside it what is not among `peers`.
+
+    Costs are in those of `reference`, or in CPU seconds if it was not trained.
+    """
+    others = [name for name in cpu_seconds if name not in peers]
+    with matplotlib.rc_context(cast(Any, STYLE)):
+        figure = Figure(figsize=(8.4 + 5.0 * bool(others), 5.2), layout="constrained")
+        axes = figure.subplots(1, 1 + bool(others), squeeze=False, width_ratios=[1.7, 1.0][: 1 + bool(others)])[0]
+        _frontier(figure, axes[0], cpu_seconds, shares, [name for name in peers if name in cpu_seconds], reference)
+        if others:
+            _differences(axes[1], shares["joint"], others)
+        figure.savefig(path, dpi=150)
+
+
+def _frontier(
+    figure: Figure, axes: Axes, cpu_seconds: Mapping[str, float], shares: Shares, names: Sequence[str], reference: str
+) -> None:
+    unit = cpu_seconds.get(reference, 1.0)
+    costs = [cpu_seconds[name] / unit for name in names]
+    joint = [shares["joint"][name] for name in names]
+    for cost, found in zip(costs, joint, strict=True):
+        low, high = found.interval
+        axes.plot([cost, cost], [100 * low, 100 * high], color=MUTED, linewidth=1.4, zorder=1)
+    clean = [100 * shares["clean"][name].rate for name in names]
+    heights = [100 * found.rate for found in joint]
+    dots = axes.scatter(costs, heights, c=clean, cmap="viridis", s=90, edgecolors=INK, linewidths=0.6, zorder=2)
+    figure.colorbar(dots, ax=axes, label="clean accuracy, %", shrink=0.8)
+    for name, cost, height in zip(names, costs, heights, strict=True):
+        axes.annotate(name, (cost, height), xytext=(7, 5), textcoords="offset points", fontsize=9)
+    axes.set_xscale("log")
+    axes.set_xticks([0.1, 0.2, 0.35, 0.63, 1.0, 2.0], ["0.1", "0.2", "0.35", "0.63", "1", "2"])
+    axes.minorticks_off()
+    axes.grid()
+    axes.set_xlabel(f"cost of training, CPU seconds in those of {reference}")
+    axes.set_ylabel("worst-case robust accuracy, %")
+    axes.set_title("robustness over cost", loc="left")
+
+
+def _differences(axes: Axes, joint: Mapping[str, Measured], names: Sequence[str]) -> None:
+    axes.axvline(0, color=MUTED, linewidth=0.8)
+    for place, name in enumerate(names):
+        low, high = joint[name].difference_interval
+        axes.plot([100 * low, 100 * high], [place, place], color=ATTACKED, linewidth=2, solid_capstyle="round")
+        axes.plot(100 * joint[name].difference, place, "o", color=ATTACKED, markersize=6)
+    axes.set_yticks(range(len(names)), names)
+    axes.tick_params(axis="y", length=0)
+    axes.invert_yaxis()
+    axes.grid(axis="x")
+    axes.set_xlabel("points of robust accuracy more than the curriculum")
+    axes.set_title("the curriculum with one thing changed", loc="left")

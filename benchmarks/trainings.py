@@ -1,0 +1,104 @@
+"""Classifiers that benchmarks train and compare: each is trained once, in one process, and kept for the next run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from preprocessing.schema import load_index
+from training.checkpoint import CheckpointInfo, load_info, save
+from training.config import TrainConfig
+from training.data import open_split
+from training.loop import MIB, Worker, build_optimizer, train_epoch
+from training.models import ModelConfig
+
+logger = logging.getLogger(__name__)
+
+CPU_SECONDS, FORWARD, BACKWARD = "cost/cpu_seconds", "cost/forward_passes", "cost/backward_passes"
+"""Names of the metrics that tell what a training has cost."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished classifier and what it has cost."""
+
+    name: str
+    seed: int
+    checkpoint: Path
+    cpu_seconds: float
+    """Of the process while it trained: reading, crafting and learning."""
+    passes: float
+    """Per training clip, over the whole training: the mean of forward and backward passes over all its segments."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training that is wanted under a name."""
+
+    name: str
+    config: TrainConfig
+
+
+def name_of(model: ModelConfig) -> str:
+    """Encoders, fusion and width in a few letters, such as `tiny-concat-tiny-64`."""
+    return f"{model.video_encoder}-{model.fusion}-{model.audio_encoder}-{model.feature_size}"
+
+
+def trained(training: Training, folder: Path) -> Trained:
+    """Train a classifier in this process unless `folder` holds it already.
+
+    It is the project's training without Ray, validation and choice of an epoch: the last epoch is kept, so every split
+    but the training split is unseen. The checkpoint's name holds a digest of all that decides its weights.
+    """
+    config = training.config
+    index = load_index(config.data)
+    decides = json.dumps({**config.decides_result(), "dataset_sha256": index.content_sha256}, sort_keys=True)
+    digest = hashlib.sha256(decides.encode()).hexdigest()[:8]
+    checkpoint = folder / f"{training.name.replace(' ', '-')}-seed{config.seed}-{digest}"
+    if not checkpoint.exists():
+        _train(training, checkpoint)
+    metrics = load_info(checkpoint).metrics
+    passes = (metrics[FORWARD] + metrics[BACKWARD]) / 2
+    return Trained(training.name, config.seed, checkpoint, metrics[CPU_SECONDS], passes)
+
+
+def _train(training: Training, checkpoint: Path) -> None:
+    config = training.config
+    index, split = load_index(config.data), open_split(config.data, "train", cache_bytes=config.cache_mib * MIB)
+    split.verify(split.shards)
+    torch.manual_seed(config.seed)
+    model = config.model.build(index.format, len(index.classes))
+    optimizer = build_optimizer(config, model)
+    worker = Worker(rank=0, world_size=1, device=torch.device("cpu"))
+    metrics: dict[str, float] = {}
+    started = time.process_time()
+    for epoch in range(config.epochs):
+        metrics = train_epoch(config, split, model, optimizer, worker, epoch=epoch)
+    metrics |= {CPU_SECONDS: time.process_time() - started, **_passes(config, len(split), index.format.num_segments)}
+    logger.info("trained %s, seed %d: loss %.3f", training.name, config.seed, metrics["train/loss"])
+    info = CheckpointInfo(
+        model=config.model,
+        clip_format=index.format,
+        classes=index.classes,
+        dataset_sha256=index.content_sha256,
+        epoch=config.epochs,
+        metrics=metrics,
+    )
+    save(checkpoint, model=model, info=info, config=config.model_dump(mode="json"), state={})
+
+
+def _passes(config: TrainConfig, num_clips: int, num_segments: int) -> dict[str, float]:
+    """What the objective says that its steps have cost, the sum over all steps."""
+    steps = config.epochs * (num_clips // config.batch_size)
+    costs = [config.objective.cost(progress=step / steps, num_segments=num_segments) for step in range(steps)]
+    share = config.batch_size / num_clips
+    return {
+        FORWARD: share * sum(cost.forward for cost in costs),
+        BACKWARD: share * sum(cost.backward for cost in costs),
+    }

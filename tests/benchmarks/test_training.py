@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.clips import write_clips
+from benchmarks.successes import shares
+from benchmarks.training import BenchmarkConfig, Results, chosen, headlines, main
+from benchmarks.training_methods import CURRICULUM, PEER, ablations, methods
+from pipeline.config import load
+from preprocessing.schema import ClipFormat
+
+SEGMENTS = 8
+
+
+def mean_passes(name: str) -> float:
+    """Forward and backward passes per clip and step, the mean over a training."""
+    objective = (methods() | ablations())[name].objective
+    costs = [objective.cost(progress=step / 1000, num_segments=SEGMENTS) for step in range(1000)]
+    return sum(cost.forward + cost.backward for cost in costs) / 2000
+
+
+def test_the_curriculum_costs_what_single_step_training_costs() -> None:
+    assert mean_passes("FGSM-RS") == mean_passes("N-FGSM") == 2.0
+    assert mean_passes(CURRICULUM) == pytest.approx(2.0, abs=0.1)
+
+
+def test_free_adversarial_training_is_given_the_passes_of_single_step_training() -> None:
+    """Four replays a batch in half the epochs."""
+    assert mean_passes("Free-AT") * methods()["Free-AT"].epochs_factor == 2.0
+
+
+def test_every_ablation_changes_the_curriculum_and_nothing_is_compared_twice() -> None:
+    everything = methods() | ablations()
+    assert len(everything) == len(methods()) + len(ablations())
+    objectives = [method.objective for method in everything.values()]
+    assert all(first != second for number, first in enumerate(objectives) for second in objectives[:number])
+
+
+def test_the_curriculum_is_always_among_the_chosen() -> None:
+    config = load(BenchmarkConfig, changes=["methods=[standard]"])
+    assert list(chosen(config)) == ["standard", CURRICULUM]
+
+
+def test_an_unknown_method_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["methods=[magic]"]) == 2
+    assert "methods: no magic; allowed: standard, FGSM-RS" in capsys.readouterr().err
+
+
+def test_a_cheaper_curriculum_that_is_weaker_does_not_count_as_cheaper() -> None:
+    """It loses on 60 of 100 clips that PGD-AT holds: no interval of theirs holds 0."""
+    strong, weak = np.ones((2, 100), bool), np.arange(200).reshape(2, 100) % 100 < 40
+    costs = {PEER: 6.0, CURRICULUM: 2.0}
+    for outcome, is_met in ((weak, False), (strong, True)):
+        found = {kind: shares({PEER: strong, CURRICULUM: outcome}, CURRICULUM) for kind in ("clean", "joint")}
+        assert headlines(Results(cpu_seconds=costs, passes=costs, shares=found))[0].is_met == is_met
+
+
+@pytest.mark.slow
+def test_the_whole_comparison_writes_a_row_per_method_and_a_picture(tmp_path: Path) -> None:
+    clip_format = ClipFormat(num_segments=4, segment_seconds=0.16, frame_size=16, num_mels=16)
+    write_clips(tmp_path / "data", clip_format, num_train=8, num_validation=4)
+    words = [
+        f"data={tmp_path / 'data'}", f"output={tmp_path}", "split=validation", "num_clips=4", "seeds=[0]", "epochs=2",
+        "batch_size=4", "processes=1",
+    ]  # fmt: skip
+    assert main(words) == 0
+    rows = json.loads((tmp_path / "training.json").read_text())
+    names = list(methods() | ablations())
+    assert [row["name"] for row in rows[-len(names) :]] == [f"robust accuracy of {name}" for name in names]
+    details = {row["name"]: row["detail"] for row in rows}
+    assert {"curriculum_vs_pgd_at", "curriculum_gain_at_equal_cost (FGSM-RS)"} < set(details)
+    assert details["robust accuracy of standard"]["passes"] == 2.0
+    assert details["robust accuracy of PGD-AT 5"]["passes"] == 12.0
+    for name in names:
+        of_method = details[f"robust accuracy of {name}"]
+        assert of_method["joint"]["rate"] <= min(of_method[kind]["rate"] for kind in ("clean", "video", "audio"))
+        assert of_method["cpu_seconds"] > 0.0
+    assert (tmp_path / "training.png").read_bytes().startswith(b"\x89PNG")
+    kept = {file: file.stat().st_mtime_ns for file in (tmp_path / "training").rglob("*.safetensors")}
+    assert main(words) == 0
+    assert {file: file.stat().st_mtime_ns for file in (tmp_path / "training").rglob("*.safetensors")} == kept
