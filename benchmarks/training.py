@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 DATA = "runs/bench/training/dataset"
 FORMAT = {"dataset.root": "runs/bench/training/videos", "format.frame_size": 24, "format.num_mels": 32}
 """The demo's clips in smaller frames and patches, so that some forty trainings take an hour."""
-JUDGES = WorstCase(attacks=(PGD(steps=20), PGD(steps=20, loss="margin"), TMA(steps=20), APGD(steps=20)))
+JUDGES = WorstCase(attacks=(PGD(steps=20), PGD(steps=20, loss="margin"), TMA(steps=10), APGD(steps=20)))
 """A clip counts as robust if it withstands all of them."""
 EPSILON = 4 / 255
 THREATS = {
@@ -65,6 +65,8 @@ class BenchmarkConfig(Settings):
     """Names of the methods to compare beside the curriculum; none = all, with all ablations."""
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0, 1, 2)
     """Each trains all methods anew."""
+    num_ablation_seeds: PositiveInt = 1
+    """The first so many of them train the ablations, too."""
     epochs: PositiveInt = 20
     """Passes over the training clips; all that is not said here is as in the demo's undefended training."""
     batch_size: PositiveInt = 32
@@ -134,36 +136,57 @@ def measure(config: BenchmarkConfig, wanted: dict[str, Method]) -> Results:
     wishes = [
         Training(name, train_config(config, method, seed))
         for seed, (name, method) in product(config.seeds, wanted.items())
+        if seed in seeds_of(name, config)
     ]
     models = side_by_side("training", partial(trained, folder=folder / "models"), wishes, processes=config.processes)
-    clips = Clips(config.data, (config.split,), config.num_clips)
-    jobs = [
-        Job(clips, model, (model.checkpoint,), threat, {"worst case": JUDGES}, folder / "outcomes")
-        for model, threat in product(models, THREATS.values())
-    ]
-    found = side_by_side("attacking", outcomes, jobs, processes=config.processes)
-    is_wrong = {(job.surrogate, job.threat): each["worst case"][0] for job, each in zip(jobs, found, strict=True)}
-    is_right = dict(zip(models, clean_rights(clips, tuple(model.checkpoint for model in models)), strict=True))
-
-    def per_seed(name: str, right: dict[Trained, Bool[np.ndarray, " clips"]]) -> Bool[np.ndarray, "seeds clips"]:
-        return np.stack([right[model] for model in models if model.name == name])
-
-    kinds = {
-        kind: {model: ~is_wrong[model, threat] & is_right[model] for model in models}
-        for kind, threat in THREATS.items()
-    }
-    # What fools a model in one modality lies in the joint ball too.
-    kinds["joint"] = {model: np.all([each[model] for each in kinds.values()], axis=0) for model in models}
-    kinds["clean"] = is_right
+    is_right = judged(models, config, folder / "outcomes")
     return Results(
         cpu_seconds={
             name: float(np.mean([each.cpu_seconds for each in models if each.name == name])) for name in wanted
         },
         passes={each.name: each.passes for each in models},
         shares={
-            kind: shares({name: per_seed(name, right) for name in wanted}, CURRICULUM) for kind, right in kinds.items()
+            kind: {
+                name: shares(
+                    {each: _of_seeds(right, each, seeds_of(name, config)) for each in (name, CURRICULUM)}, CURRICULUM
+                )[name]
+                for name in wanted
+            }
+            for kind, right in is_right.items()
         },
     )
+
+
+def judged(
+    models: Sequence[Trained], config: BenchmarkConfig, folder: Path
+) -> dict[str, dict[Trained, Bool[np.ndarray, " clips"]]]:
+    """Which clips each model gets right: untouched, and under the worst attack in each kind of ball."""
+    clips = Clips(config.data, (config.split,), config.num_clips)
+    jobs = [
+        Job(clips, model, (model.checkpoint,), threat, {"worst case": JUDGES}, folder)
+        for model, threat in product(models, THREATS.values())
+    ]
+    found = side_by_side("attacking", outcomes, jobs, processes=config.processes)
+    is_wrong = {(job.surrogate, job.threat): each["worst case"][0] for job, each in zip(jobs, found, strict=True)}
+    is_right = dict(zip(models, clean_rights(clips, tuple(model.checkpoint for model in models)), strict=True))
+    kinds = {
+        kind: {model: ~is_wrong[model, threat] & is_right[model] for model in models}
+        for kind, threat in THREATS.items()
+    }
+    # What fools a model in one modality lies in the joint ball too.
+    kinds["joint"] = {model: np.all([each[model] for each in kinds.values()], axis=0) for model in models}
+    return {"clean": is_right} | kinds
+
+
+def seeds_of(name: str, config: BenchmarkConfig) -> tuple[int, ...]:
+    """The seeds that train a method."""
+    return config.seeds if name in methods() else config.seeds[: config.num_ablation_seeds]
+
+
+def _of_seeds(
+    is_right: Mapping[Trained, Bool[np.ndarray, " clips"]], name: str, seeds: Sequence[int]
+) -> Bool[np.ndarray, "seeds clips"]:
+    return np.stack([right for model, right in is_right.items() if model.name == name and model.seed in seeds])
 
 
 def train_config(config: BenchmarkConfig, method: Method, seed: int) -> TrainConfig:

@@ -21,6 +21,7 @@ from training.objectives import (
     Standard,
     TMACurriculum,
 )
+from training.threat import ThreatModel
 
 CURRICULUM = "curriculum"
 """What everything is compared with."""
@@ -56,9 +57,26 @@ def methods() -> dict[str, Method]:
 
 
 def ablations() -> dict[str, Method]:
-    """The curriculum with one thing changed each."""
-    changes: Mapping[str, Mapping[str, Any]] = {}
-    return {name: Method(override(curriculum(), change)) for name, change in changes.items()}
+    """The curriculum with one thing changed each, and its larger budget given to two peers."""
+    changes: Mapping[str, Mapping[str, Any]] = {
+        "budget: as defended": {"curriculum.epsilon_factor": 1.0},
+        "budget: 1.5 throughout": {"curriculum.epsilon_factor": 1.5},
+        "steps: 1 throughout": {"curriculum.attack_steps": 1},
+        "segments: half throughout": {"curriculum.sampling_ratio": 0.5},
+        "schedules: jumps": {
+            "curriculum.epsilon_factor": {"name": "step", "levels": [1.0, 1.5, 2.0], "starts": [0.0, 0.33, 0.67]},
+            "curriculum.attack_steps": {"name": "step", "levels": [1, 3], "starts": [0.0, 0.75]},
+        },
+        "attack: PGD": {"attack": PGD().model_dump()},
+        "masking: a quarter": {"curriculum.mask_ratio": 0.25},
+        "masking: apart": {"curriculum.mask_ratio": 0.25, "curriculum.masking": "asynchronous"},
+        "dropout: a fifth": {"curriculum.dropout_ratio": 0.2},
+    }
+    threat = ThreatModel().scaled(1.5)
+    return {name: Method(override(curriculum(), change)) for name, change in changes.items()} | {
+        "FGSM-RS, budget 1.5": Method(FastAT(threat=threat)),
+        f"{PEER}, budget 1.5": Method(PGDAT(attack=PGD(steps=5), threat=threat)),
+    }
 
 
 def curriculum() -> TMACurriculum:

@@ -23,9 +23,9 @@ def mean_passes(name: str) -> float:
     return sum(cost.forward + cost.backward for cost in costs) / 2000
 
 
-def test_the_curriculum_costs_what_single_step_training_costs() -> None:
+def test_the_curriculum_costs_no_more_than_single_step_training() -> None:
     assert mean_passes("FGSM-RS") == mean_passes("N-FGSM") == 2.0
-    assert mean_passes(CURRICULUM) == pytest.approx(2.0, abs=0.1)
+    assert 1.7 < mean_passes(CURRICULUM) < 2.0
 
 
 def test_free_adversarial_training_is_given_the_passes_of_single_step_training() -> None:
