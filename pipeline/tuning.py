@@ -261,7 +261,7 @@ def collect(config: TuneConfig, grid: tune.ResultGrid) -> SearchResult:
                 epochs=tuple(int(each[EPOCH]) for each in epochs),
                 robust_accuracies=tuple(float(each[METRIC]) for each in epochs),
                 clean_accuracies=tuple(float(each["validation/clean_accuracy"]) for each in epochs),
-                status=status(result, num_epochs=len(epochs), max_epochs=config.train.epochs),
+                status=status(result, last_epoch=int(epochs[-1][EPOCH]), max_epochs=config.train.epochs),
             )
         )
     if not trials:
@@ -270,11 +270,11 @@ def collect(config: TuneConfig, grid: tune.ResultGrid) -> SearchResult:
     return SearchResult(trials=tuple(trials), threat=str(config.train.validation.threat), metric=METRIC)
 
 
-def status(result: tune.Result, *, num_epochs: int, max_epochs: int) -> Literal["finished", "stopped early", "failed"]:
-    """How a trial ended."""
+def status(result: tune.Result, *, last_epoch: int, max_epochs: int) -> Literal["finished", "stopped early", "failed"]:
+    """How a trial ended; the number of an epoch counts, because a worker may be lost before it reports one."""
     if result.error:
         return "failed"
-    return "finished" if num_epochs >= max_epochs else "stopped early"
+    return "finished" if last_epoch >= max_epochs else "stopped early"
 
 
 def write(config: TuneConfig, result: SearchResult) -> None:

@@ -130,5 +130,5 @@ def test_a_trial_that_loses_its_worker_goes_on_and_frees_its_cpus(
     killer.start()
     [trial] = search(config).trials
     assert not killer.is_alive()
-    assert (trial.status, trial.epochs) == ("finished", tuple(range(1, 7)))
+    assert (trial.status, trial.epochs[-1]) == ("finished", 6)
     assert all_cpus_become_free()
