@@ -36,7 +36,7 @@ test: $(STAMP)
 	$(BIN)/python -m pytest $(ARGS)
 
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -m slow --timeout=1800 $(ARGS)
+	$(BIN)/python -m pytest -m slow --timeout=600 $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

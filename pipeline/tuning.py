@@ -6,6 +6,7 @@ validation clips under the one threat model that `train.validation` names, which
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ from pipeline.settings_tree import plain
 from pipeline.tracking import EPOCH, Run, Store, open_store, tracked_run
 from preprocessing.schema import Place, Settings
 from training.config import TrainConfig
-from training.run import train, worker_resources
+from training.run import TrainingError, train, worker_resources
 
 logger = logging.getLogger(__name__)
 
@@ -170,9 +171,26 @@ def tuner(config: TuneConfig, recorder: TrialRecorder, *, concurrent: int) -> tu
 
 
 def run_trial(settings: Mapping[str, object], *, config: TuneConfig) -> None:
-    """One trial, as Ray Tune runs it: an ordinary training whose epochs are passed on to Tune."""
-    callbacks: Sequence[UserCallback] = [TuneReportCallback()]  # type: ignore[no-untyped-call]
-    train(config.trial(settings, tune.get_context().get_trial_id()), callbacks=callbacks)
+    """One trial, as Ray Tune runs it: an ordinary training whose epochs are passed on to Tune.
+
+    Lost workers are replaced here and not by Ray Train. Stopping a trial kills its workers up to 0.2 s before Ray
+    Train's controller, which would take that for a loss and reserve CPUs for others, for ever: whoever gives back the
+    CPUs of a killed controller knows only those of its last complete set of workers (Ray 2.60).
+
+    Raises:
+        TrainingError: if training stopped by itself, or lost workers more than `max_failures` times.
+    """
+    trial = config.trial(settings, tune.get_context().get_trial_id())
+    attempt = override(trial, {"max_failures": 0})
+    for failures in itertools.count():
+        callbacks: Sequence[UserCallback] = [TuneReportCallback()]  # type: ignore[no-untyped-call]
+        try:
+            train(attempt, callbacks=callbacks)
+            return
+        except TrainingError as error:
+            if error.__cause__ is None or failures >= trial.max_failures:  # no cause: its own decision, not a loss
+                raise
+            logger.warning("%s; going on after the last finished epoch", error)
 
 
 class TrialRecorder(tune.Callback):
@@ -243,7 +261,7 @@ def collect(config: TuneConfig, grid: tune.ResultGrid) -> SearchResult:
                 epochs=tuple(int(each[EPOCH]) for each in epochs),
                 robust_accuracies=tuple(float(each[METRIC]) for each in epochs),
                 clean_accuracies=tuple(float(each["validation/clean_accuracy"]) for each in epochs),
-                status=status(result, num_epochs=len(epochs), max_epochs=config.train.epochs),
+                status=status(result, last_epoch=int(epochs[-1][EPOCH]), max_epochs=config.train.epochs),
             )
         )
     if not trials:
@@ -252,11 +270,11 @@ def collect(config: TuneConfig, grid: tune.ResultGrid) -> SearchResult:
     return SearchResult(trials=tuple(trials), threat=str(config.train.validation.threat), metric=METRIC)
 
 
-def status(result: tune.Result, *, num_epochs: int, max_epochs: int) -> Literal["finished", "stopped early", "failed"]:
-    """How a trial ended."""
+def status(result: tune.Result, *, last_epoch: int, max_epochs: int) -> Literal["finished", "stopped early", "failed"]:
+    """How a trial ended; the number of an epoch counts, because a worker may be lost before it reports one."""
     if result.error:
         return "failed"
-    return "finished" if num_epochs >= max_epochs else "stopped early"
+    return "finished" if last_epoch >= max_epochs else "stopped early"
 
 
 def write(config: TuneConfig, result: SearchResult) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -26,13 +27,44 @@ S3_PORT = free_port()
 os.environ.update(credentials(S3_PORT))
 
 
-@pytest.fixture(scope="session")
-def ray_session() -> Iterator[None]:
-    """A local Ray with two CPUs and its dashboard, shared by all tests of the run."""
+RAY = ExitStack()
+"""Ends the local Ray of the run, if there is one."""
+USED_RAY_AND_FAILED = pytest.StashKey[bool]()
+
+
+def start_ray() -> None:
     from pipeline.cluster import local_ray
 
-    with local_ray(num_cpus=2, num_gpus=0, show_workers=False):
+    RAY.enter_context(local_ray(num_cpus=2, num_gpus=0, show_workers=False))
+
+
+@pytest.fixture(scope="session")
+def ray_session() -> Iterator[None]:
+    """A local Ray with two CPUs and its dashboard, shared by all tests of the run up to one that fails."""
+    with RAY:
+        start_ray()
         yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed and "ray_session" in getattr(item, "fixturenames", ()):
+        item.config.stash[USED_RAY_AND_FAILED] = True
+    return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Start another Ray after a failed test, whose actors may live on and hold CPUs that the next test waits for."""
+    import ray
+
+    if item.config.stash.get(USED_RAY_AND_FAILED, False) and ray.is_initialized():
+        item.config.stash[USED_RAY_AND_FAILED] = False
+        RAY.close()
+        start_ray()
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import threading
 import time
 from pathlib import Path
 
 import pytest
 import ray
+from ray.util.state import list_actors
 
 from pipeline.config import load
 from pipeline.search_space import Choice, Uniform
@@ -41,8 +45,22 @@ def small_search(data: Path, output: Path, *, trials: int, epochs: int) -> TuneC
     )
 
 
-def free_cpus() -> float:
-    return float(ray.available_resources().get("CPU", 0))  # type: ignore[no-untyped-call]
+def all_cpus_become_free() -> bool:
+    deadline = time.monotonic() + 30
+    while (free := ray.available_resources().get("CPU", 0)) < 2 and time.monotonic() < deadline:  # type: ignore[no-untyped-call]
+        time.sleep(0.5)
+    return bool(free == 2)
+
+
+def kill_a_worker(output: Path) -> None:
+    """SIGKILL the worker of a search's only trial as soon as its first epoch is stored."""
+    pid = None
+    while pid is None:
+        alive = list_actors(filters=[("state", "=", "ALIVE")], detail=True)
+        pid = next((actor.pid for actor in alive if actor.class_name == "RayTrainWorker"), None)
+    while not list(output.glob("trials/*/epochs/000001")):
+        time.sleep(0.01)
+    os.kill(pid, signal.SIGKILL)
 
 
 def test_a_trial_is_an_ordinary_training_with_its_own_output(tmp_path: Path) -> None:
@@ -80,10 +98,7 @@ def test_a_search_finds_settings_frees_its_cpus_and_nests_its_runs(
     assert len(result.trials) == 4
     assert any(trial.status == "stopped early" for trial in result.trials)
     assert result.best.robust_accuracy == max(trial.robust_accuracy for trial in result.trials)
-    deadline = time.monotonic() + 30
-    while free_cpus() < 2 and time.monotonic() < deadline:
-        time.sleep(0.5)
-    assert free_cpus() == 2
+    assert all_cpus_become_free()
 
     best = load(TrainConfig, tmp_path / "search" / "best.yaml", ["data=data", "output=output"])
     assert best.optimizer.learning_rate == result.best.settings["optimizer.learning_rate"]
@@ -104,3 +119,16 @@ def test_a_search_finds_settings_frees_its_cpus_and_nests_its_runs(
 
     again = search(config)
     assert {trial.trial_id for trial in again.trials} == {trial.trial_id for trial in result.trials}
+
+
+@pytest.mark.slow
+def test_a_trial_that_loses_its_worker_goes_on_and_frees_its_cpus(
+    tiny_dataset: Path, tmp_path: Path, ray_session: None
+) -> None:
+    config = small_search(tiny_dataset, tmp_path / "search", trials=1, epochs=6)
+    killer = threading.Thread(target=kill_a_worker, args=(tmp_path / "search",), daemon=True)
+    killer.start()
+    [trial] = search(config).trials
+    assert not killer.is_alive()
+    assert (trial.status, trial.epochs[-1]) == ("finished", 6)
+    assert all_cpus_become_free()
