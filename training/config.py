@@ -86,6 +86,9 @@ class TrainConfig(Settings):
     """Memory per worker and split for decoded clips, so that a small data set is decoded once and not once an epoch."""
     seed: int = 0
     """Decides initial weights, the order of clips and, with the clips' keys, all attack randomness."""
+    checkpoint_every: PositiveInt | None = None
+    """Steps after which the middle of an epoch is stored, so that little is lost when a worker is; unset = epochs only.
+    It changes nothing that is learnt."""
     max_failures: NonNegativeInt = 3
     """Lost workers or nodes after which the run still goes on from its last checkpoint."""
 
@@ -118,5 +121,5 @@ class TrainConfig(Settings):
 
     def decides_result(self) -> dict[str, object]:
         """What decides the trained weights beside the data's content: a resumed run must have the same settings."""
-        free = {"data", "output", "workers", "gpu", "cpus_per_worker", "loader_threads", "cache_mib", "max_failures"}
-        return self.model_dump(mode="json", exclude=free)
+        machine = {"data", "output", "workers", "gpu", "cpus_per_worker", "loader_threads", "cache_mib"}
+        return self.model_dump(mode="json", exclude=machine | {"checkpoint_every", "max_failures"})

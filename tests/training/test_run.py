@@ -23,7 +23,7 @@ from training.models import ModelConfig
 from training.models.encoders import build_encoder
 from training.objectives import AWP, TRADES, FreeAT, Objective, Standard, TMACurriculum
 from training.run import TrainingError, TrainResult, train
-from training.run_folder import RunFolder
+from training.run_folder import Metrics, RunFolder
 
 EPOCHS = 4
 Run = tuple[TrainConfig, TrainResult]
@@ -124,29 +124,47 @@ def test_one_worker_learns_the_same_weights_as_two(two_workers: Run, tmp_path: P
         torch.testing.assert_close(value, expected[name], rtol=1e-2, atol=1e-3)
 
 
-def test_a_killed_worker_is_replaced_and_changes_nothing(two_workers: Run, tmp_path: Path) -> None:
-    """One of two workers is killed after the first epoch: the rest is done from its checkpoint, to the same bits."""
+def test_a_worker_killed_in_the_middle_of_an_epoch_is_replaced_and_changes_nothing(
+    two_workers: Run, tmp_path: Path
+) -> None:
+    """One of two is killed in the second epoch: the rest of it is done from its last step, to the same bits."""
     config, undisturbed = two_workers
-    disturbed = settings(config.data, tmp_path)
-    killer = threading.Thread(target=kill_a_worker_after, args=(1, RunFolder(tmp_path)), daemon=True)
+    disturbed = settings(config.data, tmp_path, checkpoint_every=1)
+    killer = threading.Thread(target=kill_a_worker_midway, args=(RunFolder(tmp_path),), daemon=True)
     killer.start()
     result = train(disturbed)
     assert not killer.is_alive()
     assert 1 <= result.resumed_from < EPOCHS
-    assert losses(result) == losses(undisturbed)
+    assert 1 <= result.resumed_step < 3
+    assert untimed(result.history) == untimed(undisturbed.history)
     expected = weights(undisturbed)
     assert all(torch.equal(value, expected[name]) for name, value in weights(result).items())
+    assert not list((tmp_path / "steps").iterdir())
 
 
-def kill_a_worker_after(epochs: int, folder: RunFolder) -> None:
-    """SIGKILL one training worker as soon as so many epochs are stored."""
+def kill_a_worker_midway(folder: RunFolder) -> None:
+    """SIGKILL one training worker when an epoch is stored, and steps of the next one.
+
+    It is held before it is killed, so that the others, who wait for it, cannot finish the epoch meanwhile.
+    """
     pid = None
     while pid is None:
         alive = list_actors(filters=[("state", "=", "ALIVE")], detail=True)
         pid = next((actor.pid for actor in alive if actor.class_name == "RayTrainWorker"), None)
-    while max(folder.epochs(), default=0) < epochs:
-        time.sleep(0.01)
+    while True:
+        epochs, step = folder.newest()
+        if epochs and step:
+            os.kill(pid, signal.SIGSTOP)
+            time.sleep(0.05)
+            if folder.newest()[1]:
+                break
+            os.kill(pid, signal.SIGCONT)
+        time.sleep(0.002)
     os.kill(pid, signal.SIGKILL)
+
+
+def untimed(history: list[Metrics]) -> list[Metrics]:
+    return [{key: value for key, value in each.items() if not key.startswith("time/")} for each in history]
 
 
 def test_a_finished_training_is_not_started_again(two_workers: Run) -> None:
