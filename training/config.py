@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
@@ -11,7 +11,9 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from preprocessing.schema import Place, Settings
 from training.attacks import PGD, AnyAttack
 from training.models import ModelConfig
+from training.monitoring import EarlyStopping, OverfittingMonitor, Verdict, judge
 from training.objectives import AnyObjective, TMACurriculum
+from training.run_folder import Metrics
 from training.threat import AudioDomain, ThreatModel
 
 
@@ -74,6 +76,10 @@ class TrainConfig(Settings):
     """Longest gradient (L2 over all weights); unset = any."""
     validation: ValidationConfig = ValidationConfig()
     """How an epoch is judged."""
+    early_stopping: EarlyStopping | None = None
+    """Ends training when validation's robust accuracy has stopped gaining; unset = all `epochs` are done."""
+    overfitting: OverfittingMonitor | None = None
+    """What follows when validation's robust accuracy falls far below its best; unset = nothing."""
     workers: PositiveInt = 1
     """Ray Train workers: one process each, with one GPU if `gpu`."""
     gpu: bool | None = None
@@ -108,6 +114,28 @@ class TrainConfig(Settings):
                 "judged on one of them (write audio=... or waveform=... in both)"
             )
         return self
+
+    @model_validator(mode="after")
+    def _the_best_epoch_is_the_most_robust(self) -> TrainConfig:
+        rolls_back = self.overfitting is not None and self.overfitting.action == "roll_back"
+        if rolls_back and self.validation.best_by != "robust_accuracy":
+            raise ValueError(
+                "overfitting.action=roll_back goes back to the best epoch, which validation.best_by="
+                f"{self.validation.best_by} chooses without regard to robustness; set best_by=robust_accuracy"
+            )
+        return self
+
+    def after(self, history: Sequence[Metrics]) -> tuple[TrainConfig, Verdict]:
+        """The settings of the epoch after these, and whether there is to be one.
+
+        Adaptive schedules stand still at their level, and roll-backs have lowered the learning rate.
+        """
+        accuracies = [metrics["validation/robust_accuracy"] for metrics in history]
+        verdict = judge(accuracies, early_stopping=self.early_stopping, overfitting=self.overfitting)
+        rate = self.optimizer.learning_rate * verdict.learning_rate_factor
+        optimizer = self.optimizer.model_copy(update={"learning_rate": rate})
+        objective = self.objective.after(accuracies)
+        return self.model_copy(update={"optimizer": optimizer, "objective": objective}), verdict
 
     @property
     def audio_domain(self) -> AudioDomain:

@@ -77,13 +77,18 @@ def train_epochs(config: TrainConfig, worker: Worker) -> Progress:
     optimizer = build_optimizer(config, model)
     store = Store(config, train_split, model, optimizer, worker)
     progress = store.resume()
-    while progress.epochs < config.epochs:
+    settings, verdict = config.after(progress.history)
+    while progress.epochs < config.epochs and not verdict.stop:
         begun, progress.begun = progress.begun, BegunEpoch()
         started = time.monotonic() - begun.seconds
         metrics: Metrics = {"epoch": float(progress.epochs + 1)}
+        if config.overfitting:
+            metrics["train/roll_backs"] = float(verdict.roll_backs)
+        if verdict.roll_back and not begun.step:
+            store.roll_back(progress.history)
         keep_step = partial(store.keep_step, progress.history)
         metrics |= train_epoch(
-            config, train_split, wrapped, optimizer, worker, epoch=progress.epochs, begun=begun, keep_step=keep_step
+            settings, train_split, wrapped, optimizer, worker, epoch=progress.epochs, begun=begun, keep_step=keep_step
         )
         average_batch_statistics(model)
         metrics |= validate(config, validation_split, model, worker)
@@ -94,6 +99,10 @@ def train_epochs(config: TrainConfig, worker: Worker) -> Progress:
         if worker.rank == 0:
             logger.info("%s", progress_line(progress.history, num_epochs=config.epochs))
         store.keep_epoch(progress.history)
+        settings, verdict = config.after(progress.history)
+    progress.stopped = verdict.stop
+    if verdict.stop and worker.rank == 0:
+        logger.info("training ends after epoch %d of %d: %s", progress.epochs, config.epochs, verdict.stop)
     return progress
 
 

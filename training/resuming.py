@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from training.config import TrainConfig
 from training.data import StoredSplit
 from training.metrics import Sums, total_of
 from training.models import Classifier
-from training.run_folder import Metrics, RunFolder
+from training.run_folder import Metrics, RunFolder, best_epoch
 from training.worker import Worker
+
+logger = logging.getLogger(__name__)
 
 Buffers = dict[str, Tensor]
 
@@ -100,6 +103,19 @@ class Store:
         state = load_state(stored)
         self.optimizer.load_state_dict(state["optimizer"])
         return state
+
+    def roll_back(self, history: list[Metrics]) -> None:
+        """Give model and optimizer what they had after the best epoch; it is stored as long as it is the best."""
+        best = best_epoch(history, score=self.config.validation.score)
+        self.restore(self.folder.epoch(best))
+        if self.worker.rank == 0:
+            logger.info(
+                "epoch %d: robust accuracy on validation fell from %.1f%% to %.1f%%; going back to epoch %d",
+                len(history),
+                100 * history[best - 1]["validation/robust_accuracy"],
+                100 * history[-1]["validation/robust_accuracy"],
+                best,
+            )
 
     def keep_epoch(self, history: list[Metrics]) -> None:
         """Store the epoch that is finished, and show it as the training's checkpoint if it is the best."""
