@@ -51,14 +51,14 @@ def train_worker(config: TrainConfig) -> Progress:
         # Handed back, not raised: Ray would try again, and it would end the same.
         return Progress(failed=str(error))
     except NonFiniteGradientError as error:
-        return Progress(failed=f"{error}; {last_sound_state(RunFolder(Path(config.output)))}")
+        return Progress(failed=f"{error}; {where_the_last_state_lies(RunFolder(Path(config.output)))}")
 
 
-def last_sound_state(folder: RunFolder) -> str:
-    """Where the weights lie that training had before it went wrong."""
-    epochs, step = folder.newest()
-    if (epochs, step) == (0, 0):
+def where_the_last_state_lies(folder: RunFolder) -> str:
+    """Where the newest weights before the step that went wrong are found, in words."""
+    if not folder.is_begun:
         return "no checkpoint was stored before it"
+    epochs, step = folder.newest()
     return f"the last checkpoint before it, after {epochs} epochs and {step} steps, is '{folder.state(epochs, step)}'"
 
 
@@ -70,7 +70,7 @@ def train_epochs(config: TrainConfig, worker: Worker) -> Progress:
     train_split, validation_split = open_splits(config, worker)
     torch.manual_seed(config.seed)
     model = config.model.build(train_split.index.format, len(train_split.index.classes))
-    if RunFolder(Path(config.output)).newest() == (0, 0):
+    if not RunFolder(Path(config.output)).is_begun:
         config.model.load_pretrained(model)
     # Batch statistics are averaged once an epoch instead of being copied from the first worker at every step.
     wrapped = ray.train.torch.prepare_model(model, parallel_strategy_kwargs={"forward_sync_buffers": False})

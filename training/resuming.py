@@ -90,9 +90,9 @@ class Store:
             raise RuntimeError(
                 f"the workers see {', '.join(seen)} in output='{self.config.output}': all nodes must share it"
             )
-        epochs, step = newest
-        if newest == (0, 0):
+        if not self.folder.is_begun:
             return Progress()
+        epochs, step = newest
         state = self.restore(self.folder.state(epochs, step))
         begun = self._begun(state["begun"]) if step else BegunEpoch()
         return Progress(history=state["history"], begun=begun, resumed_from=epochs, resumed_step=step)

@@ -70,7 +70,7 @@ def train(config: TrainConfig, *, callbacks: Sequence[UserCallback] = ()) -> Tra
     started = time.monotonic()
     config = with_absolute_paths(config)
     folder = RunFolder(Path(config.output))
-    index = check_data(config, is_begun=folder.newest() != (0, 0))
+    index = check_data(config, is_begun=folder.is_begun)
     folder.claim({**config.decides_result(), "dataset_sha256": index.content_sha256})
     outcome = folder.outcome()
     if outcome is None:

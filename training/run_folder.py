@@ -71,6 +71,11 @@ class RunFolder:
         """Where the state after so many epochs and `step` steps of the next one lies."""
         return self.path / "steps" / f"{epochs:06d}-{step:06d}" if step else self.epoch(epochs)
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether anything of the training is stored."""
+        return self.newest() != (0, 0)
+
     def newest(self) -> tuple[int, int]:
         """Epochs and steps of the next one that are stored; (0, 0) if nothing is."""
         epochs = max(self.epochs(), default=0)
@@ -96,7 +101,7 @@ class RunFolder:
         Raises:
             ValueError: if another training is here; it says in what it differs.
         """
-        if self.newest() == (0, 0):
+        if not self.is_begun:
             self.path.mkdir(parents=True, exist_ok=True)
             write_whole(self.settings, yaml.safe_dump(settings, sort_keys=False))
             return

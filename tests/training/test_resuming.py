@@ -11,7 +11,7 @@ from torch.multiprocessing.spawn import spawn
 from training.attacks import PGD
 from training.config import OptimizerConfig, TrainConfig, ValidationConfig
 from training.data import open_split
-from training.loop import build_optimizer, train_epoch
+from training.loop import build_optimizer, train_epoch, where_the_last_state_lies
 from training.metrics import Sums
 from training.models import ModelConfig
 from training.objectives import FreeAT, Objective, Standard, TMACurriculum
@@ -91,6 +91,39 @@ def test_a_step_tells_nothing_of_an_epoch_that_was_never_stored(tiny_dataset: Pa
     store = store_of(settings(tiny_dataset, tmp_path))
     store.keep_step([{"epoch": 1.0}], BegunEpoch(step=2))
     assert store.resume().resumed_step == 0
+
+
+def test_the_last_state_is_named_where_there_is_one(tiny_dataset: Path, tmp_path: Path) -> None:
+    store = store_of(settings(tiny_dataset, tmp_path))
+    assert where_the_last_state_lies(store.folder) == "no checkpoint was stored before it"
+    store.keep_step([], BegunEpoch(step=2))
+    assert where_the_last_state_lies(store.folder) == (
+        f"the last checkpoint before it, after 0 epochs and 2 steps, is '{tmp_path}/steps/000000-000002'"
+    )
+
+
+def test_going_back_gives_weights_and_moments_of_the_best_epoch(tiny_dataset: Path, tmp_path: Path) -> None:
+    """The first of two epochs is the best; the second one's weights are forgotten, and its moments."""
+    store = store_of(settings(tiny_dataset, tmp_path))
+    history: list[Metrics] = []
+    states = []
+    for accuracy in (0.75, 0.25):
+        rest_of_epoch(store, BegunEpoch())
+        history.append({"validation/robust_accuracy": accuracy, "validation/clean_accuracy": 1.0})
+        store.keep_epoch(history)
+        states.append((_copy_of(store.model.state_dict()), _moments_of(store)))
+    store.roll_back(history)
+    for found, best, last in zip((store.model.state_dict(), _moments_of(store)), *states, strict=True):
+        assert all(torch.equal(value, found[name]) for name, value in best.items())
+        assert not all(torch.equal(value, found[name]) for name, value in last.items())
+
+
+def _copy_of(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in tensors.items()}
+
+
+def _moments_of(store: Store) -> dict[str, torch.Tensor]:
+    return {f"{number}": moments["exp_avg"].clone() for number, moments in enumerate(store.optimizer.state.values())}
 
 
 @pytest.mark.slow
