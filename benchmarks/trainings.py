@@ -15,8 +15,9 @@ from preprocessing.schema import load_index
 from training.checkpoint import CheckpointInfo, load_info, save
 from training.config import TrainConfig
 from training.data import open_split
-from training.loop import MIB, Worker, build_optimizer, train_epoch
+from training.loop import MIB, build_optimizer, train_epoch
 from training.models import ModelConfig
+from training.worker import Worker
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """A checkpoint: a folder that holds a model and everything needed to go on training it. Nothing in it is a pickle.
 
 model.safetensors   weights
-state.pt            optimizer, epoch and history; loaded with `weights_only=True`
+state.pt            optimizer, history and how far a begun epoch is; loaded with `weights_only=True`
 config.yaml         the resolved training config
 format.json         `CheckpointInfo`
 """

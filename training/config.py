@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
@@ -11,7 +11,9 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from preprocessing.schema import Place, Settings
 from training.attacks import PGD, AnyAttack
 from training.models import ModelConfig
+from training.monitoring import EarlyStopping, OverfittingMonitor, Verdict, judge
 from training.objectives import AnyObjective, TMACurriculum
+from training.run_folder import Metrics
 from training.threat import AudioDomain, ThreatModel
 
 
@@ -74,6 +76,10 @@ class TrainConfig(Settings):
     """Longest gradient (L2 over all weights); unset = any."""
     validation: ValidationConfig = ValidationConfig()
     """How an epoch is judged."""
+    early_stopping: EarlyStopping | None = None
+    """Ends training when validation's robust accuracy has stopped gaining; unset = all `epochs` are done."""
+    overfitting: OverfittingMonitor | None = None
+    """What follows when validation's robust accuracy falls far below its best; unset = nothing."""
     workers: PositiveInt = 1
     """Ray Train workers: one process each, with one GPU if `gpu`."""
     gpu: bool | None = None
@@ -86,6 +92,9 @@ class TrainConfig(Settings):
     """Memory per worker and split for decoded clips, so that a small data set is decoded once and not once an epoch."""
     seed: int = 0
     """Decides initial weights, the order of clips and, with the clips' keys, all attack randomness."""
+    checkpoint_every: PositiveInt | None = None
+    """Steps after which the middle of an epoch is stored, so that little is lost when a worker is; unset = epochs only.
+    It changes nothing that is learnt."""
     max_failures: NonNegativeInt = 3
     """Lost workers or nodes after which the run still goes on from its last checkpoint."""
 
@@ -106,6 +115,28 @@ class TrainConfig(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _the_best_epoch_is_the_most_robust(self) -> TrainConfig:
+        rolls_back = self.overfitting is not None and self.overfitting.action == "roll_back"
+        if rolls_back and self.validation.best_by != "robust_accuracy":
+            raise ValueError(
+                "overfitting.action=roll_back goes back to the best epoch, which validation.best_by="
+                f"{self.validation.best_by} chooses without regard to robustness; set best_by=robust_accuracy"
+            )
+        return self
+
+    def after(self, history: Sequence[Metrics]) -> tuple[TrainConfig, Verdict]:
+        """The settings of the epoch after these, and whether there is to be one.
+
+        Adaptive schedules stand still at their level, and roll-backs have lowered the learning rate.
+        """
+        accuracies = [metrics["validation/robust_accuracy"] for metrics in history]
+        verdict = judge(accuracies, early_stopping=self.early_stopping, overfitting=self.overfitting)
+        rate = self.optimizer.learning_rate * verdict.learning_rate_factor
+        optimizer = self.optimizer.model_copy(update={"learning_rate": rate})
+        objective = self.objective.after(accuracies)
+        return self.model_copy(update={"optimizer": optimizer, "objective": objective}), verdict
+
     @property
     def audio_domain(self) -> AudioDomain:
         """Whether clips are read as log-mel patches or as waveforms: what the threats of this training are about."""
@@ -118,5 +149,5 @@ class TrainConfig(Settings):
 
     def decides_result(self) -> dict[str, object]:
         """What decides the trained weights beside the data's content: a resumed run must have the same settings."""
-        free = {"data", "output", "workers", "gpu", "cpus_per_worker", "loader_threads", "cache_mib", "max_failures"}
-        return self.model_dump(mode="json", exclude=free)
+        machine = {"data", "output", "workers", "gpu", "cpus_per_worker", "loader_threads", "cache_mib"}
+        return self.model_dump(mode="json", exclude=machine | {"checkpoint_every", "max_failures"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from pydantic import model_validator
 
@@ -10,6 +11,9 @@ from preprocessing.schema import Settings
 from training.attacks import IterativeAttack
 from training.masking import Masking, MaskLayout
 from training.schedules import AnySchedule, Constant, Linear
+
+SCHEDULES = ("attack_steps", "sampling_ratio", "epsilon_factor", "mask_ratio", "dropout_ratio")
+"""The settings of a curriculum that are schedules."""
 
 
 class SharedAttack(Settings):
@@ -69,7 +73,7 @@ class Curriculum(Settings):
     @model_validator(mode="after")
     def _shares_leave_a_rest(self) -> Curriculum:
         for percent in range(101):
-            total = math.fsum(other.share.at(percent / 100) for other in self.other_attacks)
+            total = math.fsum(other.share.greatest_at(percent / 100) for other in self.other_attacks)
             if total > 1.0 + 1e-9:
                 raise ValueError(
                     f"other_attacks: the shares add up to {total:g} at progress {percent / 100:g}; allowed: at most 1, "
@@ -77,10 +81,17 @@ class Curriculum(Settings):
                 )
         return self
 
+    def after(self, accuracies: Sequence[float]) -> Curriculum:
+        """The curriculum of the next epoch: robust accuracies on validation decide where adaptive schedules stand."""
+        schedules = {name: getattr(self, name).after(accuracies) for name in SCHEDULES}
+        others = tuple(
+            other.model_copy(update={"share": other.share.after(accuracies)}) for other in self.other_attacks
+        )
+        return self.model_copy(update={**schedules, "other_attacks": others})
+
     def at(self, progress: float) -> dict[str, float]:
         """Every schedule's value at `progress` in [0, 1], by name."""
-        names = ("attack_steps", "sampling_ratio", "epsilon_factor", "mask_ratio", "dropout_ratio")
-        values = {name: float(getattr(self, name).at(progress)) for name in names}
+        values = {name: float(getattr(self, name).at(progress)) for name in SCHEDULES}
         values["attack_steps"] = float(max(1, round(values["attack_steps"])))
         shares = (float(other.share.at(progress)) for other in self.other_attacks)
         return values | dict(zip(self.share_names, shares, strict=True))

@@ -192,6 +192,7 @@ def train_batches(
     batch_size: int,
     rank: int = 0,
     world_size: int = 1,
+    first: int = 0,
     device: torch.device | str = "cpu",
     threads: int = 0,
 ) -> Iterator[Batch]:
@@ -204,12 +205,13 @@ def train_batches(
         batch_size: clips of all ranks together; a multiple of `world_size`.
         rank: which share.
         world_size: how many shares.
+        first: the batch to begin with, from 0; those before it are not read.
         device: where the batches are wanted.
         threads: how many batches are read and decoded ahead, each by its own thread; 0 = none.
     """
     share = batch_size // world_size
     plan = training_plan(len(stored), batch_size=batch_size, seed=seed, epoch=epoch)
-    mine = [batch[rank * share : (rank + 1) * share] for batch in plan]
+    mine = [batch[rank * share : (rank + 1) * share] for batch in plan[first:]]
     return (clips.to(device) for clips in stored_batches(stored, mine, threads=threads))
 
 

@@ -6,24 +6,26 @@ import hashlib
 import logging
 import math
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import ray.train
 import ray.train.torch
 import torch
 from jaxtyping import Bool
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
 from training.batch import Batch
-from training.checkpoint import CheckpointInfo, load_state, load_weights, save
 from training.config import TrainConfig
 from training.data import StoredSplit, evaluation_batches, open_split, train_batches
 from training.members import ShardError
 from training.metrics import Means, Waiting, average_batch_statistics
 from training.models import Classifier
 from training.models.classifier import predicted_classes
+from training.resuming import BegunEpoch, Progress, Store
 from training.run_folder import Metrics, RunFolder
+from training.worker import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -36,40 +38,6 @@ class NonFiniteGradientError(ArithmeticError):
     """The weights' gradient is infinite or not a number; every worker sees it at the same step."""
 
 
-@dataclass
-class Progress:
-    """How far training is; stored beside the weights so that it can go on."""
-
-    history: list[Metrics] = field(default_factory=list)
-    """Metrics of every finished epoch."""
-    resumed_from: int = 0
-    """Epochs that an earlier attempt had finished."""
-    stopped: str = ""
-    """Why training stopped early; empty if it did not."""
-
-    @property
-    def epochs(self) -> int:
-        """Epochs that are finished."""
-        return len(self.history)
-
-
-@dataclass(frozen=True)
-class Worker:
-    """One of the processes that train together."""
-
-    rank: int
-    world_size: int
-    device: torch.device
-
-    def hear_all(self, said: str) -> list[str]:
-        """What every worker says, in order of rank; every worker must call this."""
-        if self.world_size == 1:
-            return [said]
-        everything = [""] * self.world_size
-        distributed.all_gather_object(everything, said)
-        return everything
-
-
 def train_worker(config: TrainConfig) -> Progress:
     """Train as one of the workers of a Ray Train run, and tell how far it came."""
     context = ray.train.get_context()
@@ -79,9 +47,19 @@ def train_worker(config: TrainConfig) -> Progress:
         torch.cuda.set_device(worker.device)
     try:
         return train_epochs(config, worker)
-    except (ShardError, NonFiniteGradientError) as error:
+    except ShardError as error:
         # Handed back, not raised: Ray would try again, and it would end the same.
-        return Progress(stopped=str(error))
+        return Progress(failed=str(error))
+    except NonFiniteGradientError as error:
+        return Progress(failed=f"{error}; {where_the_last_state_lies(RunFolder(Path(config.output)))}")
+
+
+def where_the_last_state_lies(folder: RunFolder) -> str:
+    """Where the newest weights before the step that went wrong are found, in words."""
+    if not folder.is_begun:
+        return "no checkpoint was stored before it"
+    epochs, step = folder.newest()
+    return f"the last checkpoint before it, after {epochs} epochs and {step} steps, is '{folder.state(epochs, step)}'"
 
 
 def train_epochs(config: TrainConfig, worker: Worker) -> Progress:
@@ -92,16 +70,26 @@ def train_epochs(config: TrainConfig, worker: Worker) -> Progress:
     train_split, validation_split = open_splits(config, worker)
     torch.manual_seed(config.seed)
     model = config.model.build(train_split.index.format, len(train_split.index.classes))
-    if not RunFolder(Path(config.output)).epochs():
+    if not RunFolder(Path(config.output)).is_begun:
         config.model.load_pretrained(model)
     # Batch statistics are averaged once an epoch instead of being copied from the first worker at every step.
     wrapped = ray.train.torch.prepare_model(model, parallel_strategy_kwargs={"forward_sync_buffers": False})
     optimizer = build_optimizer(config, model)
-    progress = resume(config, model, optimizer, worker)
-    while progress.epochs < config.epochs:
-        started = time.monotonic()
+    store = Store(config, train_split, model, optimizer, worker)
+    progress = store.resume()
+    settings, verdict = config.after(progress.history)
+    while progress.epochs < config.epochs and not verdict.stop:
+        begun, progress.begun = progress.begun, BegunEpoch()
+        started = time.monotonic() - begun.seconds
         metrics: Metrics = {"epoch": float(progress.epochs + 1)}
-        metrics |= train_epoch(config, train_split, wrapped, optimizer, worker, epoch=progress.epochs)
+        if config.overfitting:
+            metrics["train/roll_backs"] = float(verdict.roll_backs)
+        if verdict.roll_back and not begun.step:
+            store.roll_back(progress.history)
+        keep_step = partial(store.keep_step, progress.history)
+        metrics |= train_epoch(
+            settings, train_split, wrapped, optimizer, worker, epoch=progress.epochs, begun=begun, keep_step=keep_step
+        )
         average_batch_statistics(model)
         metrics |= validate(config, validation_split, model, worker)
         metrics["time/epoch_seconds"] = time.monotonic() - started
@@ -110,7 +98,11 @@ def train_epochs(config: TrainConfig, worker: Worker) -> Progress:
         ray.train.report(metrics)
         if worker.rank == 0:
             logger.info("%s", progress_line(progress.history, num_epochs=config.epochs))
-            keep(config, train_split, model, optimizer, progress)
+        store.keep_epoch(progress.history)
+        settings, verdict = config.after(progress.history)
+    progress.stopped = verdict.stop
+    if verdict.stop and worker.rank == 0:
+        logger.info("training ends after epoch %d of %d: %s", progress.epochs, config.epochs, verdict.stop)
     return progress
 
 
@@ -145,25 +137,6 @@ def build_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimi
             return torch.optim.SGD(model.parameters(), lr=rate, weight_decay=decay, momentum=0.9, nesterov=True)
 
 
-def resume(config: TrainConfig, model: Classifier, optimizer: torch.optim.Optimizer, worker: Worker) -> Progress:
-    """Go on from the newest epoch in the output folder, if there is one.
-
-    Raises:
-        RuntimeError: if the workers do not see the same output folder.
-    """
-    folder = RunFolder(Path(config.output))
-    newest = max(folder.epochs(), default=0)
-    seen = worker.hear_all(f"{newest} epochs" if folder.settings.exists() else "nothing")
-    if len(set(seen)) > 1 or "nothing" in seen:
-        raise RuntimeError(f"the workers see {', '.join(seen)} in output='{config.output}': all nodes must share it")
-    if not newest:
-        return Progress()
-    load_weights(folder.epoch(newest), model)
-    state = load_state(folder.epoch(newest))
-    optimizer.load_state_dict(state["optimizer"])
-    return Progress(history=state["history"], resumed_from=len(state["history"]))
-
-
 def train_epoch(
     config: TrainConfig,
     split: StoredSplit,
@@ -172,12 +145,17 @@ def train_epoch(
     worker: Worker,
     *,
     epoch: int,
+    begun: BegunEpoch | None = None,
+    keep_step: Callable[[BegunEpoch], None] | None = None,
 ) -> Metrics:
     """One pass over the training split; returns the means of the loss and its parts over all workers.
+
+    With `begun` it is the rest of one. `keep_step` is given the middle of it every `config.checkpoint_every` steps.
 
     Raises:
         NonFiniteGradientError: before the weights are touched, on all workers at the same step.
     """
+    begun = begun or BegunEpoch()
     num_steps = len(split) // config.batch_size
     batches = Waiting(
         train_batches(
@@ -187,16 +165,18 @@ def train_epoch(
             batch_size=config.batch_size,
             rank=worker.rank,
             world_size=worker.world_size,
+            first=begun.step,
             device=worker.device,
             threads=config.loader_threads,
-        )
+        ),
+        seconds=begun.data_seconds,
     )
     generator = torch.Generator().manual_seed(seed_of(config.seed, "attacks", epoch))
-    torch.manual_seed(seed_of(config.seed, "dropout", epoch, worker.rank))
-    means, started = Means(), time.monotonic()
+    means, started = Means.going_on(begun.sums), time.monotonic() - begun.seconds
     model.train()
     objective, total_steps = config.objective, config.epochs * num_steps
-    for step, batch in enumerate(batches):
+    for step, batch in enumerate(batches, begun.step):
+        torch.manual_seed(seed_of(config.seed, "dropout", epoch, step, worker.rank))
         done = epoch * num_steps + step
         losses = objective.losses(model, batch, progress=done / total_steps, generator=generator)
         for update, loss in enumerate(losses):
@@ -204,6 +184,9 @@ def train_epoch(
             where = f"epoch {epoch + 1}, step {step + 1} of {num_steps}"
             length = update_weights(model, optimizer, loss.total, gradient_clip=config.gradient_clip, where=where)
             means.add({"loss": loss.total, **loss.parts, "gradient_norm": length}, weight=len(batch))
+        if keep_step and is_stored_after(step + 1, num_steps, every=config.checkpoint_every):
+            seconds = time.monotonic() - started
+            keep_step(BegunEpoch(step + 1, means.sums, seconds, batches.seconds))
     seconds = time.monotonic() - started
     at_end = config.objective.settings_at((epoch + 1) / config.epochs)
     return {
@@ -212,6 +195,11 @@ def train_epoch(
         "time/clips_per_second": num_steps * config.batch_size / seconds,
         "time/data_seconds": batches.seconds,
     }
+
+
+def is_stored_after(steps: int, num_steps: int, *, every: int | None) -> bool:
+    """Whether the middle of an epoch is stored after so many of its steps; its end is stored anyway."""
+    return every is not None and steps % every == 0 and steps < num_steps
 
 
 def update_weights(
@@ -269,24 +257,6 @@ def validate(config: TrainConfig, split: StoredSplit, model: Classifier, worker:
 def is_right(model: Classifier, batch: Batch) -> Bool[Tensor, " batch"]:
     """Which clips the model classifies correctly; one whose logits are not finite is wrong."""
     return predicted_classes(model(batch.video, batch.audio).logits) == batch.labels
-
-
-def keep(
-    config: TrainConfig, split: StoredSplit, model: Classifier, optimizer: torch.optim.Optimizer, progress: Progress
-) -> None:
-    """Store the epoch, and show it as the training's checkpoint if it is the best."""
-    folder = RunFolder(Path(config.output))
-    info = CheckpointInfo(
-        model=config.model,
-        clip_format=split.index.format,
-        classes=split.index.classes,
-        dataset_sha256=split.index.content_sha256,
-        epoch=progress.epochs,
-        metrics=progress.history[-1],
-    )
-    state = {"optimizer": optimizer.state_dict(), "history": progress.history}
-    save(folder.epoch(info.epoch), model=model, info=info, config=config.model_dump(mode="json"), state=state)
-    folder.keep_best_and_last(progress.history, score=config.validation.score)
 
 
 def progress_line(history: list[Metrics], *, num_epochs: int) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import torch
@@ -13,6 +15,24 @@ from torch.nn.modules.batchnorm import _BatchNorm
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Sums:
+    """What one worker has added up so far, as plain numbers that can be stored."""
+
+    by_name: dict[str, float] = field(default_factory=dict)
+    """Weighted sums."""
+    weight: int = 0
+    """Clips they stand for."""
+
+
+def total_of(sums: Sequence[Sums]) -> Sums:
+    """What several workers have added up together; all of them know the same names."""
+    names = sums[0].by_name
+    return Sums(
+        {name: math.fsum(each.by_name[name] for each in sums) for name in names}, sum(each.weight for each in sums)
+    )
+
+
 class Means:
     """Weighted means by name, exact over all workers: sums and weights are added once, at the end."""
 
@@ -20,6 +40,19 @@ class Means:
         """Set the names in advance if a worker may have nothing to add: all workers must know the same ones."""
         self._sums: dict[str, Tensor | float] = dict.fromkeys(names, 0.0)
         self._weight = 0
+
+    @classmethod
+    def going_on(cls, sums: Sums) -> Means:
+        """Go on from what was added up before."""
+        means = cls()
+        means._sums.update(sums.by_name)
+        means._weight = sums.weight
+        return means
+
+    @property
+    def sums(self) -> Sums:
+        """What was added up so far by this worker."""
+        return Sums({name: float(value) for name, value in self._sums.items()}, self._weight)
 
     def add(self, values: Mapping[str, Tensor], *, weight: int) -> None:
         """Add a batch's mean values, which stand for `weight` clips; the names are the same every time."""
@@ -39,9 +72,10 @@ class Means:
 class Waiting(Generic[T]):
     """Passes items on and counts the seconds that were spent waiting for them."""
 
-    def __init__(self, items: Iterable[T]) -> None:
+    def __init__(self, items: Iterable[T], *, seconds: float = 0.0) -> None:
+        """Go on counting from `seconds`."""
         self._items = iter(items)
-        self.seconds = 0.0
+        self.seconds = seconds
 
     def __iter__(self) -> Iterator[T]:
         return self

@@ -22,8 +22,9 @@ from ray.train.v2.torch.torch_trainer import TorchTrainer
 from preprocessing.schema import DatasetIndex, load_index
 from training.config import TrainConfig
 from training.data import training_plan
-from training.loop import Progress, train_worker
-from training.run_folder import Metrics, RunFolder
+from training.loop import train_worker
+from training.resuming import Progress
+from training.run_folder import Metrics, Outcome, RunFolder
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,10 @@ class TrainResult:
     """Metrics of every epoch."""
     resumed_from: int
     """Epochs that were already finished when the last attempt began; 0 for an undisturbed run."""
+    resumed_step: int
+    """Steps of the next epoch that were done as well."""
+    stopped: str
+    """Why training ended before its last epoch, by its own rules; empty if it did not."""
     seconds: float
     """Wall time of this call."""
 
@@ -54,9 +59,9 @@ class TrainResult:
 def train(config: TrainConfig, *, callbacks: Sequence[UserCallback] = ()) -> TrainResult:
     """Train on the connected Ray and return the best epoch's checkpoint, `<output>/checkpoint`.
 
-    Running it again with the same settings goes on after the last finished epoch, also with another number of workers;
-    a finished training is not started again. Lost workers are replaced up to `config.max_failures` times. `callbacks`
-    hear every report, in Ray's controller process.
+    Running it again with the same settings goes on after the last stored epoch or step, also with another number of
+    workers; a finished training is not started again. Lost workers are replaced up to `config.max_failures` times.
+    `callbacks` hear every report, in Ray's controller process.
 
     Raises:
         ValueError: before any work, if data, Ray or `output` do not suit the settings.
@@ -65,22 +70,25 @@ def train(config: TrainConfig, *, callbacks: Sequence[UserCallback] = ()) -> Tra
     started = time.monotonic()
     config = with_absolute_paths(config)
     folder = RunFolder(Path(config.output))
-    index = check_data(config, is_begun=bool(folder.epochs()))
+    index = check_data(config, is_begun=folder.is_begun)
     folder.claim({**config.decides_result(), "dataset_sha256": index.content_sha256})
-    history = folder.finished_history()
-    if history is None:
+    outcome = folder.outcome()
+    if outcome is None:
         progress = fit(config, worker_resources(config), callbacks)
-        history, resumed_from = progress.history, progress.resumed_from
+        outcome = Outcome(progress.history, progress.stopped)
+        resumed_from, resumed_step = progress.resumed_from, progress.resumed_step
     else:
         logger.info("'%s' holds this training, finished", folder.path)
-        resumed_from = len(history)
-    best = folder.keep_best_and_last(history, score=config.validation.score)
-    folder.finish(history)
+        resumed_from, resumed_step = len(outcome.history), 0
+    best = folder.keep_best_and_last(outcome.history, score=config.validation.score)
+    folder.finish(outcome)
     return TrainResult(
         checkpoint=folder.checkpoint,
         best=best,
-        history=history,
+        history=outcome.history,
         resumed_from=resumed_from,
+        resumed_step=resumed_step,
+        stopped=outcome.stopped,
         seconds=time.monotonic() - started,
     )
 
@@ -158,8 +166,8 @@ def fit(config: TrainConfig, needs: dict[str, float], callbacks: Sequence[UserCa
         raise TrainingError(f"training failed: {error}") from error
     progress = result.return_value
     assert isinstance(progress, Progress), f"a worker returned {type(progress)}"
-    if progress.stopped:
-        raise TrainingError(f"training stopped: {progress.stopped}")
+    if progress.failed:
+        raise TrainingError(f"training stopped: {progress.failed}")
     return progress
 
 

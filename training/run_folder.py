@@ -2,8 +2,9 @@
 
 config.yaml   the settings that decide the result, written when training begins
 epochs/       000007/, ...: a checkpoint each; the newest and the best one are kept
+steps/        000007-000120/: a checkpoint in the middle of the eighth epoch; the newest is kept until it ends
 checkpoint/   a copy of the best epoch's
-result.json   every epoch's metrics, written when training is finished
+result.json   every epoch's metrics and why training stopped early, if it did; written when it is finished
 ray/          Ray Train's own files
 
 A folder or file under its final name is complete: each is written under another name and then renamed.
@@ -14,7 +15,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import yaml
@@ -24,6 +25,16 @@ from training.checkpoint import load_info, replace_folder, temporary_name
 Metrics = dict[str, float]
 Score = Callable[[Metrics], tuple[float, ...]]
 """Orders epochs by their metrics; the best one has the greatest."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended."""
+
+    history: list[Metrics]
+    """Metrics of every epoch."""
+    stopped: str = ""
+    """Why it ended before its last epoch, by its own rules; empty if it did not."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +67,41 @@ class RunFolder:
         folder = self.path / "epochs"
         return sorted(int(each.name) for each in folder.iterdir() if each.name.isdigit()) if folder.is_dir() else []
 
+    def state(self, epochs: int, step: int) -> Path:
+        """Where the state after so many epochs and `step` steps of the next one lies."""
+        return self.path / "steps" / f"{epochs:06d}-{step:06d}" if step else self.epoch(epochs)
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether anything of the training is stored."""
+        return self.newest() != (0, 0)
+
+    def newest(self) -> tuple[int, int]:
+        """Epochs and steps of the next one that are stored; (0, 0) if nothing is."""
+        epochs = max(self.epochs(), default=0)
+        return epochs, max((step for of, step in self._steps() if of == epochs), default=0)
+
+    def keep_newest_step(self) -> None:
+        """Remove every state in the middle of an epoch but the newest one, and this as well if its epoch is stored."""
+        kept = self.state(*self.newest())
+        folder = self.path / "steps"
+        for found in folder.iterdir() if folder.is_dir() else ():
+            if found != kept:
+                shutil.rmtree(found, ignore_errors=True)
+
+    def _steps(self) -> list[tuple[int, int]]:
+        """Epochs and steps of every state in the middle of an epoch."""
+        folder = self.path / "steps"
+        complete = (each.name for each in (folder.iterdir() if folder.is_dir() else ()) if each.name[0] != ".")
+        return [(int(epochs), int(step)) for epochs, _, step in (name.partition("-") for name in complete)]
+
     def claim(self, settings: dict[str, object]) -> None:
         """Note the settings of a new training, or make sure that they are those of the one that is begun here.
 
         Raises:
             ValueError: if another training is here; it says in what it differs.
         """
-        if not self.epochs():
+        if not self.is_begun:
             self.path.mkdir(parents=True, exist_ok=True)
             write_whole(self.settings, yaml.safe_dump(settings, sort_keys=False))
             return
@@ -76,31 +115,33 @@ class RunFolder:
             )
 
     def keep_best_and_last(self, history: Sequence[Metrics], *, score: Score) -> Metrics:
-        """Make `checkpoint` the best epoch's and return its metrics; remove epochs that are neither best nor newest.
-
-        Of equally good epochs the latest is the best.
-        """
-        best = max(range(len(history)), key=lambda index: (score(history[index]), index))
-        if not self.checkpoint.exists() or load_info(self.checkpoint).epoch != best + 1:
+        """Make `checkpoint` the best epoch's and return its metrics; remove states that are neither best nor newest."""
+        best = best_epoch(history, score=score)
+        if not self.checkpoint.exists() or load_info(self.checkpoint).epoch != best:
             partial = temporary_name(self.checkpoint)
-            shutil.copytree(self.epoch(best + 1), partial)
+            shutil.copytree(self.epoch(best), partial)
             replace_folder(partial, self.checkpoint)
-        kept = {self.epoch(best + 1).name, self.epoch(len(history)).name}
+        kept = {self.epoch(best).name, self.epoch(len(history)).name}
         for folder in (self.path / "epochs").iterdir():
             if folder.name not in kept:
                 shutil.rmtree(folder, ignore_errors=True)
-        return history[best]
+        self.keep_newest_step()
+        return history[best - 1]
 
-    def finish(self, history: Sequence[Metrics]) -> None:
+    def finish(self, outcome: Outcome) -> None:
         """Note that training is finished."""
-        write_whole(self.result, json.dumps({"history": list(history)}, indent=1) + "\n")
+        write_whole(self.result, json.dumps(asdict(outcome), indent=1) + "\n")
 
-    def finished_history(self) -> list[Metrics] | None:
-        """Every epoch's metrics if training is finished."""
+    def outcome(self) -> Outcome | None:
+        """How training ended, if it is finished."""
         if not (self.result.exists() and self.checkpoint.exists()):
             return None
-        history: list[Metrics] = json.loads(self.result.read_text())["history"]
-        return history
+        return Outcome(**json.loads(self.result.read_text()))
+
+
+def best_epoch(history: Sequence[Metrics], *, score: Score) -> int:
+    """The number of the best epoch, counted from 1; of equally good ones the latest."""
+    return 1 + max(range(len(history)), key=lambda index: (score(history[index]), index))
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Values that change with the progress of training, and nothing else."""
+"""Values that change with the progress of training; one kind asks how robust the model has become."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveInt, model_validator
 
 from preprocessing.schema import Settings
+from training.monitoring import ROUNDING, epochs_without_gain
 
 
 class Schedule(Settings):
@@ -21,6 +22,14 @@ class Schedule(Settings):
     @abstractmethod
     def at(self, progress: float) -> float:
         """The value at `progress` in [0, 1]."""
+
+    def after(self, accuracies: Sequence[float]) -> Schedule:
+        """The schedule of the next epoch: `accuracies` are the robust ones on validation after each epoch before it."""
+        return self
+
+    def greatest_at(self, progress: float) -> float:
+        """The greatest value that may hold at `progress` in [0, 1]."""
+        return self.at(progress)
 
     @property
     @abstractmethod
@@ -107,6 +116,54 @@ class Step(Schedule):
         return self.levels
 
 
+class Adaptive(Schedule):
+    """Goes on to the next level when the model is ready for it, as its robust accuracy on validation says.
+
+    A level ends when the accuracy after its last epoch is at least `target`, or when it has not risen by more than
+    `min_gain` for `patience` epochs of that level; the last level stays. The level of an epoch follows from the epochs
+    before it alone, so it is the same for any number of workers and after any interruption. Each level is judged by
+    its own epochs, of which the first counts as a gain: it lasts one epoch at least, and without a target one more
+    than `patience`. An epoch after which training was rolled back counts like any other.
+    """
+
+    name: Literal["adaptive"] = "adaptive"
+    levels: tuple[float, ...] = Field(min_length=2)
+    """The values in order."""
+    patience: PositiveInt = 2
+    """Epochs of a level without a gain after which the next level begins."""
+    min_gain: NonNegativeFloat = 0.0
+    """A gain is more than so much above the last gain's robust accuracy."""
+    target: float | None = Field(default=None, gt=0, le=1)
+    """Robust accuracy at which the next level begins at once; unset = only when there is no gain."""
+
+    def at(self, progress: float) -> float:
+        """Give the first level, at which training begins; `after` has those of later epochs."""
+        return self.levels[0]
+
+    def after(self, accuracies: Sequence[float]) -> Constant:
+        """The level of the next epoch, constant."""
+        level, begun = 0, 0
+        for epoch in range(1, len(accuracies) + 1):
+            if level < len(self.levels) - 1 and self._is_over(accuracies[begun:epoch]):
+                level, begun = level + 1, epoch
+        return Constant(value=self.levels[level])
+
+    def greatest_at(self, progress: float) -> float:
+        """The greatest level: any may hold at any time."""
+        return max(self.levels)
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """All levels."""
+        return self.levels
+
+    def _is_over(self, accuracies: Sequence[float]) -> bool:
+        """Whether a level ends after epochs of these accuracies."""
+        if self.target is not None and accuracies[-1] >= self.target - ROUNDING:
+            return True
+        return epochs_without_gain(accuracies, min_gain=self.min_gain) >= self.patience
+
+
 class Piecewise(Schedule):
     """Straight lines between `points`; before the first and after the last point the value stays."""
 
@@ -146,7 +203,7 @@ def _plain_number(value: Any) -> Any:
 
 
 AnySchedule = Annotated[
-    Annotated[Constant | Linear | Cosine | Step | Piecewise, Field(discriminator="name")],
+    Annotated[Constant | Linear | Cosine | Step | Piecewise | Adaptive, Field(discriminator="name")],
     BeforeValidator(_plain_number),
 ]
 """Any schedule, chosen by its `name`; a plain number is a constant."""

@@ -36,6 +36,7 @@ def test_every_shipped_file_loads_and_opens_with_its_command(file: Path) -> None
 @pytest.mark.parametrize(
     ("name", "objective"),
     [
+        ("adaptive_curriculum", TMACurriculum),
         ("awp_trades", AWP),
         ("crmt_at", CRMTAT),
         ("free_at", FreeAT),

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from training.attacks import MIFGSM, PGD
 from training.curriculum import Curriculum, SharedAttack
-from training.schedules import Constant, Cosine, Linear, Piecewise, Step
+from training.schedules import Adaptive, Constant, Cosine, Linear, Piecewise, Step
 
 
 def test_every_setting_may_be_a_plain_number() -> None:
@@ -73,3 +73,29 @@ def test_shares_leave_no_less_than_nothing() -> None:
 def test_a_share_is_a_share() -> None:
     with pytest.raises(ValidationError, match=r"other_attacks.0.share: -0.5 is outside \[0, 1\]"):
         Curriculum(other_attacks=(SharedAttack(attack=PGD(), share=Constant(value=-0.5)),))
+
+
+def test_adaptive_schedules_stand_at_the_level_that_the_history_calls_for() -> None:
+    """Each by its own patience; every other schedule goes on with progress."""
+    curriculum = Curriculum(
+        attack_steps=Adaptive(levels=(1, 4), patience=1),
+        epsilon_factor=Adaptive(levels=(0.5, 1), patience=2),
+        mask_ratio=Linear(start=0, end=0.5),
+        other_attacks=(SharedAttack(attack=PGD(), share=Adaptive(levels=(0.75, 0.25), patience=2)),),
+    )
+    found = [curriculum.after([0.5] * epochs).at(epochs / 4) for epochs in range(4)]
+    names = ("attack_steps", "epsilon_factor", "mask_ratio", "share_1_pgd")
+    assert [tuple(values[name] for name in names) for values in found] == [
+        (1.0, 0.5, 0.0, 0.75),
+        (1.0, 0.5, 0.125, 0.75),
+        (4.0, 0.5, 0.25, 0.75),
+        (4.0, 1.0, 0.375, 0.25),
+    ]
+
+
+def test_levels_out_of_range_are_named_and_shares_that_might_meet_are_refused() -> None:
+    with pytest.raises(ValidationError, match=r"mask_ratio: 1\.5 is outside"):
+        Curriculum(mask_ratio=Adaptive(levels=(0.5, 1.5)))
+    shares = [Adaptive(levels=(0.1, 0.75)), Adaptive(levels=(0.5, 0.1))]
+    with pytest.raises(ValidationError, match=r"the shares add up to 1\.25 at progress 0"):
+        Curriculum(other_attacks=tuple(SharedAttack(attack=PGD(), share=share) for share in shares))

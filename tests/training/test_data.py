@@ -163,6 +163,14 @@ def test_order_depends_on_seed_and_epoch_alone(tiny_dataset: Path) -> None:
     assert keys_of(read_epoch(tiny_dataset, seed=1)[0]) != first
 
 
+def test_an_epoch_is_begun_anywhere_without_reading_what_came_before(tiny_dataset: Path) -> None:
+    stored = open_split(str(tiny_dataset), "train", cache_bytes=2**30)
+    whole = keys_of(list(train_batches(stored, epoch=1, seed=0, batch_size=4)))
+    fresh = open_split(str(tiny_dataset), "train", cache_bytes=2**30)
+    assert keys_of(list(train_batches(fresh, epoch=1, seed=0, batch_size=4, first=4))) == whole[4:]
+    assert len(fresh._cache) == 2 * 4
+
+
 def test_the_incomplete_last_batch_is_left_out() -> None:
     plan = training_plan(29, batch_size=8, seed=0, epoch=0)
     assert [len(batch) for batch in plan] == [8, 8, 8]

@@ -10,7 +10,6 @@ from training.config import OptimizerConfig, TrainConfig, ValidationConfig
 from training.data import open_split
 from training.loop import (
     NonFiniteGradientError,
-    Worker,
     build_optimizer,
     progress_line,
     seed_of,
@@ -21,6 +20,7 @@ from training.models import Classifier, ModelConfig
 from training.objectives import FreeAT, Objective, Standard, TMACurriculum
 from training.run_folder import Metrics
 from training.threat import ThreatModel
+from training.worker import Worker
 
 ALONE = Worker(rank=0, world_size=1, device=torch.device("cpu"))
 

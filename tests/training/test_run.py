@@ -21,9 +21,10 @@ from training.config import OptimizerConfig, TrainConfig, ValidationConfig
 from training.data import evaluation_batches
 from training.models import ModelConfig
 from training.models.encoders import build_encoder
+from training.monitoring import EarlyStopping, OverfittingMonitor
 from training.objectives import AWP, TRADES, FreeAT, Objective, Standard, TMACurriculum
 from training.run import TrainingError, TrainResult, train
-from training.run_folder import RunFolder
+from training.run_folder import Metrics, RunFolder
 
 EPOCHS = 4
 Run = tuple[TrainConfig, TrainResult]
@@ -124,29 +125,114 @@ def test_one_worker_learns_the_same_weights_as_two(two_workers: Run, tmp_path: P
         torch.testing.assert_close(value, expected[name], rtol=1e-2, atol=1e-3)
 
 
-def test_a_killed_worker_is_replaced_and_changes_nothing(two_workers: Run, tmp_path: Path) -> None:
-    """One of two workers is killed after the first epoch: the rest is done from its checkpoint, to the same bits."""
+def test_a_worker_killed_in_the_middle_of_an_epoch_is_replaced_and_changes_nothing(
+    two_workers: Run, tmp_path: Path
+) -> None:
+    """One of two is killed in the second epoch: the rest of it is done from its last step, to the same bits."""
     config, undisturbed = two_workers
-    disturbed = settings(config.data, tmp_path)
-    killer = threading.Thread(target=kill_a_worker_after, args=(1, RunFolder(tmp_path)), daemon=True)
+    disturbed = settings(config.data, tmp_path, checkpoint_every=1)
+    killer = threading.Thread(target=kill_a_worker_midway, args=(RunFolder(tmp_path),), daemon=True)
     killer.start()
     result = train(disturbed)
     assert not killer.is_alive()
     assert 1 <= result.resumed_from < EPOCHS
-    assert losses(result) == losses(undisturbed)
+    assert 1 <= result.resumed_step < 3
+    assert untimed(result.history) == untimed(undisturbed.history)
     expected = weights(undisturbed)
     assert all(torch.equal(value, expected[name]) for name, value in weights(result).items())
+    assert not list((tmp_path / "steps").iterdir())
 
 
-def kill_a_worker_after(epochs: int, folder: RunFolder) -> None:
-    """SIGKILL one training worker as soon as so many epochs are stored."""
+def kill_a_worker_midway(folder: RunFolder) -> None:
+    """SIGKILL one training worker when an epoch is stored, and steps of the next one.
+
+    It is held before it is killed, so that the others, who wait for it, cannot finish the epoch meanwhile.
+    """
     pid = None
     while pid is None:
         alive = list_actors(filters=[("state", "=", "ALIVE")], detail=True)
         pid = next((actor.pid for actor in alive if actor.class_name == "RayTrainWorker"), None)
-    while max(folder.epochs(), default=0) < epochs:
-        time.sleep(0.01)
+    while True:
+        epochs, step = folder.newest()
+        if epochs and step:
+            os.kill(pid, signal.SIGSTOP)
+            time.sleep(0.05)
+            if folder.newest()[1]:
+                break
+            os.kill(pid, signal.SIGCONT)
+        time.sleep(0.002)
     os.kill(pid, signal.SIGKILL)
+
+
+def test_training_ends_by_its_patience_and_the_curriculum_goes_on_by_its_own_even_after_a_kill(
+    tiny_dataset: Path, tmp_path: Path
+) -> None:
+    """At a learning rate of 1e-12 no epoch gains: the second level begins after two epochs, and the third is the last.
+
+    The only worker is killed in the second or third epoch; a finished training is not begun again.
+    """
+    steps = {"name": "adaptive", "levels": [1, 2], "patience": 1}
+    config = settings(
+        tiny_dataset,
+        tmp_path,
+        objective=TMACurriculum.model_validate({"curriculum": {"attack_steps": steps}}),
+        optimizer=OptimizerConfig(learning_rate=1e-12),
+        early_stopping=EarlyStopping(patience=2),
+        workers=1,
+        checkpoint_every=1,
+    )
+    killer = threading.Thread(target=kill_a_worker_midway, args=(RunFolder(tmp_path),), daemon=True)
+    killer.start()
+    result = train(config)
+    assert result.resumed_from in (1, 2)
+    assert result.resumed_step in (1, 2)
+    assert [metrics["curriculum/attack_steps"] for metrics in result.history] == [1, 1, 2]
+    assert "has not gained more than 0.0% for 2 epochs, since epoch 1" in result.stopped
+    again = train(config)
+    assert (again.history, again.stopped, again.resumed_from) == (result.history, result.stopped, 3)
+
+
+@pytest.mark.slow
+def test_a_fall_goes_back_to_the_best_epoch_and_on_at_a_lower_learning_rate(tiny_dataset: Path, tmp_path: Path) -> None:
+    """Rates up to 10 throw the weights about; after the first fall hardly anything moves them, so the best stay."""
+    config = settings(
+        tiny_dataset,
+        tmp_path,
+        objective=Standard(),
+        optimizer=OptimizerConfig(name="sgd", learning_rate=10.0, warmup=0.9),
+        overfitting=OverfittingMonitor(max_drop=0.1, action="roll_back", learning_rate_factor=1e-12),
+        workers=1,
+        batch_size=4,
+        epochs=8,
+    )
+    result = train(config)
+    roll_backs = [metrics["train/roll_backs"] for metrics in result.history]
+    accuracies = [metrics["validation/robust_accuracy"] for metrics in result.history]
+    fallen = roll_backs.index(1.0)
+    assert accuracies[fallen - 1] < max(accuracies) - 0.1
+    assert roll_backs == [0.0] * fallen + [1.0] * (8 - fallen)
+    assert accuracies[fallen:] == [max(accuracies)] * (8 - fallen)
+    assert result.stopped == ""
+
+
+@pytest.mark.slow
+def test_an_exploding_training_names_its_step_and_the_last_checkpoint(tiny_dataset: Path, tmp_path: Path) -> None:
+    """Steps of length 1e30 after the first, whose learning rate is 0, overflow in the next forward pass."""
+    config = settings(
+        tiny_dataset,
+        tmp_path,
+        objective=Standard(),
+        optimizer=OptimizerConfig(name="sgd", learning_rate=1e38),
+        workers=1,
+        checkpoint_every=1,
+    )
+    where = "the last checkpoint before it, after 0 epochs and [12] steps, is '.*/steps/000000-00000[12]'"
+    with pytest.raises(TrainingError, match=f"training stopped: epoch 1, step [23] of 3: .*{where}"):
+        train(config)
+
+
+def untimed(history: list[Metrics]) -> list[Metrics]:
+    return [{key: value for key, value in each.items() if not key.startswith("time/")} for each in history]
 
 
 def test_a_finished_training_is_not_started_again(two_workers: Run) -> None:

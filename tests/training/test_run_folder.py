@@ -7,14 +7,14 @@ import pytest
 from preprocessing.schema import ClipFormat
 from training.checkpoint import CheckpointInfo, load_info, save
 from training.models import Classifier, ModelConfig
-from training.run_folder import Metrics, RunFolder
+from training.run_folder import Metrics, Outcome, RunFolder
 
 
 def score(metrics: Metrics) -> tuple[float, ...]:
     return (metrics["accuracy"],)
 
 
-def store(folder: RunFolder, model: Classifier, clip_format: ClipFormat, epoch: int) -> None:
+def store(folder: RunFolder, model: Classifier, clip_format: ClipFormat, epoch: int, step: int = 0) -> None:
     info = CheckpointInfo(
         model=ModelConfig(video_encoder="tiny", audio_encoder="tiny", fusion="concat", feature_size=16),
         clip_format=clip_format,
@@ -23,7 +23,7 @@ def store(folder: RunFolder, model: Classifier, clip_format: ClipFormat, epoch: 
         epoch=epoch,
         metrics={},
     )
-    save(folder.epoch(epoch), model=model, info=info, config={}, state={})
+    save(folder.state(epoch, step), model=model, info=info, config={}, state={})
 
 
 def test_the_best_and_the_newest_epoch_are_kept(model: Classifier, clip_format: ClipFormat, tmp_path: Path) -> None:
@@ -48,23 +48,41 @@ def test_what_was_interrupted_is_cleared_away(model: Classifier, clip_format: Cl
     assert [each.name for each in (tmp_path / "epochs").iterdir()] == ["000001"]
 
 
-def test_settings_may_change_until_an_epoch_is_stored(
+def test_the_newest_step_is_kept_until_its_epoch_is(model: Classifier, clip_format: ClipFormat, tmp_path: Path) -> None:
+    """A half-written one, under its temporary name, counts for nothing and is cleared away."""
+    folder = RunFolder(tmp_path)
+    assert folder.newest() == (0, 0)
+    for step in (2, 10):
+        store(folder, model, clip_format, 0, step)
+        (tmp_path / "steps" / ".000000-000012.half").mkdir()
+        assert folder.newest() == (0, step)
+        folder.keep_newest_step()
+        assert [each.name for each in (tmp_path / "steps").iterdir()] == [f"000000-{step:06d}"]
+    store(folder, model, clip_format, 1)
+    assert folder.newest() == (1, 0)
+    folder.keep_best_and_last([{"accuracy": 0.5}], score=score)
+    assert not list((tmp_path / "steps").iterdir())
+
+
+def test_settings_may_change_until_something_is_stored(
     model: Classifier, clip_format: ClipFormat, tmp_path: Path
 ) -> None:
     folder = RunFolder(tmp_path)
     folder.claim({"seed": 0, "epochs": 2})
     folder.claim({"seed": 1, "epochs": 2})
-    store(folder, model, clip_format, 1)
+    store(folder, model, clip_format, 0, step=1)
     folder.claim({"seed": 1, "epochs": 2})
     with pytest.raises(ValueError, match=r"holds a training with other settings(.|\n)*seed: there 1, asked for 0"):
         folder.claim({"seed": 0, "epochs": 2})
 
 
-def test_a_history_is_finished_only_when_it_says_so(model: Classifier, clip_format: ClipFormat, tmp_path: Path) -> None:
+def test_a_training_is_finished_only_when_it_says_so(
+    model: Classifier, clip_format: ClipFormat, tmp_path: Path
+) -> None:
     folder = RunFolder(tmp_path)
     store(folder, model, clip_format, 1)
     history: list[Metrics] = [{"accuracy": 0.25}]
     folder.keep_best_and_last(history, score=score)
-    assert folder.finished_history() is None
-    folder.finish(history)
-    assert folder.finished_history() == history
+    assert folder.outcome() is None
+    folder.finish(Outcome(history, stopped="enough"))
+    assert folder.outcome() == Outcome(history, stopped="enough")

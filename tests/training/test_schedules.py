@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from training.schedules import AnySchedule, Constant, Cosine, Linear, Piecewise, Schedule, Step
+from training.schedules import Adaptive, AnySchedule, Constant, Cosine, Linear, Piecewise, Schedule, Step
 
 ADAPTER: TypeAdapter[Schedule] = TypeAdapter(AnySchedule)
 
@@ -38,7 +38,7 @@ def test_a_truth_is_no_number() -> None:
 
 
 def test_an_unknown_schedule_is_told_the_known_ones() -> None:
-    with pytest.raises(ValidationError, match="'constant', 'linear', 'cosine', 'step', 'piecewise'"):
+    with pytest.raises(ValidationError, match="'constant', 'linear', 'cosine', 'step', 'piecewise', 'adaptive'"):
         ADAPTER.validate_python({"name": "exponential"})
 
 
@@ -68,3 +68,31 @@ def test_steps_need_one_start_per_level() -> None:
 def test_a_schedule_stays_between_its_values(schedule: Schedule) -> None:
     found = [schedule.at(percent / 100) for percent in range(101)]
     assert (min(found), max(found)) == pytest.approx((min(schedule.values), max(schedule.values)))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        (Adaptive(levels=(1, 3, 5), patience=1), [1, 1, 1, 3, 3, 3, 5, 5, 5]),
+        (Adaptive(levels=(1, 3, 5), patience=2), [1, 1, 1, 1, 3, 3, 3, 3, 3]),
+        (Adaptive(levels=(1, 3, 5), patience=1, min_gain=0.15), [1, 1, 3, 3, 5, 5, 5, 5, 5]),
+        (Adaptive(levels=(1, 3, 5), patience=9, target=0.3), [1, 1, 3, 5, 5, 5, 5, 5, 5]),
+        (Adaptive(levels=(1, 3), patience=9), [1, 1, 1, 1, 1, 1, 1, 1, 1]),
+    ],
+    ids=str,
+)
+def test_a_level_lasts_as_long_as_the_history_says(schedule: Adaptive, expected: list[float]) -> None:
+    """The values of epochs 1 to 9 when robust accuracy rises to 0.3, stays, falls, and rises again."""
+    accuracies = [0.2, 0.3, 0.3, 0.25, 0.26, 0.24, 0.5, 0.5]
+    found = [schedule.after(accuracies[:epochs]).value for epochs in range(9)]
+    assert found == expected
+
+
+def test_other_schedules_do_not_hear_of_accuracies() -> None:
+    schedule = Linear(start=1, end=5)
+    assert schedule.after([0.9, 0.1]) is schedule
+
+
+def test_adaptation_needs_two_levels() -> None:
+    with pytest.raises(ValidationError, match="at least 2 items"):
+        Adaptive(levels=(1,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Literal
 
@@ -94,6 +95,10 @@ class AWP(SingleUpdate):
     def loss_cost(self) -> Passes:
         """The other objective's."""
         return self.objective.loss_cost
+
+    def after(self, accuracies: Sequence[float]) -> AWP:
+        """The same around the other objective of the next epoch."""
+        return self.model_copy(update={"objective": self.objective.after(accuracies)})
 
     def settings_at(self, progress: float) -> dict[str, float]:
         """What the other objective's curriculum has set."""

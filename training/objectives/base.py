@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -93,6 +93,13 @@ class Objective(Settings):
 
         It is exact unless an attack leaves out clips that are fooled already.
         """
+
+    def after(self, accuracies: Sequence[float]) -> Objective:
+        """The objective of the next epoch: `accuracies` are the robust ones on validation after each epoch before it.
+
+        Its adaptive schedules, if it has any, stand still at the level that these call for.
+        """
+        return self
 
     def settings_at(self, progress: float) -> dict[str, float]:
         """What the curriculum has set at `progress`, for the log."""

@@ -25,7 +25,7 @@ class FreeAT(Objective):
 
     What differs: the perturbation starts anew at a random point of the ball with each batch, where the paper goes on
     with that of the batch before, of other clips; so a clip's perturbation does not depend on the worker, and a
-    training that is resumed at an epoch needs no state. One pass serves both ends, so this is the only crafting in
+    training that is resumed at any step needs no state. One pass serves both ends, so this is the only crafting in
     training mode, dropout and batch statistics included, and a clip so certain that its loss has no slope left in
     single precision takes a random step.
     """

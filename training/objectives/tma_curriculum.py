@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Literal
 
@@ -74,6 +75,10 @@ class TMACurriculum(SingleUpdate):
         for attack, clips in zip(attacks, [1.0 - sum(others), *others], strict=True):
             passes += Passes.of(attack.cost, share=clips * segments)
         return passes
+
+    def after(self, accuracies: Sequence[float]) -> TMACurriculum:
+        """The objective with the curriculum of the next epoch."""
+        return self.model_copy(update={"curriculum": self.curriculum.after(accuracies)})
 
     def settings_at(self, progress: float) -> dict[str, float]:
         """The curriculum's values at `progress`."""

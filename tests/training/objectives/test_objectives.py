@@ -407,6 +407,18 @@ def test_the_curriculum_sets_steps_budget_and_dropout(
     assert (attack.steps, attack.random_start) == (2, True)
 
 
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_an_adaptive_curriculum_goes_on_with_the_history_and_costs_what_its_level_does(wrapped: bool) -> None:
+    """A level of 1 or 4 steps on every segment, and the loss; awp looks once more."""
+    steps = {"name": "adaptive", "levels": [1, 4], "patience": 1}
+    inner = TMACurriculum.model_validate({"curriculum": {"attack_steps": steps, "sampling_ratio": 1}})
+    objective: Objective = AWP(objective=inner) if wrapped else inner
+    for history, expected in (([], 1), ([0.5], 1), ([0.5, 0.5], 4)):
+        now = objective.after(history)
+        assert now.settings_at(0.5)["attack_steps"] == expected
+        assert now.cost(progress=0.5, num_segments=4).forward == expected + 1 + wrapped
+
+
 def test_the_curriculum_crafts_by_settings_that_defaults_of_attacks_do_not_move() -> None:
     """What transfers best to other models and what trains best are chosen apart."""
     named = TMACurriculum().attack.model_dump()

@@ -1,0 +1,177 @@
+"""How a training is stored, between epochs and within one, and how it goes on from there to the same bits."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from training.checkpoint import CheckpointInfo, load_state, load_weights, save
+from training.config import TrainConfig
+from training.data import StoredSplit
+from training.metrics import Sums, total_of
+from training.models import Classifier
+from training.run_folder import Metrics, RunFolder, best_epoch
+from training.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+Buffers = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class BegunEpoch:
+    """How far one worker is in an epoch that is not finished."""
+
+    step: int = 0
+    """Steps that are done."""
+    sums: Sums = field(default_factory=Sums)
+    """Of the metrics so far, of this worker's clips."""
+    seconds: float = 0.0
+    """That the steps have taken."""
+    data_seconds: float = 0.0
+    """That the steps have waited for clips."""
+
+
+@dataclass
+class Progress:
+    """How far training is; stored beside the weights so that it can go on."""
+
+    history: list[Metrics] = field(default_factory=list)
+    """Metrics of every finished epoch."""
+    begun: BegunEpoch = field(default_factory=BegunEpoch)
+    """The epoch after those, if it was interrupted."""
+    resumed_from: int = 0
+    """Epochs that an earlier attempt had finished."""
+    resumed_step: int = 0
+    """Steps of the next epoch that it had stored beyond them."""
+    stopped: str = ""
+    """Why training ended before its last epoch, by its own rules; empty if it did not."""
+    failed: str = ""
+    """Why training cannot go on; empty if it can."""
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that are finished."""
+        return len(self.history)
+
+
+@dataclass(frozen=True)
+class Store:
+    """Writes one training's states into its output folder, and reads them back."""
+
+    config: TrainConfig
+    split: StoredSplit
+    """The training split: a checkpoint says what it was trained on."""
+    model: Classifier
+    """The bare classifier."""
+    optimizer: torch.optim.Optimizer
+    worker: Worker
+
+    @property
+    def folder(self) -> RunFolder:
+        """Where all of it lies."""
+        return RunFolder(Path(self.config.output))
+
+    def resume(self) -> Progress:
+        """Go on from the newest state, if there is one.
+
+        Raises:
+            RuntimeError: if the workers do not see the same output folder.
+        """
+        newest = self.folder.newest()
+        said = f"{newest[0]} epochs and {newest[1]} steps" if self.folder.settings.exists() else "nothing"
+        seen = self.worker.hear_all(said)
+        if len(set(seen)) > 1 or "nothing" in seen:
+            raise RuntimeError(
+                f"the workers see {', '.join(seen)} in output='{self.config.output}': all nodes must share it"
+            )
+        if not self.folder.is_begun:
+            return Progress()
+        epochs, step = newest
+        state = self.restore(self.folder.state(epochs, step))
+        begun = self._begun(state["begun"]) if step else BegunEpoch()
+        return Progress(history=state["history"], begun=begun, resumed_from=epochs, resumed_step=step)
+
+    def restore(self, stored: Path) -> dict[str, Any]:
+        """Give model and optimizer what they had when `stored` was written; returns the state beside the weights."""
+        load_weights(stored, self.model)
+        state = load_state(stored)
+        self.optimizer.load_state_dict(state["optimizer"])
+        return state
+
+    def roll_back(self, history: list[Metrics]) -> None:
+        """Give model and optimizer what they had after the best epoch; it is stored as long as it is the best."""
+        best = best_epoch(history, score=self.config.validation.score)
+        self.restore(self.folder.epoch(best))
+        if self.worker.rank == 0:
+            logger.info(
+                "epoch %d: robust accuracy on validation fell from %.1f%% to %.1f%%; going back to epoch %d",
+                len(history),
+                100 * history[best - 1]["validation/robust_accuracy"],
+                100 * history[-1]["validation/robust_accuracy"],
+                best,
+            )
+
+    def keep_epoch(self, history: list[Metrics]) -> None:
+        """Store the epoch that is finished, and show it as the training's checkpoint if it is the best."""
+        if self.worker.rank == 0:
+            self._save(self.folder.epoch(len(history)), history)
+            self.folder.keep_best_and_last(history, score=self.config.validation.score)
+
+    def keep_step(self, history: list[Metrics], begun: BegunEpoch) -> None:
+        """Store the middle of the epoch after `history`; every worker must call this, at the same step.
+
+        Workers differ in their sums and in the model's buffers, which are averaged between epochs only: both are stored
+        of each worker, so that storing changes nothing.
+        """
+        own = {"sums": begun.sums.by_name, "weight": begun.sums.weight, "buffers": _buffers_of(self.model)}
+        of_workers = self.worker.hear_all(own)
+        if self.worker.rank == 0:
+            state = {"step": begun.step, "seconds": begun.seconds, "data_seconds": begun.data_seconds}
+            begun_state = state | {"of_workers": of_workers}
+            self._save(self.folder.state(len(history), begun.step), history, begun=begun_state)
+            self.folder.keep_newest_step()
+
+    def _save(self, path: Path, history: list[Metrics], **more: object) -> None:
+        info = CheckpointInfo(
+            model=self.config.model,
+            clip_format=self.split.index.format,
+            classes=self.split.index.classes,
+            dataset_sha256=self.split.index.content_sha256,
+            epoch=len(history),
+            metrics=history[-1] if history else {},
+        )
+        state = {"optimizer": self.optimizer.state_dict(), "history": history, **more}
+        save(path, model=self.model, info=info, config=self.config.model_dump(mode="json"), state=state)
+
+    def _begun(self, stored: dict[str, Any]) -> BegunEpoch:
+        """This worker's own part of a begun epoch; with another number of workers than before, its share of theirs."""
+        of_workers = stored["of_workers"]
+        sums = [Sums(each["sums"], each["weight"]) for each in of_workers]
+        if len(of_workers) == self.worker.world_size:
+            own, buffers = sums[self.worker.rank], of_workers[self.worker.rank]["buffers"]
+        else:
+            total = total_of(sums)
+            own = total if self.worker.rank == 0 else Sums(dict.fromkeys(total.by_name, 0.0), 0)
+            buffers = _mean_buffers([each["buffers"] for each in of_workers])
+        for name, buffer in self.model.named_buffers():
+            buffer.copy_(buffers[name])
+        return BegunEpoch(stored["step"], own, stored["seconds"], stored["data_seconds"])
+
+
+def _buffers_of(model: Classifier) -> Buffers:
+    return {name: buffer.detach().cpu() for name, buffer in model.named_buffers()}
+
+
+def _mean_buffers(of_workers: list[Buffers]) -> Buffers:
+    """Statistics are averaged; whole numbers, such as counts of batches, are the same in all workers."""
+    first = of_workers[0]
+    return {
+        name: torch.stack([each[name] for each in of_workers]).mean(0) if value.is_floating_point() else value
+        for name, value in first.items()
+    }

@@ -1,0 +1,28 @@
+"""One of the processes that train together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import distributed
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One of the processes that train together."""
+
+    rank: int
+    world_size: int
+    device: torch.device
+
+    def hear_all(self, said: T) -> list[T]:
+        """What every worker says, in order of rank; every worker must call this."""
+        if self.world_size == 1:
+            return [said]
+        everything = [said] * self.world_size
+        distributed.all_gather_object(everything, said)
+        return everything
