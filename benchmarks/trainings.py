@@ -15,7 +15,7 @@ from preprocessing.schema import load_index
 from training.checkpoint import CheckpointInfo, load_info, save
 from training.config import TrainConfig
 from training.data import open_split
-from training.loop import MIB, build_optimizer, train_epoch
+from training.loop import MIB, train_epoch
 from training.models import ModelConfig
 from training.worker import Worker
 
@@ -75,7 +75,7 @@ def _train(training: Training, checkpoint: Path) -> None:
     split.verify(split.shards)
     torch.manual_seed(config.seed)
     model = config.model.build(index.format, len(index.classes))
-    optimizer = build_optimizer(config, model)
+    optimizer = config.optimizer.build(model)
     worker = Worker(rank=0, world_size=1, device=torch.device("cpu"))
     metrics: dict[str, float] = {}
     started = time.process_time()

@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from preprocessing.schema import Place, Settings
 from training.attacks import PGD, AnyAttack
 from training.models import ModelConfig
 from training.monitoring import EarlyStopping, OverfittingMonitor, Verdict, judge
 from training.objectives import AnyObjective, TMACurriculum
+from training.optimization import OptimizerConfig
 from training.run_folder import Metrics
 from training.threat import AudioDomain, ThreatModel
-
-
-class OptimizerConfig(Settings):
-    """How weights move. The learning rate rises over the warm-up and then falls to zero along half a cosine."""
-
-    name: Literal["adamw", "sgd"] = "adamw"
-    """`adamw` (Loshchilov & Hutter 2019, arXiv:1711.05101), or `sgd` with Nesterov momentum 0.9."""
-    learning_rate: PositiveFloat = 1e-3
-    """Highest learning rate."""
-    weight_decay: NonNegativeFloat = 1e-2
-    """Decay of weights per unit of learning rate."""
-    warmup: float = Field(default=0.1, ge=0, lt=1)
-    """Share of training over which the learning rate rises."""
-
-    def rate_at(self, progress: float) -> float:
-        """The learning rate at `progress` in [0, 1]."""
-        if progress < self.warmup:
-            return self.learning_rate * progress / self.warmup
-        share = (progress - self.warmup) / (1.0 - self.warmup)
-        return self.learning_rate * (1.0 + math.cos(math.pi * share)) / 2.0
 
 
 class ValidationConfig(Settings):

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import ray.train
 import ray.train.torch
@@ -16,13 +17,15 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor, nn
 
-from training.batch import Batch
+from training.batch import MODALITIES, Batch
 from training.config import TrainConfig
 from training.data import StoredSplit, evaluation_batches, open_split, train_batches
 from training.members import ShardError
-from training.metrics import Means, Waiting, average_batch_statistics
+from training.metrics import Means, ModalityGap, Waiting, average_batch_statistics
 from training.models import Classifier
 from training.models.classifier import predicted_classes
+from training.objectives.base import bare
+from training.optimization import WeightAverage, set_learning_rate
 from training.resuming import BegunEpoch, Progress, Store
 from training.run_folder import Metrics, RunFolder
 from training.worker import Worker
@@ -74,8 +77,8 @@ def train_epochs(config: TrainConfig, worker: Worker) -> Progress:
         config.model.load_pretrained(model)
     # Batch statistics are averaged once an epoch instead of being copied from the first worker at every step.
     wrapped = ray.train.torch.prepare_model(model, parallel_strategy_kwargs={"forward_sync_buffers": False})
-    optimizer = build_optimizer(config, model)
-    store = Store(config, train_split, model, optimizer, worker)
+    optimizer, average = config.optimizer.build(model), config.optimizer.build_average(model)
+    store = Store(config, train_split, model, optimizer, worker, average)
     progress = store.resume()
     settings, verdict = config.after(progress.history)
     while progress.epochs < config.epochs and not verdict.stop:
@@ -88,10 +91,20 @@ def train_epochs(config: TrainConfig, worker: Worker) -> Progress:
             store.roll_back(progress.history)
         keep_step = partial(store.keep_step, progress.history)
         metrics |= train_epoch(
-            settings, train_split, wrapped, optimizer, worker, epoch=progress.epochs, begun=begun, keep_step=keep_step
+            settings,
+            train_split,
+            wrapped,
+            optimizer,
+            worker,
+            epoch=progress.epochs,
+            average=average,
+            begun=begun,
+            keep_step=keep_step,
         )
         average_batch_statistics(model)
-        metrics |= validate(config, validation_split, model, worker)
+        if average:
+            average.take_buffers(model)
+        metrics |= validate(config, validation_split, store.shown, worker)
         metrics["time/epoch_seconds"] = time.monotonic() - started
         progress.history.append(metrics)
         # Reported before it is kept: what is lost in between is done and reported again, nothing goes unreported.
@@ -127,16 +140,6 @@ def open_splits(config: TrainConfig, worker: Worker) -> tuple[StoredSplit, Store
     return train_split, validation_split
 
 
-def build_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
-    """The optimizer; its learning rate is set before every step."""
-    rate, decay = config.optimizer.learning_rate, config.optimizer.weight_decay
-    match config.optimizer.name:
-        case "adamw":
-            return torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay)
-        case "sgd":
-            return torch.optim.SGD(model.parameters(), lr=rate, weight_decay=decay, momentum=0.9, nesterov=True)
-
-
 def train_epoch(
     config: TrainConfig,
     split: StoredSplit,
@@ -145,12 +148,14 @@ def train_epoch(
     worker: Worker,
     *,
     epoch: int,
+    average: WeightAverage | None = None,
     begun: BegunEpoch | None = None,
     keep_step: Callable[[BegunEpoch], None] | None = None,
 ) -> Metrics:
     """One pass over the training split; returns the means of the loss and its parts over all workers.
 
-    With `begun` it is the rest of one. `keep_step` is given the middle of it every `config.checkpoint_every` steps.
+    `average` follows the weights. With `begun` it is the rest of one. `keep_step` is given the middle of it every
+    `config.checkpoint_every` steps.
 
     Raises:
         NonFiniteGradientError: before the weights are touched, on all workers at the same step.
@@ -182,8 +187,10 @@ def train_epoch(
         for update, loss in enumerate(losses):
             set_learning_rate(optimizer, config.optimizer.rate_at((done + update / objective.updates) / total_steps))
             where = f"epoch {epoch + 1}, step {step + 1} of {num_steps}"
-            length = update_weights(model, optimizer, loss.total, gradient_clip=config.gradient_clip, where=where)
-            means.add({"loss": loss.total, **loss.parts, "gradient_norm": length}, weight=len(batch))
+            norms = update_weights(model, optimizer, loss.total, gradient_clip=config.gradient_clip, where=where)
+            if average:
+                average.follow(cast(Classifier, bare(model)))
+            means.add({"loss": loss.total, **loss.parts, **norms}, weight=len(batch))
         if keep_step and is_stored_after(step + 1, num_steps, every=config.checkpoint_every):
             seconds = time.monotonic() - started
             keep_step(BegunEpoch(step + 1, means.sums, seconds, batches.seconds))
@@ -204,10 +211,12 @@ def is_stored_after(steps: int, num_steps: int, *, every: int | None) -> bool:
 
 def update_weights(
     model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, *, gradient_clip: float | None, where: str
-) -> Tensor:
-    """Go backward from `loss` and step; returns the gradient's length before it was clipped.
+) -> dict[str, Tensor]:
+    """Go backward from `loss` and step; returns the L2 norms of the gradient before it was clipped.
 
-    `where` tells the step in the error's message.
+    `gradient_norm` is that of all weights, `gradient_norm_video` and `gradient_norm_audio` are the encoders': where one
+    is far below the other, one modality learns and the other is carried along. `where` tells the step in the error's
+    message.
 
     Raises:
         NonFiniteGradientError: before the weights are touched.
@@ -215,6 +224,11 @@ def update_weights(
     optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
     # After the workers' gradients were averaged, so all of them see the same length and stop together.
+    classifier = bare(model)
+    norms = {
+        f"gradient_norm_{modality}": _gradient_norm(classifier.get_submodule(f"{modality}_encoder"))
+        for modality in MODALITIES
+    }
     length = nn.utils.clip_grad_norm_(model.parameters(), gradient_clip or math.inf)
     if not bool(length.isfinite()):
         raise NonFiniteGradientError(
@@ -222,11 +236,15 @@ def update_weights(
             "optimizer.learning_rate or set gradient_clip"
         )
     optimizer.step()
-    return length
+    return {"gradient_norm": length, **norms}
+
+
+def _gradient_norm(module: nn.Module) -> Tensor:
+    return nn.utils.get_total_norm([weight.grad for weight in module.parameters() if weight.grad is not None])
 
 
 def validate(config: TrainConfig, split: StoredSplit, model: Classifier, worker: Worker) -> Metrics:
-    """Clean and worst-case robust accuracy on the validation split, each clip judged once by one of the workers."""
+    """Clean and worst-case robust accuracy and modality gap on the validation split, each clip judged by one worker."""
     settings = config.validation
     num_clips = min(len(split), settings.limit or len(split))
     batches = evaluation_batches(
@@ -241,16 +259,20 @@ def validate(config: TrainConfig, split: StoredSplit, model: Classifier, worker:
         threads=config.loader_threads,
     )
     generator = torch.Generator().manual_seed(config.seed)
-    means = Means("clean_accuracy", "robust_accuracy")
+    means, gap = Means("clean_accuracy", "robust_accuracy"), ModalityGap(config.model.feature_size)
     model.eval()
     for batch in batches:
-        is_clean_right = is_right(model, batch)
+        with torch.no_grad():
+            outputs = model(batch.video, batch.audio)
+        gap.add(outputs)
+        is_clean_right = predicted_classes(outputs.logits) == batch.labels
         is_robust = is_clean_right
         for attack in settings.attacks:
             is_robust = is_robust & is_right(model, attack(model, batch, settings.threat, generator))
         accuracies = {"clean_accuracy": is_clean_right, "robust_accuracy": is_robust}
         means.add({name: right.double().mean() for name, right in accuracies.items()}, weight=len(batch))
-    return {f"validation/{name}": value for name, value in means.reduce(worker.device).items()}
+    found = means.reduce(worker.device) | gap.reduce(worker.device)
+    return {f"validation/{name}": value for name, value in found.items()}
 
 
 @torch.no_grad()
@@ -275,9 +297,3 @@ def seed_of(*path: object) -> int:
     """A seed for one purpose, such as the attacks of an epoch (a clip occurs once in it, so its key tells the rest)."""
     text = "/".join(map(str, path)).encode()
     return int.from_bytes(hashlib.sha256(text).digest()[:8], "little") >> 1
-
-
-def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
-    """Set it for all weights."""
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate

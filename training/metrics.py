@@ -10,7 +10,10 @@ from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from training.models import Outputs
 
 T = TypeVar("T")
 
@@ -67,6 +70,39 @@ class Means:
         if distributed.is_initialized():
             distributed.all_reduce(totals)
         return dict(zip(self._sums, (totals[:-1] / totals[-1].clamp_min(1.0)).tolist(), strict=True))
+
+
+class ModalityGap:
+    """How far apart the modalities' features lie (Liang et al. 2022, arXiv:2203.02053, Section 2.1).
+
+    `modality_gap` is the distance between the mean of the clips' video features and that of their audio features, each
+    the mean over segments at length 1: from 0 to 2. `modality_agreement` is the mean cosine of a clip's two, exact over
+    all workers like the gap.
+    """
+
+    def __init__(self, feature_size: int) -> None:
+        self._sums = torch.zeros(2 * feature_size + 2, dtype=torch.float64)
+
+    def add(self, outputs: Outputs) -> None:
+        """Add a batch of clips."""
+        assert outputs.video_features is not None, "a Classifier has them"
+        assert outputs.audio_features is not None, "a Classifier has them"
+        video, audio = (
+            functional.normalize(features.detach().mean(1).double(), dim=1)
+            for features in (outputs.video_features, outputs.audio_features)
+        )
+        agreement = (video * audio).sum().reshape(1)
+        count = torch.tensor([len(video)], device=video.device)
+        self._sums = self._sums.to(video.device) + torch.cat([video.sum(0), audio.sum(0), agreement, count])
+
+    def reduce(self, device: torch.device) -> dict[str, float]:
+        """Both numbers over all workers, 0 if nobody added anything; every worker must call this."""
+        totals = self._sums.to(device)
+        if distributed.is_initialized():
+            distributed.all_reduce(totals)
+        means = totals[:-1] / totals[-1].clamp_min(1.0)
+        video, audio = means[:-1].chunk(2)
+        return {"modality_gap": float((video - audio).norm()), "modality_agreement": float(means[-1])}
 
 
 class Waiting(Generic[T]):

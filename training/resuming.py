@@ -15,6 +15,7 @@ from training.config import TrainConfig
 from training.data import StoredSplit
 from training.metrics import Sums, total_of
 from training.models import Classifier
+from training.optimization import WeightAverage
 from training.run_folder import Metrics, RunFolder, best_epoch
 from training.worker import Worker
 
@@ -71,6 +72,13 @@ class Store:
     """The bare classifier."""
     optimizer: torch.optim.Optimizer
     worker: Worker
+    average: WeightAverage | None = None
+    """The average of the model's weights, if there is one."""
+
+    @property
+    def shown(self) -> Classifier:
+        """What is validated and stored as the model: the averaged weights, if there are any."""
+        return self.average.model if self.average else self.model
 
     @property
     def folder(self) -> RunFolder:
@@ -99,8 +107,11 @@ class Store:
 
     def restore(self, stored: Path) -> dict[str, Any]:
         """Give model and optimizer what they had when `stored` was written; returns the state beside the weights."""
-        load_weights(stored, self.model)
+        load_weights(stored, self.shown)
         state = load_state(stored)
+        if self.average:
+            self.model.load_state_dict(state["weights"])
+            self.average.go_on(state["averaged_steps"])
         self.optimizer.load_state_dict(state["optimizer"])
         return state
 
@@ -147,7 +158,9 @@ class Store:
             metrics=history[-1] if history else {},
         )
         state = {"optimizer": self.optimizer.state_dict(), "history": history, **more}
-        save(path, model=self.model, info=info, config=self.config.model_dump(mode="json"), state=state)
+        if self.average:
+            state |= {"weights": self.model.state_dict(), "averaged_steps": self.average.steps}
+        save(path, model=self.shown, info=info, config=self.config.model_dump(mode="json"), state=state)
 
     def _begun(self, stored: dict[str, Any]) -> BegunEpoch:
         """This worker's own part of a begun epoch; with another number of workers than before, its share of theirs."""

@@ -16,9 +16,10 @@ from pipeline.search_space import Choice, Uniform
 from pipeline.tracking import open_store
 from pipeline.tuning import METRIC, EarlyStopping, TuneConfig, begin, concurrent_trials, search
 from training.attacks import FGSM
-from training.config import OptimizerConfig, TrainConfig, ValidationConfig
+from training.config import TrainConfig, ValidationConfig
 from training.models import ModelConfig
 from training.objectives import Standard
+from training.optimization import OptimizerConfig
 
 
 def small_search(data: Path, output: Path, *, trials: int, epochs: int) -> TuneConfig:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipeline.config import load
-from training.config import OptimizerConfig, TrainConfig, ValidationConfig
+from training.config import TrainConfig, ValidationConfig
 from training.objectives import (
     AWP,
     CRMTAT,
@@ -22,6 +22,7 @@ from training.objectives import (
     Standard,
     TMACurriculum,
 )
+from training.optimization import OptimizerConfig
 
 CONFIGS = Path(__file__).parents[2] / "pipeline" / "configs" / "train"
 

@@ -6,11 +6,10 @@ import pytest
 import torch
 
 from training.attacks import PGD
-from training.config import OptimizerConfig, TrainConfig, ValidationConfig
+from training.config import TrainConfig, ValidationConfig
 from training.data import open_split
 from training.loop import (
     NonFiniteGradientError,
-    build_optimizer,
     progress_line,
     seed_of,
     train_epoch,
@@ -18,6 +17,7 @@ from training.loop import (
 )
 from training.models import Classifier, ModelConfig
 from training.objectives import FreeAT, Objective, Standard, TMACurriculum
+from training.optimization import OptimizerConfig
 from training.run_folder import Metrics
 from training.threat import ThreatModel
 from training.worker import Worker
@@ -44,7 +44,7 @@ def build(config: TrainConfig) -> tuple[Classifier, torch.optim.Optimizer]:
     split = open_split(config.data, "train")
     torch.manual_seed(config.seed)
     model = config.model.build(split.index.format, len(split.index.classes))
-    return model, build_optimizer(config, model)
+    return model, config.optimizer.build(model)
 
 
 def run_epoch(config: TrainConfig, model: Classifier, optimizer: torch.optim.Optimizer, epoch: int) -> Metrics:

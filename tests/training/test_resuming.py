@@ -9,12 +9,13 @@ from torch import distributed
 from torch.multiprocessing.spawn import spawn
 
 from training.attacks import PGD
-from training.config import OptimizerConfig, TrainConfig, ValidationConfig
+from training.config import TrainConfig, ValidationConfig
 from training.data import open_split
-from training.loop import build_optimizer, train_epoch, where_the_last_state_lies
+from training.loop import train_epoch, where_the_last_state_lies
 from training.metrics import Sums
 from training.models import ModelConfig
 from training.objectives import FreeAT, Objective, Standard, TMACurriculum
+from training.optimization import OptimizerConfig
 from training.resuming import BegunEpoch, Store
 from training.run_folder import Metrics, RunFolder
 from training.worker import Worker
@@ -49,7 +50,7 @@ def store_of(config: TrainConfig, worker: Worker = ALONE) -> Store:
     model = config.model.build(split.index.format, len(split.index.classes))
     Path(config.output).mkdir(parents=True, exist_ok=True)
     RunFolder(Path(config.output)).settings.touch()
-    return Store(config, split, model, build_optimizer(config, model), worker)
+    return Store(config, split, model, config.optimizer.build(model), worker)
 
 
 def rest_of_epoch(store: Store, begun: BegunEpoch, *, interrupted_after: int = 99) -> Metrics:

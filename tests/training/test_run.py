@@ -17,12 +17,13 @@ from preprocessing.schema import load_index
 from tests.s3_server import SECRET, S3Server
 from training.attacks import PGD
 from training.checkpoint import load_info, load_model, load_state
-from training.config import OptimizerConfig, TrainConfig, ValidationConfig
+from training.config import TrainConfig, ValidationConfig
 from training.data import evaluation_batches
 from training.models import ModelConfig
 from training.models.encoders import build_encoder
 from training.monitoring import EarlyStopping, OverfittingMonitor
 from training.objectives import AWP, TRADES, FreeAT, Objective, Standard, TMACurriculum
+from training.optimization import OptimizerConfig
 from training.run import TrainingError, TrainResult, train
 from training.run_folder import Metrics, RunFolder
 

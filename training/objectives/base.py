@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
@@ -131,15 +132,27 @@ class SingleUpdate(Objective):
         return self.crafting_cost(progress=progress, num_segments=num_segments) + self.loss_cost
 
 
+class Classifying(Objective):
+    """An objective whose loss is the cross-entropy of some clips: its labels can be smoothed."""
+
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Share of each label that is spread over all classes in the loss (Szegedy et al. 2016, arXiv:1512.00567, Section
+    7); attacks climb the loss of the label itself."""
+
+    def classification(self, forward: Forward, batch: Batch) -> Loss:
+        """Mean cross-entropy of the smoothed labels, with the batch's accuracy beside it."""
+        return classification(forward, batch, self.label_smoothing)
+
+
 def bare(model: nn.Module) -> nn.Module:
     """The module inside a distributed wrapper: crafting must neither synchronise nor count gradients."""
     return model.module if isinstance(model, DistributedDataParallel) else model
 
 
-def classification(forward: Forward, batch: Batch) -> Loss:
+def classification(forward: Forward, batch: Batch, label_smoothing: float = 0.0) -> Loss:
     """Mean cross-entropy, with the batch's accuracy beside it."""
     logits = forward(batch.video, batch.audio).logits
-    total = functional.cross_entropy(logits, batch.labels)
+    total = functional.cross_entropy(logits, batch.labels, label_smoothing=label_smoothing)
     return Loss(total, {"cross_entropy": total.detach(), "accuracy": accuracy(logits, batch.labels)})
 
 

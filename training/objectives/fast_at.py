@@ -11,11 +11,11 @@ from torch import nn
 
 from training.attacks.pgd import PGD
 from training.batch import Batch
-from training.objectives.base import LossOf, Passes, SingleUpdate, classification
+from training.objectives.base import Classifying, LossOf, Passes, SingleUpdate
 from training.threat import ThreatModel
 
 
-class FastAT(SingleUpdate):
+class FastAT(Classifying, SingleUpdate):
     """Training on FGSM-RS: u ~ U(-epsilon, epsilon), x' = P(x + u + alpha sign g(x + u)) (Wong et al. 2020).
 
     Algorithm 3 of arXiv:2001.03994, which is PGD of one step. Costs 2 forward and 2 backward passes per batch. What
@@ -39,7 +39,7 @@ class FastAT(SingleUpdate):
 
     def prepare(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> LossOf:
         """Cross-entropy on the clips after one step."""
-        return partial(classification, batch=self.attack(model, batch, self.threat, generator))
+        return partial(self.classification, batch=self.attack(model, batch, self.threat, generator))
 
     def crafting_cost(self, *, progress: float, num_segments: int) -> Passes:
         """One step's."""

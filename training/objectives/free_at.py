@@ -12,11 +12,11 @@ from torch import nn
 from training.attacks.ascent import Ascent
 from training.attacks.gradients import Gradient, Streams, classification_gradient, direction, leaves, usable
 from training.batch import MODALITIES, Batch
-from training.objectives.base import Loss, Objective, Passes, bare, classification
+from training.objectives.base import Classifying, Loss, Passes, bare
 from training.threat import ThreatModel
 
 
-class FreeAT(Objective):
+class FreeAT(Classifying):
     """Each batch is replayed m times; every replay's backward pass moves weights and clips (Shafahi et al. 2019).
 
     x' <- P(x' + alpha sign grad CE(x')) with the gradient that comes for free beside that of the weights: Algorithm 1
@@ -50,7 +50,7 @@ class FreeAT(Objective):
         perturbed = start(bare(model), batch, self.threat, generator, classification_gradient())
         for replay in range(self.replays):
             clips, streams = leaves(perturbed, self.threat.modalities)
-            yield classification(model, clips)
+            yield self.classification(model, clips)
             if replay + 1 < self.replays and streams:
                 perturbed = self._moved(clips, batch, generator, replay)
 

@@ -13,7 +13,7 @@ from training.attacks.ascent import Ascent
 from training.attacks.base import Attack, Cost
 from training.attacks.gradients import Streams, classification_gradient, direction, usable
 from training.batch import MODALITIES, Batch
-from training.objectives.base import LossOf, Passes, SingleUpdate, classification
+from training.objectives.base import Classifying, LossOf, Passes, SingleUpdate
 from training.threat import ThreatModel
 
 
@@ -48,7 +48,7 @@ class NoiseAndStep(Attack):
         return batch.with_streams(**moved)
 
 
-class NFGSM(SingleUpdate):
+class NFGSM(Classifying, SingleUpdate):
     """Training on one step from large noise, cut off at the box and never at the ball (de Jorge et al. 2022).
 
     delta = n + alpha epsilon sign g(x + n) with n ~ U(-k epsilon, k epsilon): Algorithm 1 of arXiv:2202.01181. Costs 2
@@ -76,7 +76,7 @@ class NFGSM(SingleUpdate):
     def prepare(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> LossOf:
         """Cross-entropy on the clips after noise and step."""
         reach = self.threat.scaled(self.noise + self.step_size)
-        return partial(classification, batch=self.attack(model, batch, reach, generator))
+        return partial(self.classification, batch=self.attack(model, batch, reach, generator))
 
     def crafting_cost(self, *, progress: float, num_segments: int) -> Passes:
         """One step's."""

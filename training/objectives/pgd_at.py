@@ -10,11 +10,11 @@ from torch import nn
 
 from training.attacks.pgd import PGD
 from training.batch import Batch
-from training.objectives.base import LossOf, Passes, SingleUpdate, classification
+from training.objectives.base import Classifying, LossOf, Passes, SingleUpdate
 from training.threat import ThreatModel
 
 
-class PGDAT(SingleUpdate):
+class PGDAT(Classifying, SingleUpdate):
     """Adversarial training: min over weights of E max over the ball of CE (Madry et al. 2018, arXiv:1706.06083).
 
     Equation 2.1 there. With K = `attack.steps` it costs K + 1 forward and K + 1 backward passes per batch. What
@@ -30,7 +30,7 @@ class PGDAT(SingleUpdate):
 
     def prepare(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> LossOf:
         """Cross-entropy on the attacked batch."""
-        return partial(classification, batch=self.attack(model, batch, self.threat, generator))
+        return partial(self.classification, batch=self.attack(model, batch, self.threat, generator))
 
     def crafting_cost(self, *, progress: float, num_segments: int) -> Passes:
         """The attack's."""

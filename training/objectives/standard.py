@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from training.batch import Batch
-from training.objectives.base import LossOf, SingleUpdate, classification
+from training.objectives.base import Classifying, LossOf, SingleUpdate
 
 
-class Standard(SingleUpdate):
+class Standard(Classifying, SingleUpdate):
     """Empirical risk minimisation without any defence.
 
     Costs 1 forward and 1 backward pass per batch.
@@ -22,4 +22,4 @@ class Standard(SingleUpdate):
 
     def prepare(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> LossOf:
         """Cross-entropy on the batch as it is."""
-        return partial(classification, batch=batch)
+        return partial(self.classification, batch=batch)

@@ -13,7 +13,7 @@ from training.attacks.ascent import NOT_SHARED
 from training.attacks.tma import TMA
 from training.batch import Batch
 from training.crafting import craft, crafted_share
-from training.objectives.base import LossOf, Passes, SingleUpdate, classification
+from training.objectives.base import Classifying, LossOf, Passes, SingleUpdate
 from training.threat import ThreatModel
 
 CRAFTING = TMA(
@@ -32,7 +32,7 @@ CRAFTING = TMA(
 """TMA as a defence needs it, spelled out: what transfers best to other models need not be what trains best."""
 
 
-class TMAAT(SingleUpdate):
+class TMAAT(Classifying, SingleUpdate):
     """Cross-entropy on clips that TMA has perturbed in a sample of their segments, the same from first to last step.
 
     Efficient adversarial perturbation without a curriculum (arXiv:2502.11858, Section 5), the baseline that shows what
@@ -51,7 +51,7 @@ class TMAAT(SingleUpdate):
     def prepare(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> LossOf:
         """Cross-entropy on the crafted clips."""
         crafted = craft(model, batch, self.attack, self.threat, generator, sampling_ratio=self.sampling_ratio)
-        return partial(classification, batch=crafted)
+        return partial(self.classification, batch=crafted)
 
     def crafting_cost(self, *, progress: float, num_segments: int) -> Passes:
         """The attack's, on the sampled segments."""

@@ -15,12 +15,12 @@ from training.crafting import craft_mixed, crafted_share
 from training.curriculum import Curriculum
 from training.masking import mask_segments
 from training.models import Classifier
-from training.objectives.base import LossOf, Passes, SingleUpdate, classification
+from training.objectives.base import Classifying, LossOf, Passes, SingleUpdate
 from training.objectives.tma_at import CRAFTING
 from training.threat import ThreatModel
 
 
-class TMACurriculum(SingleUpdate):
+class TMACurriculum(Classifying, SingleUpdate):
     """Adversarial curriculum training with TMA on a sample of the segments (arXiv:2502.11858, Section 5).
 
     At progress p the curriculum sets how many segments are masked, how many feature units are dropped, how many
@@ -58,7 +58,7 @@ class TMACurriculum(SingleUpdate):
             sampling_ratio=values["sampling_ratio"],
         )
         model.set_dropout(values["dropout_ratio"])
-        return partial(classification, batch=crafted)
+        return partial(self.classification, batch=crafted)
 
     def attacks_with(self, *, steps: int) -> list[Attack]:
         """The objective's own attack and the curriculum's others with another number of steps, checked again."""

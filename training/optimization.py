@@ -1,0 +1,106 @@
+"""How weights move: optimizer, learning rate, and the average of the weights on their way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import Literal, cast
+
+import torch
+from pydantic import Field, NonNegativeFloat, PositiveFloat
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from preprocessing.schema import Settings
+from training.models import Classifier
+
+
+class OptimizerConfig(Settings):
+    """How weights move. The learning rate rises over the warm-up and falls to zero afterwards."""
+
+    name: Literal["adamw", "sgd"] = "adamw"
+    """`adamw` (Loshchilov & Hutter 2019, arXiv:1711.05101), or `sgd` with Nesterov momentum 0.9."""
+    learning_rate: PositiveFloat = 1e-3
+    """Highest learning rate."""
+    schedule: Literal["cosine", "one_cycle"] = "cosine"
+    """How it falls: along half a cosine (Loshchilov & Hutter 2017, arXiv:1608.03983), or in a straight line, one cycle
+    (Smith & Topin 2018, arXiv:1708.07120), which Fast-AT trains by with its peak at a `warmup` of 0.4."""
+    weight_decay: NonNegativeFloat = 1e-2
+    """Decay of weights per unit of learning rate."""
+    warmup: float = Field(default=0.1, ge=0, lt=1)
+    """Share of training over which the learning rate rises."""
+    average_decay: float | None = Field(default=None, gt=0, lt=1)
+    """Share of the averaged weights that each step keeps, such as 0.999; unset = no average. With it validation, the
+    choice of the best epoch and the stored model are about the averaged weights (Izmailov et al. 2018,
+    arXiv:1803.05407; in adversarial training Rebuffi et al. 2021, arXiv:2103.01946). Learning goes on from the others.
+    """
+
+    def rate_at(self, progress: float) -> float:
+        """The learning rate at `progress` in [0, 1]."""
+        if progress < self.warmup:
+            return self.learning_rate * progress / self.warmup
+        share = (progress - self.warmup) / (1.0 - self.warmup)
+        left = 1.0 - share if self.schedule == "one_cycle" else (1.0 + math.cos(math.pi * share)) / 2.0
+        return self.learning_rate * left
+
+    def build(self, model: nn.Module) -> torch.optim.Optimizer:
+        """The optimizer of the model's weights; its learning rate is set before every step."""
+        rate, decay = self.learning_rate, self.weight_decay
+        match self.name:
+            case "adamw":
+                return torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay)
+            case "sgd":
+                return torch.optim.SGD(model.parameters(), lr=rate, weight_decay=decay, momentum=0.9, nesterov=True)
+
+    def build_average(self, model: Classifier) -> WeightAverage | None:
+        """The average of the model's weights, if one is wanted."""
+        return WeightAverage(model, self.average_decay) if self.average_decay is not None else None
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
+    """Set it for all weights."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
+
+
+class WeightAverage:
+    """The exponential average of a model's weights over the steps of its training.
+
+    After step n it is d w' + (1 - d) w with d = min(decay, (1 + n) / (10 + n)), so that the first weights, which know
+    nothing, are soon forgotten. Batch statistics are not averaged but those of the model.
+    """
+
+    def __init__(self, model: Classifier, decay: float) -> None:
+        """Begin with a copy of the model's weights."""
+        self._averaged = AveragedModel(model, multi_avg_fn=partial(_move, decay=decay))
+
+    @property
+    def model(self) -> Classifier:
+        """A model that has the averaged weights."""
+        return cast(Classifier, self._averaged.module)
+
+    @property
+    def steps(self) -> int:
+        """Steps it has followed."""
+        return int(self._averaged.n_averaged)
+
+    def follow(self, model: Classifier) -> None:
+        """Move on after a step of `model`."""
+        self._averaged.update_parameters(model)
+
+    def take_buffers(self, model: Classifier) -> None:
+        """Take the batch statistics of `model`, which workers average between epochs."""
+        for own, theirs in zip(self.model.buffers(), model.buffers(), strict=True):
+            own.copy_(theirs)
+
+    def go_on(self, steps: int) -> None:
+        """Be as after so many steps; the averaged weights were loaded into `model`."""
+        self._averaged.n_averaged.fill_(steps)
+
+
+@torch.no_grad()
+def _move(averages: Sequence[Tensor], weights: Sequence[Tensor], num_averaged: Tensor | int, *, decay: float) -> None:
+    steps = int(num_averaged)
+    keep = min(decay, (1 + steps) / (10 + steps))
+    torch._foreach_lerp_(list(averages), list(weights), 1.0 - keep)
