@@ -113,9 +113,10 @@ def train_epochs(config: TrainConfig, worker: Worker) -> Progress:
             logger.info("%s", progress_line(progress.history, num_epochs=config.epochs))
         store.keep_epoch(progress.history)
         settings, verdict = config.after(progress.history)
-    progress.stopped = verdict.stop
-    if verdict.stop and worker.rank == 0:
-        logger.info("training ends after epoch %d of %d: %s", progress.epochs, config.epochs, verdict.stop)
+    if progress.epochs < config.epochs:
+        progress.stopped = verdict.stop
+        if worker.rank == 0:
+            logger.info("training ends after epoch %d of %d: %s", progress.epochs, config.epochs, verdict.stop)
     return progress
 
 
