@@ -74,7 +74,7 @@ def _train(training: Training, checkpoint: Path) -> None:
     index, split = load_index(config.data), open_split(config.data, "train", cache_bytes=config.cache_mib * MIB)
     split.verify(split.shards)
     torch.manual_seed(config.seed)
-    model = config.model.build(index.format, len(index.classes))
+    model = config.build_model(index.format, len(index.classes))
     optimizer = config.optimizer.build(model)
     worker = Worker(rank=0, world_size=1, device=torch.device("cpu"))
     metrics: dict[str, float] = {}

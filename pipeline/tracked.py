@@ -10,6 +10,7 @@ from evaluation.report import Report
 from evaluation.run import evaluate
 from pipeline.cluster import num_nodes
 from pipeline.config import flatten
+from pipeline.schedule_picture import draw_schedules
 from pipeline.tracking import EpochLogger, open_store, run_key, tracked_run
 from training.config import TrainConfig
 from training.run import TrainResult, train
@@ -29,6 +30,9 @@ def tracked_training(config: TrainConfig) -> TrainResult:
     key = run_key("train", config.output, config.decides_result())
     with tracked_run(store, key, name=_name(config.output), settings=flatten(config)) as run:
         result = train(config, callbacks=[EpochLogger(run)] if follow else [])
+        picture = Path(config.output) / "schedules.png"
+        draw_schedules(config, picture, result.history)
+        run.log_files(picture, name="curriculum")
         run.complete_history(result.history)
         run.log_model(result.checkpoint)
     return result

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+import torch
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from preprocessing.schema import Place, Settings
+from preprocessing.schema import ClipFormat, Place, Settings
 from training.attacks import PGD, AnyAttack
-from training.models import ModelConfig
+from training.models import Classifier, ModelConfig
 from training.monitoring import EarlyStopping, OverfittingMonitor, Verdict, judge
 from training.objectives import AnyObjective, TMACurriculum
 from training.optimization import OptimizerConfig
 from training.run_folder import Metrics
 from training.threat import AudioDomain, ThreatModel
+
+Precision = Literal["float32", "bfloat16"]
+"""A floating-point format."""
 
 
 class ValidationConfig(Settings):
@@ -52,6 +56,10 @@ class TrainConfig(Settings):
     """Clips per step, all workers together."""
     optimizer: OptimizerConfig = OptimizerConfig()
     """How weights move."""
+    precision: Precision = "float32"
+    """What crafting and learning compute in (weights stay float32); validation is always in float32."""
+    channels_last: bool = False
+    """Whether convolutions keep the channels of a pixel side by side in memory: the same numbers up to rounding."""
     gradient_clip: PositiveFloat | None = 1.0
     """Longest gradient (L2 over all weights); unset = any."""
     validation: ValidationConfig = ValidationConfig()
@@ -104,6 +112,13 @@ class TrainConfig(Settings):
                 f"{self.validation.best_by} chooses without regard to robustness; set best_by=robust_accuracy"
             )
         return self
+
+    def build_model(self, clip_format: ClipFormat, num_classes: int) -> Classifier:
+        """The freshly initialised classifier, laid out in memory as it is trained."""
+        model = self.model.build(clip_format, num_classes)
+        if self.channels_last:
+            model.to(memory_format=torch.channels_last)
+        return model
 
     def after(self, history: Sequence[Metrics]) -> tuple[TrainConfig, Verdict]:
         """The settings of the epoch after these, and whether there is to be one.

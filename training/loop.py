@@ -6,7 +6,7 @@ import hashlib
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -18,13 +18,13 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from training.batch import MODALITIES, Batch
-from training.config import TrainConfig
+from training.config import Precision, TrainConfig
 from training.data import StoredSplit, evaluation_batches, open_split, train_batches
 from training.members import ShardError
 from training.metrics import Means, ModalityGap, Waiting, average_batch_statistics
 from training.models import Classifier
 from training.models.classifier import predicted_classes
-from training.objectives.base import bare
+from training.objectives.base import Loss, bare
 from training.optimization import WeightAverage, set_learning_rate
 from training.resuming import BegunEpoch, Progress, Store
 from training.run_folder import Metrics, RunFolder
@@ -72,7 +72,7 @@ def train_epochs(config: TrainConfig, worker: Worker) -> Progress:
     """
     train_split, validation_split = open_splits(config, worker)
     torch.manual_seed(config.seed)
-    model = config.model.build(train_split.index.format, len(train_split.index.classes))
+    model = config.build_model(train_split.index.format, len(train_split.index.classes))
     if not RunFolder(Path(config.output)).is_begun:
         config.model.load_pretrained(model)
     # Batch statistics are averaged once an epoch instead of being copied from the first worker at every step.
@@ -185,7 +185,7 @@ def train_epoch(
         torch.manual_seed(seed_of(config.seed, "dropout", epoch, step, worker.rank))
         done = epoch * num_steps + step
         losses = objective.losses(model, batch, progress=done / total_steps, generator=generator)
-        for update, loss in enumerate(losses):
+        for update, loss in enumerate(computed_in(config.precision, losses, worker.device)):
             set_learning_rate(optimizer, config.optimizer.rate_at((done + update / objective.updates) / total_steps))
             where = f"epoch {epoch + 1}, step {step + 1} of {num_steps}"
             norms = update_weights(model, optimizer, loss.total, gradient_clip=config.gradient_clip, where=where)
@@ -203,6 +203,16 @@ def train_epoch(
         "time/clips_per_second": num_steps * config.batch_size / seconds,
         "time/data_seconds": batches.seconds,
     }
+
+
+def computed_in(precision: Precision, losses: Iterator[Loss], device: torch.device) -> Iterator[Loss]:
+    """The losses, crafting and forward passes in `precision`; the caller's backward passes follow them."""
+    while True:
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            loss = next(losses, None)
+        if loss is None:
+            return
+        yield loss
 
 
 def is_stored_after(steps: int, num_steps: int, *, every: int | None) -> bool:

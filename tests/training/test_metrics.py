@@ -8,7 +8,8 @@ import torch
 from torch import distributed, nn
 from torch.multiprocessing.spawn import spawn
 
-from training.metrics import Means, Waiting, average_batch_statistics
+from training.metrics import Means, ModalityGap, Waiting, average_batch_statistics
+from training.models import Outputs
 
 CPU = torch.device("cpu")
 
@@ -68,3 +69,15 @@ def _one_of_two(rank: int, meeting: str) -> None:
     average_batch_statistics(model)
     assert norm.running_mean.tolist() == [0.5, 0.5]
     distributed.destroy_process_group()
+
+
+def test_the_modality_gap_is_the_distance_of_the_means_and_agreement_the_mean_cosine() -> None:
+    """Clips look along x and x, and sound along x and y: means (1, 0) and (1/2, 1/2), cosines 1 and 0."""
+    gap = ModalityGap(2)
+    logits = torch.zeros(1, 3)
+    right, up = torch.tensor([[[2.0, 0.0]]]), torch.tensor([[[0.0, 5.0]]])
+    for video, audio in ((right, right), (right, up)):
+        gap.add(Outputs(logits=logits, video_features=video, audio_features=audio))
+    found = gap.reduce(CPU)
+    assert found["modality_gap"] == pytest.approx(0.5**0.5)
+    assert found["modality_agreement"] == pytest.approx(0.5)

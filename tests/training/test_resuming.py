@@ -50,7 +50,8 @@ def store_of(config: TrainConfig, worker: Worker = ALONE) -> Store:
     model = config.model.build(split.index.format, len(split.index.classes))
     Path(config.output).mkdir(parents=True, exist_ok=True)
     RunFolder(Path(config.output)).settings.touch()
-    return Store(config, split, model, config.optimizer.build(model), worker)
+    average = config.optimizer.build_average(model)
+    return Store(config, split, model, config.optimizer.build(model), worker, average)
 
 
 def rest_of_epoch(store: Store, begun: BegunEpoch, *, interrupted_after: int = 99) -> Metrics:
@@ -62,7 +63,7 @@ def rest_of_epoch(store: Store, begun: BegunEpoch, *, interrupted_after: int = 9
             raise InterruptionError
 
     train = partial(train_epoch, store.config, store.split, store.model, store.optimizer, store.worker, epoch=0)
-    metrics = train(begun=begun, keep_step=keep_step)
+    metrics = train(begun=begun, keep_step=keep_step, average=store.average)
     return {name: value for name, value in metrics.items() if not name.startswith("time/")}
 
 
@@ -71,7 +72,7 @@ def test_an_epoch_interrupted_midway_goes_on_to_the_same_bits(
     tiny_dataset: Path, tmp_path: Path, name: str, objective: Objective
 ) -> None:
     """Weights, and every metric of the whole epoch; dropout, masking and attacks are random."""
-    optimizer = OptimizerConfig.model_validate({"name": name})
+    optimizer = OptimizerConfig.model_validate({"name": name, "average_decay": 0.5 if name == "adamw" else None})
     whole = store_of(
         settings(tiny_dataset, tmp_path / "whole", objective=objective, optimizer=optimizer, checkpoint_every=None)
     )

@@ -37,7 +37,7 @@ from training.objectives import (
     TMACurriculum,
 )
 from training.objectives.awp import Wrapped
-from training.objectives.base import SingleUpdate
+from training.objectives.base import Classifying, SingleUpdate
 from training.objectives.crmt_at import JointPGD
 from training.objectives.trades import DivergencePGD
 from training.schedules import Constant, Linear
@@ -436,3 +436,17 @@ def test_the_curriculum_crafts_by_settings_that_defaults_of_attacks_do_not_move(
     }
     assert {name: named[name] for name in expected} == expected
     assert set(expected) <= TMACurriculum().attack.model_fields_set
+
+
+@pytest.mark.parametrize("objective", [row for row in ROWS if isinstance(row, Classifying)], ids=named)
+def test_smoothed_labels_change_the_loss_and_not_the_clips(
+    objective: Classifying, model: Classifier, batch: Batch
+) -> None:
+    """On the same clips the loss is (1 - s) CE + s mean over classes of -log p: it moves as far from 0 to 0.2 as on."""
+    model.eval()
+    plain, little, much = (
+        run(type(objective).model_validate(objective.model_dump() | {"label_smoothing": share}), model, batch)[0]
+        for share in (0.0, 0.2, 0.4)
+    )
+    assert float(little - plain) == pytest.approx(float(much - little), rel=1e-3)
+    assert abs(float(little - plain)) > 1e-4

@@ -1,0 +1,53 @@
+"""What a training changes on its way: one picture of all schedules, kept with the run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from evaluation.pictures import CLEAN, STYLE, WORST
+from training.config import TrainConfig
+
+POINTS = 400
+"""So finely are schedules drawn."""
+UNITS = {
+    "attack_steps": "gradient steps of the attack",
+    "dropout_ratio": "share of feature units dropped",
+    "epsilon_factor": "training budget over defended budget",
+    "mask_ratio": "share of segments blanked",
+    "sampling_ratio": "share of segments attacked",
+}
+
+
+def draw_schedules(config: TrainConfig, path: Path, history: Sequence[Mapping[str, float]] = ()) -> None:
+    """The learning rate and everything that the objective's curriculum sets, over the epochs.
+
+    Lines are what was planned. Dots are what `history`, the metrics of finished epochs, says was set at their ends:
+    adaptive schedules and roll-backs leave the plan.
+    """
+    shares = [point / POINTS for point in range(POINTS + 1)]
+    planned = [config.objective.settings_at(share) for share in shares]
+    lines = {"learning rate": [config.optimizer.rate_at(share) for share in shares]}
+    lines |= {name: [values[name] for values in planned] for name in planned[0]}
+    columns = min(3, len(lines))
+    rows = math.ceil(len(lines) / columns)
+    with matplotlib.rc_context(cast(Any, STYLE)):
+        figure = Figure(figsize=(3.6 * columns, 2.3 * rows), layout="constrained")
+        panels = list(figure.subplots(rows, columns, squeeze=False, sharex=True).flat)
+        for axes, (name, values) in zip(panels, lines.items(), strict=False):
+            axes.plot([share * config.epochs for share in shares], values, color=CLEAN, linewidth=2)
+            found = [(each["epoch"], each[f"curriculum/{name}"]) for each in history if f"curriculum/{name}" in each]
+            axes.plot([epoch for epoch, _ in found], [value for _, value in found], ".", color=WORST, markersize=5)
+            axes.set_title(UNITS.get(name, name.replace("_", " ")), loc="left", fontsize=9)
+            axes.set_ylim(bottom=0)
+            axes.grid()
+        for axes in panels[-columns:]:
+            axes.set_xlabel("epoch")
+        for axes in panels[len(lines) :]:
+            axes.set_visible(False)
+        figure.savefig(path, dpi=130)
