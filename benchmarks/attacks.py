@@ -20,7 +20,7 @@ from preprocessing.schema import ClipFormat
 from training.attacks import PGD, TMA
 from training.attacks.base import frozen
 from training.batch import Batch
-from training.crafting import craft
+from training.crafting import Crafting, craft
 from training.models import Classifier, ModelConfig
 from training.threat import ThreatModel
 
@@ -47,7 +47,9 @@ def rows() -> list[Row]:
         "pgd": lambda: once(model, clips, THREAT, generator),
         "torchattacks": lambda: their_pgd(model, clips),
         "tma": lambda: TMA(steps=STEPS)(model, clips, THREAT, generator),
-        "tma_quarter": lambda: craft(model, clips, TMA(steps=STEPS), THREAT, generator, sampling_ratio=0.25),
+        "tma_quarter": lambda: craft(
+            model, clips, TMA(steps=STEPS), THREAT, generator, crafting=Crafting(sampling_ratio=0.25)
+        ),
         "restarts": lambda: often(model, all_right, TOO_SMALL, generator),
         "restarts_half_fooled": lambda: often(model, half_right, TOO_SMALL, generator),
     }

@@ -10,6 +10,7 @@ from benchmarks.demo_data import CONFIGS
 from pipeline.config import load, override
 from training.attacks import PGD
 from training.config import TrainConfig
+from training.crafting import Crafting
 from training.objectives import (
     NFGSM,
     PGDAT,
@@ -49,9 +50,9 @@ def methods() -> dict[str, Method]:
         PEER: Method(PGDAT(attack=PGD(steps=5))),
         "PGD-AT 10": Method(PGDAT(attack=PGD(steps=10))),
         "TRADES": Method(TRADES()),
-        "TMA-AT 25 %": Method(TMAAT(sampling_ratio=0.25)),
-        "TMA-AT 50 %": Method(TMAAT(sampling_ratio=0.5)),
-        "TMA-AT 100 %": Method(TMAAT(sampling_ratio=1.0)),
+        "TMA-AT 25 %": Method(TMAAT(crafting=Crafting(sampling_ratio=0.25))),
+        "TMA-AT 50 %": Method(TMAAT(crafting=Crafting(sampling_ratio=0.5))),
+        "TMA-AT 100 %": Method(TMAAT(crafting=Crafting(sampling_ratio=1.0))),
         CURRICULUM: Method(curriculum()),
     }
 
@@ -67,6 +68,8 @@ def ablations() -> dict[str, Method]:
             "curriculum.epsilon_factor": {"name": "step", "levels": [1.0, 1.5, 2.0], "starts": [0.0, 0.33, 0.67]},
             "curriculum.attack_steps": {"name": "step", "levels": [1, 3], "starts": [0.0, 0.75]},
         },
+        "sharing: each step's gradient": {"crafting.sharing": "gradient"},
+        "context: clean features": {"crafting.context": "clean_features"},
         "attack: PGD": {"attack": PGD().model_dump()},
         "masking: a quarter": {"curriculum.mask_ratio": 0.25},
         "masking: apart": {"curriculum.mask_ratio": 0.25, "curriculum.masking": "asynchronous"},

@@ -1,18 +1,75 @@
-"""Efficient crafting: perturb a sample of the segments and share each perturbation with its neighbours."""
+"""Efficient crafting: perturb a sample of the segments and share what is found with their neighbours."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import Literal
 
 import torch
 from jaxtyping import Int
+from pydantic import Field
 from torch import Tensor, nn
 
+from preprocessing.schema import Settings
 from training.attacks import Attack
 from training.attacks.noise import clip_generator
 from training.batch import Batch, gather_segments
+from training.partial_view import SampleAmongClean, SampleSharingGradients
 from training.threat import ThreatModel
+
+
+class Crafting(Settings):
+    """How an objective applies its attack; with the defaults, as the attack is written.
+
+    What it saves is what the encoders do not run: with the ratio r an attack step costs r of a pass
+    (arXiv:2502.11858, efficient adversarial perturbation).
+    """
+
+    sampling_ratio: float = Field(default=1.0, gt=0, le=1)
+    """Share of the segments that are attacked, at least one; the others take over what is found at their nearest. One
+    set of segments serves both modalities, drawn for each clip and epoch evenly over the clip's length."""
+    sharing: Literal["perturbation", "gradient"] = "perturbation"
+    """What the others take over. `perturbation`: the finished one, cut off at each segment's own ball and box.
+    `gradient`: in every step, so that each segment moves by itself from a start of its own; no dearer. (A perturbation
+    that is optimised as applied to all segments at once is an attack's own `sharing`, with a ratio of 1.)"""
+    context: Literal["none", "clean_features"] = "none"
+    """What the loss sees beside the sampled segments. `none`: they are taken for the whole clip. `clean_features`: the
+    others as they are when clean, so that gradients are those of the whole clip; their features are computed once, for
+    1 - r of a forward pass."""
+
+    def num_sampled(self, threat: ThreatModel, num_segments: int) -> int | None:
+        """How many segments the encoders run on; None where the attack is given whole clips."""
+        num_touchable = len(threat.segments or range(num_segments))
+        num_sampled = num_sampled_segments(num_touchable, self.sampling_ratio)
+        return None if num_sampled == num_touchable else num_sampled
+
+    def share(self, threat: ThreatModel, num_segments: int) -> float:
+        """Share of a clip's segments that every pass of the attack runs over."""
+        num_sampled = self.num_sampled(threat, num_segments)
+        return 1.0 if num_sampled is None else num_sampled / num_segments
+
+    def context_share(self, threat: ThreatModel, num_segments: int) -> float:
+        """Share of a clip's segments whose clean features are computed, once and without gradients."""
+        return 0.0 if self.context == "none" else 1.0 - self.share(threat, num_segments)
+
+    def refuse(self, *attacks: Attack) -> None:
+        """Refuse attacks that leave out clips while they work: what is known of the others would be mixed up.
+
+        Raises:
+            ValueError: naming the settings that do not go together.
+        """
+        needs_every_clip = self.context != "none" or self.sharing != "perturbation"
+        for attack in attacks:
+            if needs_every_clip and (restarts := getattr(attack, "restarts", 1)) > 1:
+                raise ValueError(
+                    f"{attack.name} with restarts={restarts} leaves out clips that are fooled, which "
+                    f"crafting.context={self.context} with crafting.sharing={self.sharing} does not allow: set "
+                    "restarts=1, or context=none and sharing=perturbation"
+                )
+
+
+WHOLE = Crafting()
 
 
 def craft(
@@ -22,25 +79,27 @@ def craft(
     threat: ThreatModel,
     generator: torch.Generator,
     *,
-    sampling_ratio: float = 1.0,
+    crafting: Crafting = WHOLE,
 ) -> Batch:
-    """Attack `sampling_ratio` of each clip's segments and give every segment the perturbation nearest in time.
+    """Attack the clips as `crafting` says; with its defaults it is the attack itself.
 
-    One set of segments serves both modalities, drawn evenly over the clip's length. The encoders run on the sampled
-    segments only, so a ratio of 0.25 costs about a quarter. Ball, box and the threat's support hold for every segment:
-    the sample is drawn from the segments that may be touched. With ratio 1 it is the attack itself.
-    (arXiv:2502.11858, efficient adversarial perturbation.)
+    Ball, box and the threat's support hold for every segment: the sample is drawn from the segments that may be
+    touched.
 
     `model` is the bare module, not its distributed wrapper: crafting must not synchronise gradients.
     """
-    touchable = torch.tensor(threat.segments or range(batch.num_segments), device=batch.video.device)
-    num_sampled = num_sampled_segments(len(touchable), sampling_ratio)
-    if num_sampled == len(touchable):
+    crafting.refuse(attack)
+    num_sampled = crafting.num_sampled(threat, batch.num_segments)
+    if num_sampled is None:
         return attack(model, batch, threat, generator)
+    touchable = torch.tensor(threat.segments or range(batch.num_segments), device=batch.video.device)
     index = touchable[stratified_segments(len(touchable), num_sampled, batch.keys, generator, batch.video.device)]
-    clean = batch.select_segments(index)
-    perturbed = attack(model, clean, threat.anywhere(), generator)
     nearest = nearest_sampled(index, batch.num_segments)
+    view = model if crafting.context == "none" else SampleAmongClean.of(model, batch, index)
+    if crafting.sharing == "gradient":
+        return attack(SampleSharingGradients(view, index, nearest), batch, threat, generator)
+    clean = batch.select_segments(index)
+    perturbed = attack(view, clean, threat.anywhere(), generator)
     return threat.project(
         batch.with_streams(
             batch.video + gather_segments(perturbed.video - clean.video, nearest),
@@ -58,7 +117,7 @@ def craft_mixed(
     threat: ThreatModel,
     generator: torch.Generator,
     *,
-    sampling_ratio: float = 1.0,
+    crafting: Crafting = WHOLE,
 ) -> Batch:
     """`craft` with one attack per clip: the first of `attacks` takes what `shares`, those of the others, leave to it.
 
@@ -67,12 +126,12 @@ def craft_mixed(
     """
     drawn = drawn_attacks(shares, batch.keys, generator)
     if not any(drawn):
-        return craft(model, batch, attacks[0], threat, generator, sampling_ratio=sampling_ratio)
+        return craft(model, batch, attacks[0], threat, generator, crafting=crafting)
     video, audio = batch.video.clone(), batch.audio.clone()
     for number, attack in enumerate(attacks):
         rows = torch.tensor([row for row, each in enumerate(drawn) if each == number], device=video.device).long()
         if len(rows):
-            crafted = craft(model, batch.select(rows), attack, threat, generator, sampling_ratio=sampling_ratio)
+            crafted = craft(model, batch.select(rows), attack, threat, generator, crafting=crafting)
             video[rows], audio[rows] = crafted.video, crafted.audio
     return batch.with_streams(video, audio)
 
@@ -84,13 +143,6 @@ def drawn_attacks(shares: Sequence[float], keys: tuple[str, ...], generator: tor
     limits = list(accumulate(shares))
     draws = [float(torch.rand((), generator=clip_generator(generator, key, "attack"))) for key in keys]
     return [next((number for number, limit in enumerate(limits, 1) if draw < limit), 0) for draw in draws]
-
-
-def crafted_share(threat: ThreatModel, num_segments: int, sampling_ratio: float) -> float:
-    """Share of a clip's segments that `craft` sends through the encoders."""
-    num_touchable = len(threat.segments or range(num_segments))
-    num_sampled = num_sampled_segments(num_touchable, sampling_ratio)
-    return 1.0 if num_sampled == num_touchable else num_sampled / num_segments
 
 
 def num_sampled_segments(num_segments: int, sampling_ratio: float) -> int:

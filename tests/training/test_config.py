@@ -72,7 +72,7 @@ def test_every_objective_is_chosen_by_its_name_alone(objective: type[Objective])
         (["objective.name=awp", "objective.objective.name=trades", "objective.objective.attack.steps=2"], "7 F + 6 B"),
         (["objective.name=nfgsm", "objective.noise=1", "objective.threat=l2(video=1)"], "2 F + 2 B"),
         (["objective.name=free_at", "objective.replays=8"], "8 F + 8 B"),
-        (["objective.name=tma_at", "objective.sampling_ratio=0.5", "objective.attack.steps=4"], "3 F + 3 B"),
+        (["objective.name=tma_at", "objective.crafting.sampling_ratio=0.5", "objective.attack.steps=4"], "3 F + 3 B"),
         (["objective.curriculum.attack_steps=6", "objective.curriculum.sampling_ratio=1"], "7 F + 7 B"),
         (["objective.curriculum.attack_steps={name: piecewise, points: [[0, 3], [1, 9]]}"], "1.6 F + 1.6 B"),
     ],

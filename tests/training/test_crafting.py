@@ -7,9 +7,9 @@ from tests.training.conftest import random_batch
 from training.attacks import PGD, TMA
 from training.batch import MODALITIES, Batch
 from training.crafting import (
+    Crafting,
     craft,
     craft_mixed,
-    crafted_share,
     drawn_attacks,
     nearest_sampled,
     num_sampled_segments,
@@ -55,7 +55,7 @@ def test_ratio_one_is_the_attack_itself(model: Classifier, batch: Batch, generat
 def test_shared_perturbations_stay_inside_ball_and_box(
     threat: ThreatModel, model: Classifier, batch: Batch, generator: torch.Generator
 ) -> None:
-    perturbed = craft(model, batch, TMA(steps=2), threat, generator, sampling_ratio=0.5)
+    perturbed = craft(model, batch, TMA(steps=2), threat, generator, crafting=Crafting(sampling_ratio=0.5))
     for modality, distance in threat.distances(perturbed, batch).items():
         stream = getattr(perturbed, modality)
         assert distance.max() <= getattr(threat, modality) + 1e-6
@@ -67,7 +67,7 @@ def test_neighbours_share_their_sample_s_perturbation(model: Classifier, generat
     """With one sample of four, every segment of an interior clip moves the same way, in both modalities."""
     noise = random_batch(3)
     clips = noise.with_streams(noise.video * 0.5 + 0.25, noise.audio * 0.5 + 0.25)
-    perturbed = craft(model, clips, PGD(steps=2), ThreatModel(), generator, sampling_ratio=0.25)
+    perturbed = craft(model, clips, PGD(steps=2), ThreatModel(), generator, crafting=Crafting(sampling_ratio=0.25))
     for modality in MODALITIES:
         delta = getattr(perturbed, modality) - getattr(clips, modality)
         assert torch.allclose(delta, delta[:, :1].expand_as(delta), atol=1e-6)
@@ -78,7 +78,7 @@ def test_a_sample_is_drawn_from_the_segments_that_may_be_touched(
     model: Classifier, batch: Batch, generator: torch.Generator
 ) -> None:
     threat = ThreatModel.model_validate("linf(video=4/255, audio=4/255, segments=1-2)")
-    perturbed = craft(model, batch, PGD(steps=2), threat, generator, sampling_ratio=0.5)
+    perturbed = craft(model, batch, PGD(steps=2), threat, generator, crafting=Crafting(sampling_ratio=0.5))
     for modality in MODALITIES:
         delta = perturbed.stream(modality) - batch.stream(modality)
         assert delta[:, [0, 3]].count_nonzero() == 0
@@ -90,7 +90,7 @@ def test_the_encoders_see_the_sampled_segments_only(
 ) -> None:
     frames = []
     hook = model.video_encoder.register_forward_hook(lambda _, arguments, __: frames.append(len(arguments[0])))
-    craft(model, batch, PGD(steps=3), ThreatModel(), generator, sampling_ratio=0.5)
+    craft(model, batch, PGD(steps=3), ThreatModel(), generator, crafting=Crafting(sampling_ratio=0.5))
     hook.remove()
     assert frames == [len(batch) * 2] * 3
 
@@ -114,10 +114,12 @@ def test_each_clip_of_a_mixture_is_what_its_own_attack_makes_of_it(
 ) -> None:
     attacks, shares = [PGD(steps=1), TMA(steps=2)], [0.5]
     threat = ThreatModel()
-    mixed = craft_mixed(model, batch, attacks, shares, threat, generator, sampling_ratio=ratio)
+    mixed = craft_mixed(model, batch, attacks, shares, threat, generator, crafting=Crafting(sampling_ratio=ratio))
     drawn = drawn_attacks(shares, batch.keys, generator)
     assert set(drawn) == {0, 1}
-    alone = [craft(model, batch, attack, threat, generator, sampling_ratio=ratio) for attack in attacks]
+    alone = [
+        craft(model, batch, attack, threat, generator, crafting=Crafting(sampling_ratio=ratio)) for attack in attacks
+    ]
     for row, number in enumerate(drawn):
         for name in MODALITIES:
             torch.testing.assert_close(mixed.stream(name)[row], alone[number].stream(name)[row])
@@ -134,4 +136,4 @@ def test_each_clip_of_a_mixture_is_what_its_own_attack_makes_of_it(
 )
 def test_the_share_of_segments_that_is_encoded(threat: str, ratio: float, expected: float) -> None:
     """Of eight segments; half of the four that may be touched are two of eight, all four need the whole clip."""
-    assert crafted_share(ThreatModel.model_validate(threat), 8, ratio) == expected
+    assert Crafting(sampling_ratio=ratio).share(ThreatModel.model_validate(threat), 8) == expected

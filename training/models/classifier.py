@@ -62,6 +62,14 @@ class Classifier(nn.Module):
         audio: Float[Tensor, "batch segments *patch"],
     ) -> Outputs:
         """Classify clips of any number of segments, their sound `[mels, steps]` or `[samples]` each."""
+        return self.classify(*self.encode(video, audio))
+
+    def encode(
+        self,
+        video: Float[Tensor, "batch segments 3 height width"],
+        audio: Float[Tensor, "batch segments *patch"],
+    ) -> tuple[Float[Tensor, "batch segments features"], Float[Tensor, "batch segments features"]]:
+        """Frames' and sounds' features, segment by segment: in evaluation mode no segment's depend on another's."""
         num_clips, num_segments = video.shape[:2]
         if audio.dim() == 3:
             with torch.autocast(audio.device.type, enabled=False):  # power spans more decades than half precision
@@ -70,6 +78,14 @@ class Classifier(nn.Module):
         patches = (audio.flatten(0, 1)[:, None] - LOGMEL_MEAN) / LOGMEL_STD
         video_features = self.video_encoder(frames).unflatten(0, (num_clips, num_segments))
         audio_features = self.audio_encoder(patches).unflatten(0, (num_clips, num_segments))
+        return video_features, audio_features
+
+    def classify(
+        self,
+        video_features: Float[Tensor, "batch segments features"],
+        audio_features: Float[Tensor, "batch segments features"],
+    ) -> Outputs:
+        """Average the segments' features over time, and fuse."""
         video_clip = self.dropout(video_features).mean(1)
         audio_clip = self.dropout(audio_features).mean(1)
         return Outputs(

@@ -13,6 +13,7 @@ from torch import Tensor, distributed, nn
 from torch.func import functional_call
 
 from training.batch import Batch
+from training.crafting import Crafting
 from training.models import Outputs
 from training.objectives.base import Forward, Loss, LossOf, Passes, SingleUpdate, bare
 from training.objectives.crmt_at import CRMTAT
@@ -60,6 +61,10 @@ class AWP(SingleUpdate):
         """The ball that the other objective defends; None if it attacks nothing."""
         threat: ThreatModel | None = getattr(self.objective, "threat", None)
         return threat
+
+    def crafting_at(self, progress: float) -> Crafting | None:
+        """The other objective's."""
+        return self.objective.crafting_at(progress)
 
     def prepare(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> LossOf:
         """The other objective's loss at the moved weights."""

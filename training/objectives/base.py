@@ -8,15 +8,17 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
 from preprocessing.schema import Settings
-from training.attacks.base import Cost
+from training.attacks.base import Attack, Cost
 from training.batch import Batch
+from training.crafting import Crafting
 from training.models import Outputs
+from training.threat import ThreatModel
 
 Logits = Float[Tensor, "batch classes"]
 
@@ -45,11 +47,6 @@ class Passes:
     """Forward passes."""
     backward: int | float = 0
     """Backward passes, to the inputs or to the weights."""
-
-    @classmethod
-    def of(cls, cost: Cost, *, share: float = 1.0) -> Passes:
-        """An attack's cost on this share of the segments."""
-        return cls(cost.forward, cost.backward) * share
 
     def __add__(self, other: Passes) -> Passes:
         return Passes(self.forward + other.forward, self.backward + other.backward)
@@ -102,6 +99,18 @@ class Objective(Settings):
         """
         return self
 
+    def crafting_at(self, progress: float) -> Crafting | None:
+        """How clips are crafted at `progress`; None if nothing is crafted before the loss is taken."""
+        crafting: Crafting | None = getattr(self, "crafting", None)
+        return crafting
+
+    @model_validator(mode="after")
+    def _crafting_suits_the_attack(self) -> Objective:
+        crafting = self.crafting_at(0.0)
+        if crafting is not None and isinstance(attack := getattr(self, "attack", None), Attack):
+            crafting.refuse(attack)
+        return self
+
     def settings_at(self, progress: float) -> dict[str, float]:
         """What the curriculum has set at `progress`, for the log."""
         return {}
@@ -142,6 +151,12 @@ class Classifying(Objective):
     def classification(self, forward: Forward, batch: Batch) -> Loss:
         """Mean cross-entropy of the smoothed labels, with the batch's accuracy beside it."""
         return classification(forward, batch, self.label_smoothing)
+
+
+def crafting_passes(cost: Cost, crafting: Crafting, threat: ThreatModel, num_segments: int) -> Passes:
+    """What an attack of this cost comes to, applied to clips of `num_segments` segments as `crafting` says."""
+    attack = Passes(cost.forward, cost.backward) * crafting.share(threat, num_segments)
+    return attack + Passes(forward=crafting.context_share(threat, num_segments))
 
 
 def bare(model: nn.Module) -> nn.Module:

@@ -14,7 +14,8 @@ from torch.nn import functional
 from training.attacks.base import Attack, Cost
 from training.attacks.gradients import Gradient, Streams, classification_gradient, direction, usable
 from training.batch import MODALITIES, Batch
-from training.objectives.base import Forward, Logits, Loss, LossOf, Passes, SingleUpdate, accuracy
+from training.crafting import WHOLE, Crafting, craft
+from training.objectives.base import Forward, Logits, Loss, LossOf, Passes, SingleUpdate, accuracy, crafting_passes
 from training.threat import ThreatModel, per_clip
 
 
@@ -80,6 +81,8 @@ class CRMTAT(SingleUpdate):
     """The inner maximisation."""
     threat: ThreatModel = ThreatModel(norm="l2", video=0.5, audio=0.5)
     """The budgets of the joint ball; `l2`. (The paper's 0.1 is in normalised units.)"""
+    crafting: Crafting = WHOLE
+    """How the attack is applied."""
 
     @model_validator(mode="after")
     def _joint_ball_is_l2(self) -> CRMTAT:
@@ -89,7 +92,8 @@ class CRMTAT(SingleUpdate):
 
     def prepare(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> LossOf:
         """Cross-entropy and margins of the attacked batch."""
-        return partial(self._loss, batch=self.attack(model, batch, self.threat, generator))
+        crafted = craft(model, batch, self.attack, self.threat, generator, crafting=self.crafting)
+        return partial(self._loss, batch=crafted)
 
     def _loss(self, forward: Forward, batch: Batch) -> Loss:
         outputs = forward(batch.video, batch.audio)
@@ -106,7 +110,7 @@ class CRMTAT(SingleUpdate):
 
     def crafting_cost(self, *, progress: float, num_segments: int) -> Passes:
         """The attack's."""
-        return Passes.of(self.attack.cost)
+        return crafting_passes(self.attack.cost, self.crafting, self.threat, num_segments)
 
 
 def margin_shortfalls(video: Logits, audio: Logits, labels: Int[Tensor, " batch"]) -> Float[Tensor, " batch"]:

@@ -11,7 +11,8 @@ from torch import nn
 
 from training.attacks.pgd import PGD
 from training.batch import Batch
-from training.objectives.base import Classifying, LossOf, Passes, SingleUpdate
+from training.crafting import WHOLE, Crafting, craft
+from training.objectives.base import Classifying, LossOf, Passes, SingleUpdate, crafting_passes
 from training.threat import ThreatModel
 
 
@@ -31,6 +32,8 @@ class FastAT(Classifying, SingleUpdate):
     """alpha, the step in units of epsilon."""
     threat: ThreatModel = ThreatModel()
     """The ball to defend."""
+    crafting: Crafting = WHOLE
+    """How the attack is applied."""
 
     @property
     def attack(self) -> PGD:
@@ -39,8 +42,9 @@ class FastAT(Classifying, SingleUpdate):
 
     def prepare(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> LossOf:
         """Cross-entropy on the clips after one step."""
-        return partial(self.classification, batch=self.attack(model, batch, self.threat, generator))
+        crafted = craft(model, batch, self.attack, self.threat, generator, crafting=self.crafting)
+        return partial(self.classification, batch=crafted)
 
     def crafting_cost(self, *, progress: float, num_segments: int) -> Passes:
         """One step's."""
-        return Passes.of(self.attack.cost)
+        return crafting_passes(self.attack.cost, self.crafting, self.threat, num_segments)

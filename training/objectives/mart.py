@@ -13,7 +13,18 @@ from torch.nn import functional
 
 from training.attacks.pgd import PGD
 from training.batch import Batch
-from training.objectives.base import Forward, Logits, Loss, LossOf, Passes, SingleUpdate, accuracy, logits_of_both
+from training.crafting import WHOLE, Crafting, craft
+from training.objectives.base import (
+    Forward,
+    Logits,
+    Loss,
+    LossOf,
+    Passes,
+    SingleUpdate,
+    accuracy,
+    crafting_passes,
+    logits_of_both,
+)
 from training.objectives.trades import divergences
 from training.threat import ThreatModel
 
@@ -38,10 +49,13 @@ class MART(SingleUpdate):
     """The inner maximisation, of the cross-entropy, in evaluation mode."""
     threat: ThreatModel = ThreatModel()
     """The ball to defend."""
+    crafting: Crafting = WHOLE
+    """How the attack is applied."""
 
     def prepare(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> LossOf:
         """The boosted cross-entropy of the perturbed clips, and the weighted divergence."""
-        return partial(self._loss, clean=batch, perturbed=self.attack(model, batch, self.threat, generator))
+        crafted = craft(model, batch, self.attack, self.threat, generator, crafting=self.crafting)
+        return partial(self._loss, clean=batch, perturbed=crafted)
 
     def _loss(self, forward: Forward, clean: Batch, perturbed: Batch) -> Loss:
         of_clean, of_perturbed = logits_of_both(forward, clean, perturbed)
@@ -58,7 +72,7 @@ class MART(SingleUpdate):
 
     def crafting_cost(self, *, progress: float, num_segments: int) -> Passes:
         """The attack's."""
-        return Passes.of(self.attack.cost)
+        return crafting_passes(self.attack.cost, self.crafting, self.threat, num_segments)
 
     @property
     def loss_cost(self) -> Passes:

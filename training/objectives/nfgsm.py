@@ -13,7 +13,8 @@ from training.attacks.ascent import Ascent
 from training.attacks.base import Attack, Cost
 from training.attacks.gradients import Streams, classification_gradient, direction, usable
 from training.batch import MODALITIES, Batch
-from training.objectives.base import Classifying, LossOf, Passes, SingleUpdate
+from training.crafting import WHOLE, Crafting, craft
+from training.objectives.base import Classifying, LossOf, Passes, SingleUpdate, crafting_passes
 from training.threat import ThreatModel
 
 
@@ -67,6 +68,8 @@ class NFGSM(Classifying, SingleUpdate):
     """alpha, the step in units of epsilon."""
     threat: ThreatModel = ThreatModel()
     """The ball to defend."""
+    crafting: Crafting = WHOLE
+    """How the attack is applied."""
 
     @property
     def attack(self) -> NoiseAndStep:
@@ -76,8 +79,9 @@ class NFGSM(Classifying, SingleUpdate):
     def prepare(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> LossOf:
         """Cross-entropy on the clips after noise and step."""
         reach = self.threat.scaled(self.noise + self.step_size)
-        return partial(self.classification, batch=self.attack(model, batch, reach, generator))
+        crafted = craft(model, batch, self.attack, reach, generator, crafting=self.crafting)
+        return partial(self.classification, batch=crafted)
 
     def crafting_cost(self, *, progress: float, num_segments: int) -> Passes:
         """One step's."""
-        return Passes.of(self.attack.cost)
+        return crafting_passes(self.attack.cost, self.crafting, self.threat, num_segments)

@@ -6,14 +6,13 @@ from functools import partial
 from typing import Literal
 
 import torch
-from pydantic import Field
 from torch import nn
 
 from training.attacks.ascent import NOT_SHARED
 from training.attacks.tma import TMA
 from training.batch import Batch
-from training.crafting import craft, crafted_share
-from training.objectives.base import Classifying, LossOf, Passes, SingleUpdate
+from training.crafting import Crafting, craft
+from training.objectives.base import Classifying, LossOf, Passes, SingleUpdate, crafting_passes
 from training.threat import ThreatModel
 
 CRAFTING = TMA(
@@ -43,17 +42,16 @@ class TMAAT(Classifying, SingleUpdate):
     name: Literal["tma_at"] = "tma_at"
     attack: TMA = CRAFTING
     """The inner maximisation."""
-    sampling_ratio: float = Field(default=0.25, gt=0, le=1)
-    """Share of the segments that are attacked, at least one; the others take over their neighbours' perturbation."""
     threat: ThreatModel = ThreatModel()
     """The ball to defend."""
+    crafting: Crafting = Crafting(sampling_ratio=0.25)
+    """On which share of the segments the attack works, and how."""
 
     def prepare(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> LossOf:
         """Cross-entropy on the crafted clips."""
-        crafted = craft(model, batch, self.attack, self.threat, generator, sampling_ratio=self.sampling_ratio)
+        crafted = craft(model, batch, self.attack, self.threat, generator, crafting=self.crafting)
         return partial(self.classification, batch=crafted)
 
     def crafting_cost(self, *, progress: float, num_segments: int) -> Passes:
         """The attack's, on the sampled segments."""
-        share = crafted_share(self.threat, num_segments, self.sampling_ratio)
-        return Passes.of(self.attack.cost, share=share)
+        return crafting_passes(self.attack.cost, self.crafting, self.threat, num_segments)

@@ -7,15 +7,16 @@ from functools import partial
 from typing import Literal
 
 import torch
+from pydantic import model_validator
 from torch import nn
 
 from training.attacks import Attack, IterativeAttack
 from training.batch import Batch
-from training.crafting import craft_mixed, crafted_share
+from training.crafting import WHOLE, Crafting, craft_mixed
 from training.curriculum import Curriculum
 from training.masking import mask_segments
 from training.models import Classifier
-from training.objectives.base import Classifying, LossOf, Passes, SingleUpdate
+from training.objectives.base import Classifying, LossOf, Passes, SingleUpdate, crafting_passes
 from training.objectives.tma_at import CRAFTING
 from training.threat import ThreatModel
 
@@ -34,8 +35,20 @@ class TMACurriculum(Classifying, SingleUpdate):
     """The inner maximisation; its number of steps comes from the curriculum."""
     threat: ThreatModel = ThreatModel()
     """The ball to defend at `epsilon_factor` 1."""
+    crafting: Crafting = WHOLE
+    """How the attacks are applied; the ratio comes from the curriculum."""
     curriculum: Curriculum = Curriculum()
     """What grows from easy to hard."""
+
+    @model_validator(mode="after")
+    def _crafting_suits_the_curriculum(self) -> TMACurriculum:
+        self.crafting.refuse(*(other.attack for other in self.curriculum.other_attacks))
+        if self.crafting.sampling_ratio != WHOLE.sampling_ratio:
+            raise ValueError(
+                f"crafting.sampling_ratio={self.crafting.sampling_ratio:g}: the curriculum decides it, write it as "
+                "curriculum.sampling_ratio"
+            )
+        return self
 
     def prepare(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> LossOf:
         """Cross-entropy on clips that are masked, then attacked; dropout acts in the last forward pass."""
@@ -55,7 +68,7 @@ class TMACurriculum(Classifying, SingleUpdate):
             [values[name] for name in self.curriculum.share_names],
             self.threat.scaled(values["epsilon_factor"]),
             generator,
-            sampling_ratio=values["sampling_ratio"],
+            crafting=self.crafting_at(progress),
         )
         model.set_dropout(values["dropout_ratio"])
         return partial(self.classification, batch=crafted)
@@ -69,16 +82,21 @@ class TMACurriculum(Classifying, SingleUpdate):
         """The attacks' on the sampled segments, each for its share of the clips."""
         values = self.settings_at(progress)
         others = [values[name] for name in self.curriculum.share_names]
-        segments = crafted_share(self.threat, num_segments, values["sampling_ratio"])
         passes = Passes()
         attacks = self.attacks_with(steps=round(values["attack_steps"]))
         for attack, clips in zip(attacks, [1.0 - sum(others), *others], strict=True):
-            passes += Passes.of(attack.cost, share=clips * segments)
+            passes += crafting_passes(attack.cost, self.crafting_at(progress), self.threat, num_segments) * clips
         return passes
 
     def after(self, accuracies: Sequence[float]) -> TMACurriculum:
         """The objective with the curriculum of the next epoch."""
         return self.model_copy(update={"curriculum": self.curriculum.after(accuracies)})
+
+    def crafting_at(self, progress: float) -> Crafting:
+        """How the attacks are applied at `progress`."""
+        return Crafting.model_validate(
+            self.crafting.model_dump() | {"sampling_ratio": self.settings_at(progress)["sampling_ratio"]}
+        )
 
     def settings_at(self, progress: float) -> dict[str, float]:
         """The curriculum's values at `progress`."""

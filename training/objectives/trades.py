@@ -16,7 +16,18 @@ from training.attacks.ascent import Ascent, default_step_size
 from training.attacks.base import Attack, Cost
 from training.attacks.gradients import Gradient, back, leaves
 from training.batch import Batch, Modality
-from training.objectives.base import Forward, Logits, Loss, LossOf, Passes, SingleUpdate, accuracy, logits_of_both
+from training.crafting import WHOLE, Crafting, craft
+from training.objectives.base import (
+    Forward,
+    Logits,
+    Loss,
+    LossOf,
+    Passes,
+    SingleUpdate,
+    accuracy,
+    crafting_passes,
+    logits_of_both,
+)
 from training.threat import ThreatModel
 
 
@@ -67,10 +78,13 @@ class TRADES(SingleUpdate):
     """The inner maximisation, in evaluation mode."""
     threat: ThreatModel = ThreatModel()
     """The ball to defend."""
+    crafting: Crafting = WHOLE
+    """How the attack is applied."""
 
     def prepare(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> LossOf:
         """Cross-entropy of the clean clips, and how far the perturbed ones' predictions are from theirs."""
-        return partial(self._loss, clean=batch, perturbed=self.attack(model, batch, self.threat, generator))
+        crafted = craft(model, batch, self.attack, self.threat, generator, crafting=self.crafting)
+        return partial(self._loss, clean=batch, perturbed=crafted)
 
     def _loss(self, forward: Forward, clean: Batch, perturbed: Batch) -> Loss:
         of_clean, of_perturbed = logits_of_both(forward, clean, perturbed)
@@ -86,7 +100,7 @@ class TRADES(SingleUpdate):
 
     def crafting_cost(self, *, progress: float, num_segments: int) -> Passes:
         """The attack's."""
-        return Passes.of(self.attack.cost)
+        return crafting_passes(self.attack.cost, self.crafting, self.threat, num_segments)
 
     @property
     def loss_cost(self) -> Passes:

@@ -10,12 +10,13 @@ from typing import Any, get_args
 
 import pytest
 import torch
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from training.attacks import MIFGSM, PGD, TMA
 from training.batch import Batch
+from training.crafting import Crafting
 from training.curriculum import Curriculum, SharedAttack
 from training.models import Classifier
 from training.objectives import (
@@ -61,6 +62,8 @@ MIXED = Curriculum(
         SharedAttack(attack=MIFGSM(), share=Linear(start=0.0, end=0.5)),
     ),
 )
+QUARTER = Crafting(sampling_ratio=0.25, context="clean_features")
+SHARED = Crafting(sampling_ratio=0.5, sharing="gradient")
 OBJECTIVES: list[tuple[Objective, Passes, Passes]] = [
     # with the passes per clip of four segments at progress 0 and 1: crafting + loss
     (Standard(), Passes(1, 1), Passes(1, 1)),
@@ -74,9 +77,29 @@ OBJECTIVES: list[tuple[Objective, Passes, Passes]] = [
     (MART(attack=PGD(steps=2)), Passes(2 + 2, 2 + 2), Passes(2 + 2, 2 + 2)),
     (CRMTAT(attack=JointPGD(steps=2)), Passes(2 + 1, 2 + 1), Passes(2 + 1, 2 + 1)),
     (
-        TMAAT(attack=TMA(steps=2, random_start=True), sampling_ratio=0.25),
+        TMAAT(attack=TMA(steps=2, random_start=True)),
         Passes(2 / 4 + 1, 2 / 4 + 1),
         Passes(2 / 4 + 1, 2 / 4 + 1),
+    ),
+    # ... and with a sample of the segments, the features of the others computed once: r K forward and 1 - r, r K back
+    (
+        PGDAT(attack=PGD(steps=2), crafting=QUARTER),
+        Passes(2 / 4 + 3 / 4 + 1, 2 / 4 + 1),
+        Passes(2 / 4 + 3 / 4 + 1, 2 / 4 + 1),
+    ),
+    (FastAT(crafting=QUARTER), Passes(1 / 4 + 3 / 4 + 1, 1 / 4 + 1), Passes(1 / 4 + 3 / 4 + 1, 1 / 4 + 1)),
+    (NFGSM(crafting=SHARED), Passes(1 / 2 + 1, 1 / 2 + 1), Passes(1 / 2 + 1, 1 / 2 + 1)),
+    (
+        TRADES(attack=DivergencePGD(steps=2), crafting=QUARTER),
+        Passes(3 / 4 + 3 / 4 + 2, 2 / 4 + 2),
+        Passes(3 / 4 + 3 / 4 + 2, 2 / 4 + 2),
+    ),
+    (MART(attack=PGD(steps=2), crafting=SHARED), Passes(2 / 2 + 2, 2 / 2 + 2), Passes(2 / 2 + 2, 2 / 2 + 2)),
+    (CRMTAT(attack=JointPGD(steps=2), crafting=SHARED), Passes(2 / 2 + 1, 2 / 2 + 1), Passes(2 / 2 + 1, 2 / 2 + 1)),
+    (
+        TMACurriculum(curriculum=GROWING, crafting=Crafting(sharing="gradient", context="clean_features")),
+        Passes(1 / 4 + 3 / 4 + 1, 1 / 4 + 1),
+        Passes(3 + 1, 3 + 1),
     ),
     (TMACurriculum(curriculum=GROWING), Passes(1 / 4 + 1, 1 / 4 + 1), Passes(3 + 1, 3 + 1)),
     (TMACurriculum(curriculum=MIXED), Passes(2 / 2 + 1, 2 / 2 + 1), Passes(2 / 2 + 1, 2 / 2 + 1)),
@@ -92,7 +115,10 @@ OBJECTIVES: list[tuple[Objective, Passes, Passes]] = [
 def named(objective: Objective) -> str:
     inner = f"-{objective.objective.name}" if isinstance(objective, AWP) else ""
     mixed = "-mixed" if isinstance(objective, TMACurriculum) and objective.curriculum.other_attacks else ""
-    return objective.name + inner + mixed
+    crafting = objective.crafting_at(0.0)
+    context = "-context" if crafting and crafting.context == "clean_features" else ""
+    sharing = "-gradient" if crafting and crafting.sharing == "gradient" else ""
+    return objective.name + inner + mixed + context + sharing
 
 
 ROWS = [objective for objective, _, _ in OBJECTIVES]
@@ -347,7 +373,7 @@ def test_the_weights_learn_from_clips_inside_the_threat(
         batch = replace(batch, audio=sound)
     if isinstance(objective, TMACurriculum):
         calm = Curriculum.model_validate(objective.curriculum.model_dump() | {"mask_ratio": 0, "epsilon_factor": 1})
-        objective = TMACurriculum(curriculum=calm)
+        objective = TMACurriculum(curriculum=calm, crafting=objective.crafting)
     shown: list[Batch] = []
     model.train()
 
@@ -450,3 +476,24 @@ def test_smoothed_labels_change_the_loss_and_not_the_clips(
     )
     assert float(little - plain) == pytest.approx(float(much - little), rel=1e-3)
     assert abs(float(little - plain)) > 1e-4
+
+
+@pytest.mark.parametrize("crafting", [QUARTER, SHARED, Crafting(context="clean_features")], ids=repr)
+def test_restarts_are_refused_where_every_clip_must_be_looked_at(crafting: Crafting) -> None:
+    restarted = PGD(restarts=2)
+    for mistaken in (
+        lambda: PGDAT(attack=restarted, crafting=crafting),
+        lambda: MART(attack=restarted, crafting=crafting),
+        lambda: TMACurriculum(
+            crafting=crafting.model_copy(update={"sampling_ratio": 1.0}),
+            curriculum=Curriculum(other_attacks=(SharedAttack(attack=restarted, share=Constant(value=0.5)),)),
+        ),
+    ):
+        with pytest.raises(ValidationError, match=r"pgd with restarts=2 leaves out clips.*set restarts=1, or context"):
+            mistaken()
+    assert PGDAT(attack=restarted, crafting=Crafting(sampling_ratio=0.5)).attack.restarts == 2
+
+
+def test_the_ratio_of_a_curriculum_is_set_in_one_place() -> None:
+    with pytest.raises(ValidationError, match=r"crafting.sampling_ratio=0.5: the curriculum decides it"):
+        TMACurriculum(crafting=Crafting(sampling_ratio=0.5))
