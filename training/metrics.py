@@ -77,7 +77,7 @@ class ModalityGap:
 
     `modality_gap` is the distance between the mean of the clips' video features and that of their audio features, each
     the mean over segments at length 1: from 0 to 2. `modality_agreement` is the mean cosine of a clip's two, exact over
-    all workers like the gap.
+    all workers like the gap. Clips without finite features are left out: they lie nowhere. Accuracy counts them wrong.
     """
 
     def __init__(self, feature_size: int) -> None:
@@ -91,6 +91,8 @@ class ModalityGap:
             functional.normalize(features.detach().mean(1).double(), dim=1)
             for features in (outputs.video_features, outputs.audio_features)
         )
+        is_finite = (video.isfinite() & audio.isfinite()).all(1)
+        video, audio = video[is_finite], audio[is_finite]
         agreement = (video * audio).sum().reshape(1)
         count = torch.tensor([len(video)], device=video.device)
         self._sums = self._sums.to(video.device) + torch.cat([video.sum(0), audio.sum(0), agreement, count])

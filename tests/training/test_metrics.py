@@ -78,6 +78,7 @@ def test_the_modality_gap_is_the_distance_of_the_means_and_agreement_the_mean_co
     right, up = torch.tensor([[[2.0, 0.0]]]), torch.tensor([[[0.0, 5.0]]])
     for video, audio in ((right, right), (right, up)):
         gap.add(Outputs(logits=logits, video_features=video, audio_features=audio))
+    gap.add(Outputs(logits=logits, video_features=right * torch.inf, audio_features=up))  # lies nowhere
     found = gap.reduce(CPU)
     assert found["modality_gap"] == pytest.approx(0.5**0.5)
     assert found["modality_agreement"] == pytest.approx(0.5)
