@@ -27,8 +27,8 @@ UNITS = {
 def draw_schedules(config: TrainConfig, path: Path, history: Sequence[Mapping[str, float]] = ()) -> None:
     """The learning rate and everything that the objective's curriculum sets, over the epochs.
 
-    Lines are what was planned. Dots are what `history`, the metrics of finished epochs, says was set at their ends:
-    adaptive schedules and roll-backs leave the plan.
+    Lines are what is planned. Dots are what `history`, the metrics of finished epochs, says was set at their ends:
+    adaptive schedules leave the plan.
     """
     shares = [point / POINTS for point in range(POINTS + 1)]
     planned = [config.objective.settings_at(share) for share in shares]
@@ -38,16 +38,24 @@ def draw_schedules(config: TrainConfig, path: Path, history: Sequence[Mapping[st
     rows = math.ceil(len(lines) / columns)
     with matplotlib.rc_context(cast(Any, STYLE)):
         figure = Figure(figsize=(3.6 * columns, 2.3 * rows), layout="constrained")
-        panels = list(figure.subplots(rows, columns, squeeze=False, sharex=True).flat)
+        panels = list(figure.subplots(rows, columns, squeeze=False).flat)
         for axes, (name, values) in zip(panels, lines.items(), strict=False):
-            axes.plot([share * config.epochs for share in shares], values, color=CLEAN, linewidth=2)
+            axes.plot([share * config.epochs for share in shares], values, color=CLEAN, linewidth=2, label="planned")
             found = [(each["epoch"], each[f"curriculum/{name}"]) for each in history if f"curriculum/{name}" in each]
-            axes.plot([epoch for epoch, _ in found], [value for _, value in found], ".", color=WORST, markersize=5)
+            axes.plot(
+                [epoch for epoch, _ in found],
+                [value for _, value in found],
+                ".",
+                color=WORST,
+                markersize=5,
+                label="done",
+            )
             axes.set_title(UNITS.get(name, name.replace("_", " ")), loc="left", fontsize=9)
             axes.set_ylim(bottom=0)
-            axes.grid()
-        for axes in panels[-columns:]:
             axes.set_xlabel("epoch")
+            axes.grid()
+        if history and len(lines) > 1:
+            panels[1].legend()
         for axes in panels[len(lines) :]:
             axes.set_visible(False)
         figure.savefig(path, dpi=130)

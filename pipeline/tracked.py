@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from evaluation.config import EvaluateConfig
@@ -11,9 +12,10 @@ from evaluation.run import evaluate
 from pipeline.cluster import num_nodes
 from pipeline.config import flatten
 from pipeline.schedule_picture import draw_schedules
-from pipeline.tracking import EpochLogger, open_store, run_key, tracked_run
+from pipeline.tracking import EpochLogger, Run, open_store, run_key, tracked_run
 from training.config import TrainConfig
 from training.run import TrainResult, train
+from training.run_folder import Metrics
 
 logger = logging.getLogger(__name__)
 
@@ -29,10 +31,9 @@ def tracked_training(config: TrainConfig) -> TrainResult:
         logger.warning("MLflow gets this run's epochs at its end: set MLFLOW_TRACKING_URI to a server to follow it")
     key = run_key("train", config.output, config.decides_result())
     with tracked_run(store, key, name=_name(config.output), settings=flatten(config)) as run:
+        _show_schedules(config, run)
         result = train(config, callbacks=[EpochLogger(run)] if follow else [])
-        picture = Path(config.output) / "schedules.png"
-        draw_schedules(config, picture, result.history)
-        run.log_files(picture, name="curriculum")
+        _show_schedules(config, run, result.history)
         run.complete_history(result.history)
         run.log_model(result.checkpoint)
     return result
@@ -57,6 +58,13 @@ def tracked_evaluation(config: EvaluateConfig) -> Report:
         for name in ("report.json", "report.html", "certificates.parquet"):
             run.log_files(Path(config.output) / name, name="report")
     return report
+
+
+def _show_schedules(config: TrainConfig, run: Run, history: Sequence[Metrics] = ()) -> None:
+    picture = Path(config.output) / "schedules.png"
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    draw_schedules(config, picture, history)
+    run.log_files(picture, name="curriculum")
 
 
 def _name(output: str) -> str:
