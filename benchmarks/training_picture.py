@@ -35,19 +35,33 @@ def _frontier(
     figure: Figure, axes: Axes, cpu_seconds: Mapping[str, float], shares: Shares, names: Sequence[str], reference: str
 ) -> None:
     unit = cpu_seconds.get(reference, 1.0)
-    costs = [cpu_seconds[name] / unit for name in names]
-    joint = [shares["joint"][name] for name in names]
+    best = max(shares["joint"][name].rate for name in names)
+    shown = sorted((name for name in names if shares["joint"][name].rate > best / 2), key=cpu_seconds.__getitem__)
+    far_below = [
+        f"{name}: {shares['joint'][name].rate:.1%} at {cpu_seconds[name] / unit:.2f}"
+        for name in names
+        if name not in shown
+    ]
+    costs = [cpu_seconds[name] / unit for name in shown]
+    joint = [shares["joint"][name] for name in shown]
     for cost, found in zip(costs, joint, strict=True):
         low, high = found.interval
         axes.plot([cost, cost], [100 * low, 100 * high], color=MUTED, linewidth=1.4, zorder=1)
-    clean = [100 * shares["clean"][name].rate for name in names]
+    clean = [100 * shares["clean"][name].rate for name in shown]
     heights = [100 * found.rate for found in joint]
     dots = axes.scatter(costs, heights, c=clean, cmap="viridis", s=90, edgecolors=INK, linewidths=0.6, zorder=2)
     figure.colorbar(dots, ax=axes, label="clean accuracy, %", shrink=0.8)
-    for name, cost, height in zip(names, costs, heights, strict=True):
-        axes.annotate(name, (cost, height), xytext=(7, 5), textcoords="offset points", fontsize=9)
+    for place, (name, cost, height) in enumerate(zip(shown, costs, heights, strict=True)):
+        # Names stand in turns left and right, so that neighbours do not cover each other.
+        side, offset = ("left", 8) if place % 2 else ("right", -8)
+        axes.annotate(
+            name, (cost, height), xytext=(offset, 0), textcoords="offset points", ha=side, va="center", fontsize=9
+        )
+    axes.text(0.01, 0.01, "\n".join(far_below), transform=axes.transAxes, fontsize=8.5, color=MUTED)
+    axes.margins(y=0.12)
     axes.set_xscale("log")
     axes.set_xticks([0.1, 0.2, 0.35, 0.63, 1.0, 2.0], ["0.1", "0.2", "0.35", "0.63", "1", "2"])
+    axes.set_xlim(min(costs) / 1.4, max(costs) * 1.4)
     axes.minorticks_off()
     axes.grid()
     axes.set_xlabel(f"cost of training, CPU seconds in those of {reference}")
