@@ -36,7 +36,7 @@ def _frontier(
 ) -> None:
     unit = cpu_seconds.get(reference, 1.0)
     best = max(shares["joint"][name].rate for name in names)
-    shown = sorted((name for name in names if shares["joint"][name].rate > best / 2), key=cpu_seconds.__getitem__)
+    shown = sorted((name for name in names if shares["joint"][name].rate >= best / 2), key=cpu_seconds.__getitem__)
     far_below = [
         f"{name}: {shares['joint'][name].rate:.1%} at {cpu_seconds[name] / unit:.2f}"
         for name in names
@@ -60,11 +60,13 @@ def _frontier(
     axes.text(0.01, 0.01, "\n".join(far_below), transform=axes.transAxes, fontsize=8.5, color=MUTED)
     axes.margins(y=0.12)
     axes.set_xscale("log")
-    axes.set_xticks([0.1, 0.2, 0.35, 0.63, 1.0, 2.0], ["0.1", "0.2", "0.35", "0.63", "1", "2"])
+    if reference in cpu_seconds:
+        axes.set_xticks([0.1, 0.2, 0.35, 0.63, 1.0, 2.0], ["0.1", "0.2", "0.35", "0.63", "1", "2"])
     axes.set_xlim(min(costs) / 1.4, max(costs) * 1.4)
     axes.minorticks_off()
     axes.grid()
-    axes.set_xlabel(f"cost of training, CPU seconds in those of {reference}")
+    unit_in_words = f" in those of {reference}" if reference in cpu_seconds else ""
+    axes.set_xlabel(f"cost of training, CPU seconds{unit_in_words}")
     axes.set_ylabel("worst-case robust accuracy, %")
     axes.set_title("robustness over cost", loc="left")
 
