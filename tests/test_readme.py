@@ -135,6 +135,13 @@ def test_every_make_target_and_file_of_the_readme_exists() -> None:
     assert not missing
 
 
+def test_every_training_setting_of_the_readme_is_one() -> None:
+    section = (ROOT / "README.md").read_text().partition("## Training methods")[2].partition("**Is the")[0]
+    found = re.findall(r"`([a-z_.]+=[^`]+)`", section)
+    assert len(found) > 6
+    load(TrainConfig, changes=[*PLACES["train"], *(words for words in found if not words.endswith("="))])
+
+
 @pytest.mark.parametrize("file", YAML_FILES, ids=lambda file: f"{file.parent.name}/{file.name}")
 def test_every_shipped_yaml_loads_and_opens_with_its_command(file: Path) -> None:
     load(CONFIGS[file.parent.name], file, PLACES[file.parent.name])

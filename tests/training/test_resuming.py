@@ -9,6 +9,7 @@ from torch import distributed
 from torch.multiprocessing.spawn import spawn
 
 from training.attacks import PGD
+from training.checkpoint import load_model
 from training.config import TrainConfig, ValidationConfig
 from training.data import open_split
 from training.loop import train_epoch, where_the_last_state_lies
@@ -86,6 +87,17 @@ def test_an_epoch_interrupted_midway_goes_on_to_the_same_bits(
     assert (progress.epochs, progress.resumed_from, progress.resumed_step) == (0, 0, 4)
     assert rest_of_epoch(resumed, progress.begun) == expected
     assert all(torch.equal(value, resumed.model.state_dict()[key]) for key, value in whole.model.state_dict().items())
+    assert all(torch.equal(value, resumed.shown.state_dict()[key]) for key, value in whole.shown.state_dict().items())
+
+
+def test_the_stored_model_is_the_averaged_one(tiny_dataset: Path, tmp_path: Path) -> None:
+    store = store_of(settings(tiny_dataset, tmp_path, optimizer=OptimizerConfig(average_decay=0.9)))
+    rest_of_epoch(store, BegunEpoch())
+    store.keep_step([], BegunEpoch(step=5))
+    found = load_model(store.folder.state(0, 5))[0].state_dict()
+    assert store.average
+    assert all(torch.equal(value, found[name]) for name, value in store.average.model.state_dict().items())
+    assert any(not torch.equal(value, found[name]) for name, value in store.model.state_dict().items())
 
 
 def test_a_step_tells_nothing_of_an_epoch_that_was_never_stored(tiny_dataset: Path, tmp_path: Path) -> None:
