@@ -1,9 +1,9 @@
 """`make bench-training`: is the curriculum's robustness cheaper than that of the best efficient methods?
 
 `python -m benchmarks.training [key=value ...]`, such as `data=runs/ks/dataset output=runs/ks/training`. Trains every
-method with several seeds, one process per core, attacks what comes out, and counts the clips that withstand everything.
-Trainings and outcomes are kept: run again, it goes on where it was. All trainings of a seed are finished before the
-next seed begins.
+method with several seeds, one process per core, attacks what comes out, counts the clips that withstand everything, and
+then times all methods in turns. Trainings and outcomes are kept: run again, it goes on where it was. All trainings of a
+seed are finished before the next seed begins.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from benchmarks.outcomes import Clips, Job, clean_rights, outcomes
 from benchmarks.row import Row
 from benchmarks.side_by_side import side_by_side
 from benchmarks.successes import Measured, shares
+from benchmarks.training_costs import cpu_seconds
 from benchmarks.training_methods import CURRICULUM, PEER, Method, ablations, methods
 from benchmarks.training_picture import draw
 from benchmarks.trainings import Trained, Training, trained
@@ -84,7 +85,7 @@ class Results:
     """What was measured, by method."""
 
     cpu_seconds: dict[str, float]
-    """Of one training, the mean over seeds."""
+    """Of one training."""
     passes: dict[str, float]
     """Of one training: mean of forward and backward passes per training clip."""
     shares: dict[str, dict[str, Measured]]
@@ -141,9 +142,9 @@ def measure(config: BenchmarkConfig, wanted: dict[str, Method]) -> Results:
     models = side_by_side("training", partial(trained, folder=folder / "models"), wishes, processes=config.processes)
     is_right = judged(models, config, folder / "outcomes")
     return Results(
-        cpu_seconds={
-            name: float(np.mean([each.cpu_seconds for each in models if each.name == name])) for name in wanted
-        },
+        cpu_seconds=cpu_seconds(
+            {name: train_config(config, method, config.seeds[0]) for name, method in wanted.items()}
+        ),
         passes={each.name: each.passes for each in models},
         shares={
             kind: {

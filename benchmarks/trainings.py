@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from preprocessing.schema import load_index
-from training.checkpoint import CheckpointInfo, load_info, save
+from training.checkpoint import CheckpointInfo, save
 from training.config import TrainConfig
 from training.data import open_split
 from training.loop import MIB, train_epoch
@@ -21,19 +21,14 @@ from training.worker import Worker
 
 logger = logging.getLogger(__name__)
 
-CPU_SECONDS, FORWARD, BACKWARD = "cost/cpu_seconds", "cost/forward_passes", "cost/backward_passes"
-"""Names of the metrics that tell what a training has cost."""
-
 
 @dataclass(frozen=True)
 class Trained:
-    """A finished classifier and what it has cost."""
+    """A finished classifier and what it has cost in passes."""
 
     name: str
     seed: int
     checkpoint: Path
-    cpu_seconds: float
-    """Of the process while it trained: reading, crafting and learning."""
     passes: float
     """Per training clip, over the whole training: the mean of forward and backward passes over all its segments."""
 
@@ -64,9 +59,9 @@ def trained(training: Training, folder: Path) -> Trained:
     checkpoint = folder / f"{training.name.replace(' ', '-')}-seed{config.seed}-{digest}"
     if not checkpoint.exists():
         _train(training, checkpoint)
-    metrics = load_info(checkpoint).metrics
-    passes = (metrics[FORWARD] + metrics[BACKWARD]) / 2
-    return Trained(training.name, config.seed, checkpoint, metrics[CPU_SECONDS], passes)
+    num_clips, num_segments = index.num_clips["train"], index.format.num_segments
+    cost = passes(config, num_clips, num_segments, epochs=range(config.epochs))
+    return Trained(training.name, config.seed, checkpoint, cost)
 
 
 def _train(training: Training, checkpoint: Path) -> None:
@@ -78,10 +73,8 @@ def _train(training: Training, checkpoint: Path) -> None:
     optimizer = config.optimizer.build(model)
     worker = Worker(rank=0, world_size=1, device=torch.device("cpu"))
     metrics: dict[str, float] = {}
-    started = time.process_time()
     for epoch in range(config.epochs):
         metrics = train_epoch(config, split, model, optimizer, worker, epoch=epoch)
-    metrics |= {CPU_SECONDS: time.process_time() - started, **_passes(config, len(split), index.format.num_segments)}
     logger.info("trained %s, seed %d: loss %.3f", training.name, config.seed, metrics["train/loss"])
     info = CheckpointInfo(
         model=config.model,
@@ -94,12 +87,14 @@ def _train(training: Training, checkpoint: Path) -> None:
     save(checkpoint, model=model, info=info, config=config.model_dump(mode="json"), state={})
 
 
-def _passes(config: TrainConfig, num_clips: int, num_segments: int) -> dict[str, float]:
-    """What the objective says that its steps have cost, the sum over all steps."""
-    steps = config.epochs * (num_clips // config.batch_size)
-    costs = [config.objective.cost(progress=step / steps, num_segments=num_segments) for step in range(steps)]
-    share = config.batch_size / num_clips
-    return {
-        FORWARD: share * sum(cost.forward for cost in costs),
-        BACKWARD: share * sum(cost.backward for cost in costs),
-    }
+def passes(config: TrainConfig, num_clips: int, num_segments: int, *, epochs: Iterable[int]) -> float:
+    """What the objective says that these epochs cost per clip: the mean of forward and backward passes."""
+    num_steps = num_clips // config.batch_size
+    costs = [
+        config.objective.cost(
+            progress=(epoch * num_steps + step) / (config.epochs * num_steps), num_segments=num_segments
+        )
+        for epoch in epochs
+        for step in range(num_steps)
+    ]
+    return config.batch_size / num_clips * sum(cost.forward + cost.backward for cost in costs) / 2
