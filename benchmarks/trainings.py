@@ -15,7 +15,9 @@ from preprocessing.schema import load_index
 from training.checkpoint import CheckpointInfo, load_info, save
 from training.config import TrainConfig
 from training.data import open_split
-from training.loop import MIB, train_epoch
+from training.epoch import train_epoch
+from training.learner import Learner
+from training.loop import MIB
 from training.models import ModelConfig
 from training.worker import Worker
 
@@ -75,12 +77,12 @@ def _train(training: Training, checkpoint: Path) -> None:
     split.verify(split.shards)
     torch.manual_seed(config.seed)
     model = config.build_model(index.format, len(index.classes))
-    optimizer = config.optimizer.build(model)
+    learner = Learner(model, config.optimizer.build(model))
     worker = Worker(rank=0, world_size=1, device=torch.device("cpu"))
     metrics: dict[str, float] = {}
     started = time.process_time()
     for epoch in range(config.epochs):
-        metrics = train_epoch(config, split, model, optimizer, worker, epoch=epoch)
+        metrics = train_epoch(config, split, learner, worker, epoch=epoch)
     metrics |= {CPU_SECONDS: time.process_time() - started, **_passes(config, len(split), index.format.num_segments)}
     logger.info("trained %s, seed %d: loss %.3f", training.name, config.seed, metrics["train/loss"])
     info = CheckpointInfo(

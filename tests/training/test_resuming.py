@@ -12,7 +12,9 @@ from training.attacks import PGD
 from training.checkpoint import load_model
 from training.config import TrainConfig, ValidationConfig
 from training.data import open_split
-from training.loop import train_epoch, where_the_last_state_lies
+from training.epoch import train_epoch
+from training.learner import Learner
+from training.loop import where_the_last_state_lies
 from training.metrics import Sums
 from training.models import ModelConfig
 from training.objectives import FreeAT, Objective, Standard, TMACurriculum
@@ -51,8 +53,8 @@ def store_of(config: TrainConfig, worker: Worker = ALONE) -> Store:
     model = config.model.build(split.index.format, len(split.index.classes))
     Path(config.output).mkdir(parents=True, exist_ok=True)
     RunFolder(Path(config.output)).settings.touch()
-    average = config.optimizer.build_average(model)
-    return Store(config, split, model, config.optimizer.build(model), worker, average)
+    learner = Learner(model, config.optimizer.build(model), config.optimizer.build_average(model))
+    return Store(config, split, learner, worker)
 
 
 def rest_of_epoch(store: Store, begun: BegunEpoch, *, interrupted_after: int = 99) -> Metrics:
@@ -63,8 +65,8 @@ def rest_of_epoch(store: Store, begun: BegunEpoch, *, interrupted_after: int = 9
         if begun.step >= interrupted_after:
             raise InterruptionError
 
-    train = partial(train_epoch, store.config, store.split, store.model, store.optimizer, store.worker, epoch=0)
-    metrics = train(begun=begun, keep_step=keep_step, average=store.average)
+    train = partial(train_epoch, store.config, store.split, store.learner, store.worker, epoch=0)
+    metrics = train(begun=begun, keep_step=keep_step)
     return {name: value for name, value in metrics.items() if not name.startswith("time/")}
 
 
@@ -86,8 +88,14 @@ def test_an_epoch_interrupted_midway_goes_on_to_the_same_bits(
     progress = resumed.resume()
     assert (progress.epochs, progress.resumed_from, progress.resumed_step) == (0, 0, 4)
     assert rest_of_epoch(resumed, progress.begun) == expected
-    assert all(torch.equal(value, resumed.model.state_dict()[key]) for key, value in whole.model.state_dict().items())
-    assert all(torch.equal(value, resumed.shown.state_dict()[key]) for key, value in whole.shown.state_dict().items())
+    assert all(
+        torch.equal(value, resumed.learner.classifier.state_dict()[key])
+        for key, value in whole.learner.classifier.state_dict().items()
+    )
+    assert all(
+        torch.equal(value, resumed.learner.shown.state_dict()[key])
+        for key, value in whole.learner.shown.state_dict().items()
+    )
 
 
 def test_the_stored_model_is_the_averaged_one(tiny_dataset: Path, tmp_path: Path) -> None:
@@ -95,9 +103,9 @@ def test_the_stored_model_is_the_averaged_one(tiny_dataset: Path, tmp_path: Path
     rest_of_epoch(store, BegunEpoch())
     store.keep_step([], BegunEpoch(step=5))
     found = load_model(store.folder.state(0, 5))[0].state_dict()
-    assert store.average
-    assert all(torch.equal(value, found[name]) for name, value in store.average.model.state_dict().items())
-    assert any(not torch.equal(value, found[name]) for name, value in store.model.state_dict().items())
+    assert store.learner.average
+    assert all(torch.equal(value, found[name]) for name, value in store.learner.average.model.state_dict().items())
+    assert any(not torch.equal(value, found[name]) for name, value in store.learner.classifier.state_dict().items())
 
 
 def test_a_step_tells_nothing_of_an_epoch_that_was_never_stored(tiny_dataset: Path, tmp_path: Path) -> None:
@@ -125,9 +133,9 @@ def test_going_back_gives_weights_and_moments_of_the_best_epoch(tiny_dataset: Pa
         rest_of_epoch(store, BegunEpoch())
         history.append({"validation/robust_accuracy": accuracy, "validation/clean_accuracy": 1.0})
         store.keep_epoch(history)
-        states.append((_copy_of(store.model.state_dict()), _moments_of(store)))
+        states.append((_copy_of(store.learner.classifier.state_dict()), _moments_of(store)))
     store.roll_back(history)
-    for found, best, last in zip((store.model.state_dict(), _moments_of(store)), *states, strict=True):
+    for found, best, last in zip((store.learner.classifier.state_dict(), _moments_of(store)), *states, strict=True):
         assert all(torch.equal(value, found[name]) for name, value in best.items())
         assert not all(torch.equal(value, found[name]) for name, value in last.items())
 
@@ -137,7 +145,9 @@ def _copy_of(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def _moments_of(store: Store) -> dict[str, torch.Tensor]:
-    return {f"{number}": moments["exp_avg"].clone() for number, moments in enumerate(store.optimizer.state.values())}
+    return {
+        f"{number}": moments["exp_avg"].clone() for number, moments in enumerate(store.learner.optimizer.state.values())
+    }
 
 
 @pytest.mark.slow
@@ -170,7 +180,7 @@ def _with_batch_statistics(data: Path, output: Path) -> TrainConfig:
 
 
 def _first_statistic(store: Store) -> torch.Tensor:
-    return next(buffer for name, buffer in store.model.named_buffers() if name.endswith("running_mean"))
+    return next(buffer for name, buffer in store.learner.classifier.named_buffers() if name.endswith("running_mean"))
 
 
 def _mean_of_first_statistic(store: Store) -> float:
