@@ -14,11 +14,11 @@ import torch
 from preprocessing.schema import load_index
 from training.checkpoint import CheckpointInfo, load_info, save
 from training.config import TrainConfig
-from training.data import open_split
+from training.data import MIB, open_split
 from training.epoch import train_epoch
 from training.learner import Learner
-from training.loop import MIB
 from training.models import ModelConfig
+from training.warm_starts import WarmStarts
 from training.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -77,7 +77,8 @@ def _train(training: Training, checkpoint: Path) -> None:
     split.verify(split.shards)
     torch.manual_seed(config.seed)
     model = config.build_model(index.format, len(index.classes))
-    learner = Learner(model, config.optimizer.build(model))
+    warm_starts = WarmStarts.of(split) if config.starts_warm else None
+    learner = Learner(model, config.optimizer.build(model), warm_starts=warm_starts)
     worker = Worker(rank=0, world_size=1, device=torch.device("cpu"))
     metrics: dict[str, float] = {}
     started = time.process_time()

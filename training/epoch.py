@@ -80,6 +80,8 @@ def train_epoch(
             means.add(measured, weight=len(batch))
         if keep_step and is_stored_after(number + 1, num_steps, every=config.checkpoint_every):
             keep_step(BegunEpoch(number + 1, means.sums, time.monotonic() - started, batches.seconds))
+    if learner.warm_starts:
+        learner.warm_starts.end_epoch(worker)
     seconds = time.monotonic() - started
     at_end = config.objective.settings_at((epoch + 1) / config.epochs)
     return {
@@ -94,7 +96,9 @@ def learn(
     config: TrainConfig, learner: Learner, batch: Batch, worker: Worker, *, step: Step
 ) -> Iterator[dict[str, Tensor]]:
     """Make every update that the objective asks for on a batch; yields the loss, its parts and the gradient's norms."""
-    objective = config.objective
+    objective, warm_starts = config.objective, learner.warm_starts
+    if warm_starts:
+        batch = warm_starts.give(batch)
     torch.manual_seed(seed_of(config.seed, "dropout", step.epoch, step.number, worker.rank))
     generator = torch.Generator().manual_seed(seed_of(config.seed, "attacks", step.epoch))
     losses = objective.losses(learner.model, batch, progress=step.progress(config.epochs), generator=generator)
@@ -106,6 +110,8 @@ def learn(
             gradient_clip=config.gradient_clip,
             where=str(step),
         )
+        if warm_starts and loss.reached:
+            warm_starts.keep(batch.keys, loss.reached)
         yield {"loss": loss.total, **loss.parts, **norms}
 
 

@@ -14,6 +14,7 @@ from training.metrics import average_batch_statistics
 from training.models import Classifier
 from training.objectives.base import bare
 from training.optimization import WeightAverage, set_learning_rate
+from training.warm_starts import WarmStarts
 
 
 class NonFiniteGradientError(ArithmeticError):
@@ -29,6 +30,8 @@ class Learner:
     optimizer: torch.optim.Optimizer
     average: WeightAverage | None = None
     """The average of the classifier's weights, if there is one."""
+    warm_starts: WarmStarts | None = None
+    """Where crafting begins, if it begins where it ended."""
 
     @property
     def classifier(self) -> Classifier:

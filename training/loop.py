@@ -12,18 +12,17 @@ import ray.train.torch
 import torch
 
 from training.config import TrainConfig
-from training.data import StoredSplit, open_split
+from training.data import MIB, StoredSplit, open_split
 from training.epoch import train_epoch
 from training.learner import Learner, NonFiniteGradientError
 from training.members import ShardError
 from training.resuming import BegunEpoch, Progress, Store
 from training.run_folder import Metrics, RunFolder
 from training.validation import validate
+from training.warm_starts import WarmStarts
 from training.worker import Worker
 
 logger = logging.getLogger(__name__)
-
-MIB = 2**20
 
 
 def train_worker(config: TrainConfig) -> Progress:
@@ -92,7 +91,8 @@ def build_learner(config: TrainConfig, split: StoredSplit) -> Learner:
         config.model.load_pretrained(model)
     # Batch statistics are averaged once an epoch instead of being copied from the first worker at every step.
     wrapped = ray.train.torch.prepare_model(model, parallel_strategy_kwargs={"forward_sync_buffers": False})
-    return Learner(wrapped, config.optimizer.build(model), config.optimizer.build_average(model))
+    warm_starts = WarmStarts.of(split) if config.starts_warm else None
+    return Learner(wrapped, config.optimizer.build(model), config.optimizer.build_average(model), warm_starts)
 
 
 def finish_epoch(metrics: Metrics, progress: Progress, store: Store) -> None:

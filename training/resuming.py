@@ -106,6 +106,8 @@ class Store:
             learner.classifier.load_state_dict(state["weights"])
             learner.average.go_on(state["averaged_steps"])
         learner.optimizer.load_state_dict(state["optimizer"])
+        if learner.warm_starts:
+            learner.warm_starts.load_state(state["warm_starts"])
         return state
 
     def roll_back(self, history: list[Metrics]) -> None:
@@ -135,6 +137,8 @@ class Store:
         """
         own = {"sums": begun.sums.by_name, "weight": begun.sums.weight, "buffers": _buffers_of(self.learner.classifier)}
         of_workers = self.worker.hear_all(own)
+        if self.learner.warm_starts:
+            self.learner.warm_starts.exchange(self.worker)
         if self.worker.rank == 0:
             state = {"step": begun.step, "seconds": begun.seconds, "data_seconds": begun.data_seconds}
             begun_state = state | {"of_workers": of_workers}
@@ -154,6 +158,8 @@ class Store:
         state = {"optimizer": learner.optimizer.state_dict(), "history": history, **more}
         if learner.average:
             state |= {"weights": learner.classifier.state_dict(), "averaged_steps": learner.average.steps}
+        if learner.warm_starts:
+            state["warm_starts"] = learner.warm_starts.state()
         save(path, model=learner.shown, info=info, config=self.config.model_dump(mode="json"), state=state)
 
     def _begun(self, stored: dict[str, Any]) -> BegunEpoch:

@@ -14,6 +14,7 @@ from training.learner import Learner
 from training.models import ModelConfig
 from training.objectives import Standard
 from training.run_folder import Metrics
+from training.warm_starts import WarmStarts
 from training.worker import Worker
 
 ALONE = Worker(rank=0, world_size=1, device=torch.device("cpu"))
@@ -38,7 +39,8 @@ def build(config: TrainConfig) -> Learner:
     split = open_split(config.data, "train")
     torch.manual_seed(config.seed)
     model = config.build_model(split.index.format, len(split.index.classes))
-    return Learner(model, config.optimizer.build(model))
+    warm_starts = WarmStarts.of(split) if config.starts_warm else None
+    return Learner(model, config.optimizer.build(model), warm_starts=warm_starts)
 
 
 def run_epoch(config: TrainConfig, learner: Learner, epoch: int) -> Metrics:

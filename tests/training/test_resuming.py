@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,13 +18,15 @@ from training.learner import Learner
 from training.loop import where_the_last_state_lies
 from training.metrics import Sums
 from training.models import ModelConfig
-from training.objectives import FreeAT, Objective, Standard, TMACurriculum
+from training.objectives import PGDAT, FreeAT, Objective, Standard, TMACurriculum
 from training.optimization import OptimizerConfig
 from training.resuming import BegunEpoch, Store
 from training.run_folder import Metrics, RunFolder
+from training.warm_starts import WarmStarts
 from training.worker import Worker
 
 ALONE = Worker(rank=0, world_size=1, device=torch.device("cpu"))
+WARM = PGDAT.model_validate({"attack": {"steps": 1}, "crafting": {"warm_start": True}})
 RANDOM = TMACurriculum.model_validate({"curriculum": {"dropout_ratio": 0.3, "mask_ratio": 0.3}})
 
 
@@ -53,19 +56,22 @@ def store_of(config: TrainConfig, worker: Worker = ALONE) -> Store:
     model = config.model.build(split.index.format, len(split.index.classes))
     Path(config.output).mkdir(parents=True, exist_ok=True)
     RunFolder(Path(config.output)).settings.touch()
-    learner = Learner(model, config.optimizer.build(model), config.optimizer.build_average(model))
+    warm_starts = WarmStarts.of(split) if config.starts_warm else None
+    learner = Learner(model, config.optimizer.build(model), config.optimizer.build_average(model), warm_starts)
     return Store(config, split, learner, worker)
 
 
-def rest_of_epoch(store: Store, begun: BegunEpoch, *, interrupted_after: int = 99) -> Metrics:
-    """The first epoch from `begun` on, without its times; every second step is kept."""
+def rest_of_epoch(
+    store: Store, begun: BegunEpoch, *, history: Sequence[Metrics] = (), interrupted_after: int = 99
+) -> Metrics:
+    """The epoch after `history` from `begun` on, without its times; every second step is kept."""
 
     def keep_step(begun: BegunEpoch) -> None:
-        store.keep_step([], begun)
+        store.keep_step(list(history), begun)
         if begun.step >= interrupted_after:
             raise InterruptionError
 
-    train = partial(train_epoch, store.config, store.split, store.learner, store.worker, epoch=0)
+    train = partial(train_epoch, store.config, store.split, store.learner, store.worker, epoch=len(history))
     metrics = train(begun=begun, keep_step=keep_step)
     return {name: value for name, value in metrics.items() if not name.startswith("time/")}
 
@@ -98,6 +104,38 @@ def test_an_epoch_interrupted_midway_goes_on_to_the_same_bits(
     )
 
 
+def test_warm_starts_go_on_from_the_middle_of_an_epoch_to_the_same_bits(tiny_dataset: Path, tmp_path: Path) -> None:
+    """Steps of the second epoch have replaced the starts of their clips; those of the others are still to be used."""
+    whole = store_of(settings(tiny_dataset, tmp_path / "whole", objective=WARM, checkpoint_every=None))
+    first = scored(rest_of_epoch(whole, BegunEpoch()), 0.5)
+    expected = rest_of_epoch(whole, BegunEpoch(), history=[first])
+    cut = store_of(settings(tiny_dataset, tmp_path / "cut", objective=WARM))
+    rest_of_epoch(cut, BegunEpoch())
+    cut.keep_epoch([first])
+    with pytest.raises(InterruptionError):
+        rest_of_epoch(cut, BegunEpoch(), history=[first], interrupted_after=2)
+    resumed = store_of(cut.config)
+    progress = resumed.resume()
+    assert (progress.resumed_from, progress.resumed_step) == (1, 2)
+    assert rest_of_epoch(resumed, progress.begun, history=progress.history) == expected
+    assert all(torch.equal(value, weights_of(resumed)[key]) for key, value in weights_of(whole).items())
+    assert all(torch.equal(value, starts_of(resumed)[key]) for key, value in starts_of(whole).items())
+    assert starts_of(resumed)["is_known"].all()
+
+
+def scored(metrics: Metrics, robust_accuracy: float) -> Metrics:
+    return metrics | {"validation/robust_accuracy": robust_accuracy, "validation/clean_accuracy": 1.0}
+
+
+def weights_of(store: Store) -> dict[str, torch.Tensor]:
+    return store.learner.classifier.state_dict()
+
+
+def starts_of(store: Store) -> dict[str, torch.Tensor]:
+    assert store.learner.warm_starts
+    return store.learner.warm_starts.state()
+
+
 def test_the_stored_model_is_the_averaged_one(tiny_dataset: Path, tmp_path: Path) -> None:
     store = store_of(settings(tiny_dataset, tmp_path, optimizer=OptimizerConfig(average_decay=0.9)))
     rest_of_epoch(store, BegunEpoch())
@@ -124,18 +162,17 @@ def test_the_last_state_is_named_where_there_is_one(tiny_dataset: Path, tmp_path
     )
 
 
-def test_going_back_gives_weights_and_moments_of_the_best_epoch(tiny_dataset: Path, tmp_path: Path) -> None:
-    """The first of two epochs is the best; the second one's weights are forgotten, and its moments."""
-    store = store_of(settings(tiny_dataset, tmp_path))
+def test_going_back_gives_weights_moments_and_starts_of_the_best_epoch(tiny_dataset: Path, tmp_path: Path) -> None:
+    """The first of two epochs is the best; the second one's weights are forgotten, and its moments and starts."""
+    store = store_of(settings(tiny_dataset, tmp_path, objective=WARM))
     history: list[Metrics] = []
     states = []
     for accuracy in (0.75, 0.25):
-        rest_of_epoch(store, BegunEpoch())
-        history.append({"validation/robust_accuracy": accuracy, "validation/clean_accuracy": 1.0})
+        history.append(scored(rest_of_epoch(store, BegunEpoch(), history=history), accuracy))
         store.keep_epoch(history)
-        states.append((_copy_of(store.learner.classifier.state_dict()), _moments_of(store)))
+        states.append((_copy_of(weights_of(store)), _moments_of(store), _copy_of(starts_of(store))))
     store.roll_back(history)
-    for found, best, last in zip((store.learner.classifier.state_dict(), _moments_of(store)), *states, strict=True):
+    for found, best, last in zip((weights_of(store), _moments_of(store), starts_of(store)), *states, strict=True):
         assert all(torch.equal(value, found[name]) for name, value in best.items())
         assert not all(torch.equal(value, found[name]) for name, value in last.items())
 
