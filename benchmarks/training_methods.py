@@ -70,6 +70,7 @@ def ablations() -> dict[str, Method]:
         },
         "sharing: each step's gradient": {"crafting.sharing": "gradient"},
         "context: clean features": {"crafting.context": "clean_features"},
+        "warm starts": {"crafting.warm_start": True},
         "attack: PGD": {"attack": PGD().model_dump()},
         "masking: a quarter": {"curriculum.mask_ratio": 0.25},
         "masking: apart": {"curriculum.mask_ratio": 0.25, "curriculum.masking": "asynchronous"},

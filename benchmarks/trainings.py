@@ -14,9 +14,11 @@ import torch
 from preprocessing.schema import load_index
 from training.checkpoint import CheckpointInfo, save
 from training.config import TrainConfig
-from training.data import open_split
-from training.loop import MIB, train_epoch
+from training.data import MIB, open_split
+from training.epoch import train_epoch
+from training.learner import Learner
 from training.models import ModelConfig
+from training.warm_starts import WarmStarts
 from training.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -70,11 +72,12 @@ def _train(training: Training, checkpoint: Path) -> None:
     split.verify(split.shards)
     torch.manual_seed(config.seed)
     model = config.build_model(index.format, len(index.classes))
-    optimizer = config.optimizer.build(model)
+    warm_starts = WarmStarts.of(split) if config.starts_warm else None
+    learner = Learner(model, config.optimizer.build(model), warm_starts=warm_starts)
     worker = Worker(rank=0, world_size=1, device=torch.device("cpu"))
     metrics: dict[str, float] = {}
     for epoch in range(config.epochs):
-        metrics = train_epoch(config, split, model, optimizer, worker, epoch=epoch)
+        metrics = train_epoch(config, split, learner, worker, epoch=epoch)
     logger.info("trained %s, seed %d: loss %.3f", training.name, config.seed, metrics["train/loss"])
     info = CheckpointInfo(
         model=config.model,

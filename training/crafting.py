@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from preprocessing.schema import Settings
 from training.attacks import Attack
 from training.attacks.noise import clip_generator
-from training.batch import Batch, gather_segments
+from training.batch import MODALITIES, Batch, Starts, gather_segments
 from training.partial_view import SampleAmongClean, SampleSharingGradients
 from training.threat import ThreatModel
 
@@ -37,6 +37,11 @@ class Crafting(Settings):
     """What the loss sees beside the sampled segments. `none`: they are taken for the whole clip. `clean_features`: the
     others as they are when clean, so that gradients are those of the whole clip; their features are computed once, for
     1 - r of a forward pass."""
+    warm_start: bool = False
+    """Whether an attack begins where that on the same clip ended in the epoch before (ATTA, Zheng et al. 2020,
+    arXiv:1912.11969), so that few steps come as far as many. Clips that the epoch before has left out, and all in the
+    first one, begin as the attack is written. What is kept is in units of the budget, so it grows with the budget, and
+    takes a byte a value (`warm_start_mib`). ATTA also forgets every few epochs; this does not."""
 
     def num_sampled(self, threat: ThreatModel, num_segments: int) -> int | None:
         """How many segments the encoders run on; None where the attack is given whole clips."""
@@ -54,11 +59,20 @@ class Crafting(Settings):
         return 0.0 if self.context == "none" else 1.0 - self.share(threat, num_segments)
 
     def refuse(self, *attacks: Attack) -> None:
-        """Refuse attacks that leave out clips while they work: what is known of the others would be mixed up.
+        """Refuse attacks that these settings mean nothing to, or that they would be wrong for.
+
+        One that leaves out clips while it works would mix up what is known of the others; one that chooses where it
+        begins would be no warmer.
 
         Raises:
             ValueError: naming the settings that do not go together.
         """
+        for attack in attacks:
+            if self.warm_start and not attack.begins_anywhere:
+                raise ValueError(
+                    f"{attack.name} chooses by itself where it begins, which crafting.warm_start=true cannot change: "
+                    "set warm_start=false, or take an attack that climbs from any point, such as pgd or tma"
+                )
         needs_every_clip = self.context != "none" or self.sharing != "perturbation"
         for attack in attacks:
             if needs_every_clip and (restarts := getattr(attack, "restarts", 1)) > 1:
@@ -84,11 +98,24 @@ def craft(
     """Attack the clips as `crafting` says; with its defaults it is the attack itself.
 
     Ball, box and the threat's support hold for every segment: the sample is drawn from the segments that may be
-    touched.
+    touched. With warm starts the crafted clips' `starts` are where the attack ended.
 
     `model` is the bare module, not its distributed wrapper: crafting must not synchronise gradients.
     """
     crafting.refuse(attack)
+    begun = batch if crafting.warm_start else batch.with_starts(None)
+    crafted = _crafted(model, begun, attack, threat, generator, crafting)
+    return crafted.with_starts(_reached(crafted, batch, threat, crafting))
+
+
+def _crafted(
+    model: nn.Module,
+    batch: Batch,
+    attack: Attack,
+    threat: ThreatModel,
+    generator: torch.Generator,
+    crafting: Crafting,
+) -> Batch:
     num_sampled = crafting.num_sampled(threat, batch.num_segments)
     if num_sampled is None:
         return attack(model, batch, threat, generator)
@@ -133,7 +160,18 @@ def craft_mixed(
         if len(rows):
             crafted = craft(model, batch.select(rows), attack, threat, generator, crafting=crafting)
             video[rows], audio[rows] = crafted.video, crafted.audio
-    return batch.with_streams(video, audio)
+    mixed = batch.with_streams(video, audio)
+    return mixed.with_starts(_reached(mixed, batch, threat, crafting))
+
+
+def _reached(crafted: Batch, clean: Batch, threat: ThreatModel, crafting: Crafting) -> Starts | None:
+    """What was changed, in units of the budgets; None if nobody is to begin there, or if there was no budget."""
+    if not (crafting.warm_start and threat.modalities):
+        return None
+    change = {name: crafted.stream(name) - clean.stream(name) for name in MODALITIES}
+    for name in threat.modalities:
+        change[name] = change[name] / threat.epsilon(name)
+    return Starts(**change, is_known=torch.ones_like(clean.labels, dtype=torch.bool))
 
 
 def drawn_attacks(shares: Sequence[float], keys: tuple[str, ...], generator: torch.Generator) -> list[int]:

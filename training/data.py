@@ -29,6 +29,8 @@ from training.threat import AudioDomain
 
 _REBUILD = "`python -m pipeline verify {}` says by which command it is built again"
 
+MIB = 2**20
+
 FULL_SCALE = 32768.0
 """What a stored sample of 16 bit is divided by."""
 

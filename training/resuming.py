@@ -13,9 +13,9 @@ from torch import Tensor
 from training.checkpoint import CheckpointInfo, load_state, load_weights, save
 from training.config import TrainConfig
 from training.data import StoredSplit
+from training.learner import Learner
 from training.metrics import Sums, total_of
 from training.models import Classifier
-from training.optimization import WeightAverage
 from training.run_folder import Metrics, RunFolder, best_epoch
 from training.worker import Worker
 
@@ -68,17 +68,9 @@ class Store:
     config: TrainConfig
     split: StoredSplit
     """The training split: a checkpoint says what it was trained on."""
-    model: Classifier
-    """The bare classifier."""
-    optimizer: torch.optim.Optimizer
+    learner: Learner
+    """Whose weights, moments and average are stored."""
     worker: Worker
-    average: WeightAverage | None = None
-    """The average of the model's weights, if there is one."""
-
-    @property
-    def shown(self) -> Classifier:
-        """What is validated and stored as the model: the averaged weights, if there are any."""
-        return self.average.model if self.average else self.model
 
     @property
     def folder(self) -> RunFolder:
@@ -106,17 +98,20 @@ class Store:
         return Progress(history=state["history"], begun=begun, resumed_from=epochs, resumed_step=step)
 
     def restore(self, stored: Path) -> dict[str, Any]:
-        """Give model and optimizer what they had when `stored` was written; returns the state beside the weights."""
-        load_weights(stored, self.shown)
+        """Give the learner what it had when `stored` was written; returns the state beside the weights."""
+        learner = self.learner
+        load_weights(stored, learner.shown)
         state = load_state(stored)
-        if self.average:
-            self.model.load_state_dict(state["weights"])
-            self.average.go_on(state["averaged_steps"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        if learner.average:
+            learner.classifier.load_state_dict(state["weights"])
+            learner.average.go_on(state["averaged_steps"])
+        learner.optimizer.load_state_dict(state["optimizer"])
+        if learner.warm_starts:
+            learner.warm_starts.load_state(state["warm_starts"])
         return state
 
     def roll_back(self, history: list[Metrics]) -> None:
-        """Give model and optimizer what they had after the best epoch; it is stored as long as it is the best."""
+        """Give the learner what it had after the best epoch; it is stored as long as it is the best."""
         best = best_epoch(history, score=self.config.validation.score)
         self.restore(self.folder.epoch(best))
         if self.worker.rank == 0:
@@ -140,8 +135,10 @@ class Store:
         Workers differ in their sums and in the model's buffers, which are averaged between epochs only: both are stored
         of each worker, so that storing changes nothing.
         """
-        own = {"sums": begun.sums.by_name, "weight": begun.sums.weight, "buffers": _buffers_of(self.model)}
+        own = {"sums": begun.sums.by_name, "weight": begun.sums.weight, "buffers": _buffers_of(self.learner.classifier)}
         of_workers = self.worker.hear_all(own)
+        if self.learner.warm_starts:
+            self.learner.warm_starts.exchange(self.worker)
         if self.worker.rank == 0:
             state = {"step": begun.step, "seconds": begun.seconds, "data_seconds": begun.data_seconds}
             begun_state = state | {"of_workers": of_workers}
@@ -157,10 +154,13 @@ class Store:
             epoch=len(history),
             metrics=history[-1] if history else {},
         )
-        state = {"optimizer": self.optimizer.state_dict(), "history": history, **more}
-        if self.average:
-            state |= {"weights": self.model.state_dict(), "averaged_steps": self.average.steps}
-        save(path, model=self.shown, info=info, config=self.config.model_dump(mode="json"), state=state)
+        learner = self.learner
+        state = {"optimizer": learner.optimizer.state_dict(), "history": history, **more}
+        if learner.average:
+            state |= {"weights": learner.classifier.state_dict(), "averaged_steps": learner.average.steps}
+        if learner.warm_starts:
+            state["warm_starts"] = learner.warm_starts.state()
+        save(path, model=learner.shown, info=info, config=self.config.model_dump(mode="json"), state=state)
 
     def _begun(self, stored: dict[str, Any]) -> BegunEpoch:
         """This worker's own part of a begun epoch; with another number of workers than before, its share of theirs."""
@@ -172,7 +172,7 @@ class Store:
             total = total_of(sums)
             own = total if self.worker.rank == 0 else Sums(dict.fromkeys(total.by_name, 0.0), 0)
             buffers = _mean_buffers([each["buffers"] for each in of_workers])
-        for name, buffer in self.model.named_buffers():
+        for name, buffer in self.learner.classifier.named_buffers():
             buffer.copy_(buffers[name])
         return BegunEpoch(stored["step"], own, stored["seconds"], stored["data_seconds"])
 

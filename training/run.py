@@ -25,6 +25,7 @@ from training.data import training_plan
 from training.loop import train_worker
 from training.resuming import Progress
 from training.run_folder import Metrics, Outcome, RunFolder
+from training.warm_starts import check_memory
 
 logger = logging.getLogger(__name__)
 
@@ -111,6 +112,8 @@ def check_data(config: TrainConfig, *, is_begun: bool) -> DatasetIndex:
     if not index.num_clips.get("validation"):
         raise ValueError(f"data='{config.data}' has no validation clips")
     training_plan(index.num_clips.get("train", 0), batch_size=config.batch_size, seed=config.seed, epoch=0)
+    if config.starts_warm:
+        check_memory(index, config.audio_domain, limit_mib=config.warm_start_mib)
     model = config.model.build(index.format, len(index.classes))
     if not is_begun:
         config.model.load_pretrained(model)

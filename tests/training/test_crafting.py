@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.training.conftest import random_batch
-from training.attacks import PGD, TMA
+from tests.training.conftest import random_batch, random_starts
+from training.attacks import APGD, PGD, TMA
 from training.batch import MODALITIES, Batch
 from training.crafting import (
     Crafting,
@@ -137,3 +137,77 @@ def test_each_clip_of_a_mixture_is_what_its_own_attack_makes_of_it(
 def test_the_share_of_segments_that_is_encoded(threat: str, ratio: float, expected: float) -> None:
     """Of eight segments; half of the four that may be touched are two of eight, all four need the whole clip."""
     assert Crafting(sampling_ratio=ratio).share(ThreatModel.model_validate(threat), 8) == expected
+
+
+WARM = Crafting(warm_start=True)
+SAMPLES = [
+    WARM,
+    Crafting(warm_start=True, sampling_ratio=0.5),
+    Crafting(warm_start=True, sampling_ratio=0.5, sharing="gradient"),
+]
+
+
+@pytest.mark.parametrize("crafting", SAMPLES, ids=repr)
+@pytest.mark.parametrize(
+    "threat", [ThreatModel(), ThreatModel(norm="l2", video=0.3, audio=0.2), ThreatModel(audio=0.0)], ids=str
+)
+def test_crafted_clips_say_where_every_segment_ended_in_units_of_the_budget(
+    crafting: Crafting, threat: ThreatModel, model: Classifier, batch: Batch, generator: torch.Generator
+) -> None:
+    crafted = craft(model, batch, PGD(steps=2), threat, generator, crafting=crafting)
+    assert crafted.starts
+    assert crafted.starts.is_known.all()
+    for name in MODALITIES:
+        change = threat.epsilon(name) * crafted.starts.stream(name)
+        torch.testing.assert_close(batch.stream(name) + change, crafted.stream(name), rtol=0, atol=1e-6)
+        assert bool(change.flatten(2).any(2).all()) == (threat.epsilon(name) > 0)
+
+
+@pytest.mark.parametrize("crafting", SAMPLES, ids=repr)
+def test_no_step_from_where_the_last_crafting_ended_stays_there(
+    crafting: Crafting, model: Classifier, generator: torch.Generator
+) -> None:
+    """Steps of 1e-9 of the budget, in another epoch, which samples other segments; all were shared from one of four.
+
+    The clips keep away from 0 and 1, so that no segment was cut off and all of a clip's changes are the same.
+    """
+    noise = random_batch(3)
+    clips = noise.with_streams(noise.video * 0.5 + 0.25, noise.audio * 0.5 + 0.25)
+    first = Crafting(warm_start=True, sampling_ratio=0.25)
+    crafted = craft(model, clips, PGD(steps=2), ThreatModel(), generator, crafting=first)
+    still, later = PGD(steps=1, step_size=1e-9), torch.Generator().manual_seed(9)
+    again = craft(model, clips.with_starts(crafted.starts), still, ThreatModel(), later, crafting=crafting)
+    for name in MODALITIES:
+        torch.testing.assert_close(again.stream(name), crafted.stream(name), rtol=0, atol=1e-6)
+
+
+def test_each_clip_of_a_mixture_says_where_its_own_attack_ended(
+    model: Classifier, batch: Batch, generator: torch.Generator
+) -> None:
+    threat = ThreatModel()
+    mixed = craft_mixed(model, batch, [PGD(steps=1), TMA(steps=2)], [0.5], threat, generator, crafting=WARM)
+    assert mixed.starts
+    torch.testing.assert_close(batch.video + threat.video * mixed.starts.video, mixed.video)
+
+
+def test_without_the_setting_no_start_is_taken_and_no_end_is_told(
+    model: Classifier, batch: Batch, generator: torch.Generator
+) -> None:
+    crafted, plain = (
+        craft(model, clips, PGD(steps=2), ThreatModel(), generator)
+        for clips in (batch.with_starts(random_starts(batch)), batch)
+    )
+    assert crafted.starts is None
+    assert torch.equal(crafted.video, plain.video)
+
+
+def test_nothing_is_kept_of_a_crafting_without_a_budget(
+    model: Classifier, batch: Batch, generator: torch.Generator
+) -> None:
+    """A curriculum may begin with none; the next epoch then begins at random and not at the clean clips."""
+    assert craft(model, batch, PGD(), ThreatModel(video=0, audio=0), generator, crafting=WARM).starts is None
+
+
+def test_an_attack_that_chooses_its_own_start_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"apgd chooses by itself where it begins.*set warm_start=false, or take"):
+        WARM.refuse(PGD(), APGD())

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from training.attacks.gradients import Gradient, GradientAt, Streams, direction, filling, usable
 from training.attacks.noise import uniform_like
 from training.attacks.sharing import Sharing
-from training.batch import MODALITIES, Batch
+from training.batch import MODALITIES, Batch, Modality
 from training.threat import ThreatModel, per_clip
 
 MomentumNorm = Literal["per_modality", "per_segment", "joint"]
@@ -35,7 +35,7 @@ class Ascent:
     """Whether the gradient is taken where the momentum would lead, as Nesterov's."""
     random_start: bool = False
     restart: int = 0
-    """Which of several random starts."""
+    """Which of several random starts; the first gives way to those that clips bring along."""
     sharing: Sharing = NOT_SHARED
 
     def __call__(
@@ -46,7 +46,7 @@ class Ascent:
         generator: torch.Generator,
         gradient_at: GradientAt,
     ) -> Batch:
-        """Climb from the clean clips, or from a random point of the ball."""
+        """Climb from where `batch.starts` says, or else from the clean clips or a random point of the ball."""
         perturbed = self._start(batch, threat, generator)
         free = perturbed  # where the group's one perturbation is, not cut off at each segment's box
         velocity: Streams = {}
@@ -63,17 +63,32 @@ class Ascent:
         return perturbed
 
     def _start(self, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
-        if not self.random_start:
+        starts = batch.starts if self.restart == 0 else None
+        if starts is None and not self.random_start:
             return batch
         moved: Streams = {"video": batch.video, "audio": batch.audio}
         for name in threat.modalities:
             stream = batch.stream(name)
-            purpose = f"{name} start" if self.restart == 0 else f"{name} start {self.restart}"
-            noise = uniform_like(stream, batch.keys, generator, purpose)
-            if self.sharing.of == "perturbation":
-                noise = self.sharing.average(noise)
-            moved[name] = stream + threat.epsilon(name) * filling(noise, threat)
+            offset = self._random_offset(name, batch, threat, generator)
+            if starts is not None:
+                known = self._as_shared(starts.stream(name).to(stream.dtype))
+                offset = torch.where(per_clip(starts.is_known, stream), known, offset)
+            moved[name] = stream + threat.epsilon(name) * offset
         return threat.project(batch.with_streams(**moved), around=batch)
+
+    def _random_offset(
+        self, modality: Modality, batch: Batch, threat: ThreatModel, generator: torch.Generator
+    ) -> Tensor:
+        """Where in the ball a clip's own randomness begins, in units of the budget: zeros without a random start."""
+        stream = batch.stream(modality)
+        if not self.random_start:
+            return torch.zeros_like(stream)
+        purpose = f"{modality} start" if self.restart == 0 else f"{modality} start {self.restart}"
+        return filling(self._as_shared(uniform_like(stream, batch.keys, generator, purpose)), threat)
+
+    def _as_shared(self, offset: Tensor) -> Tensor:
+        """A point at which segments that share one perturbation have one."""
+        return self.sharing.average(offset) if self.sharing.of == "perturbation" else offset
 
     def _looked_at(self, perturbed: Batch, velocity: Streams, threat: ThreatModel) -> Batch:
         """Where alpha mu m would lead; in l2, a gradient of even size would lead as far as a step times mu."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import nn
@@ -25,6 +27,7 @@ class FeatureAttack(TargetableAttack):
     more of each for every transformed copy.
     """
 
+    begins_anywhere: ClassVar[bool] = True
     steps: PositiveInt = 10
     """Gradient steps; one forward and one backward pass each, times 1 + `num_copies` where L_T is read over copies."""
     step_size: PositiveFloat | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import nn
@@ -18,6 +18,7 @@ class FGSM(TargetableAttack):
     """Fast gradient sign method: x' = P(x + epsilon sign g(x)) (Goodfellow et al. 2015, Section 4, arXiv:1412.6572)."""
 
     name: Literal["fgsm"] = "fgsm"
+    begins_anywhere: ClassVar[bool] = True
 
     @property
     def cost_untargeted(self) -> Cost:

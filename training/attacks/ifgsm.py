@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import PositiveInt
@@ -19,6 +19,7 @@ class IFGSM(TargetableAttack):
     """Iterative FGSM: steps of epsilon / K from the clean clip (Kurakin et al. 2017, Section 2.2, arXiv:1607.02533)."""
 
     name: Literal["ifgsm"] = "ifgsm"
+    begins_anywhere: ClassVar[bool] = True
     steps: PositiveInt = 10
     """K gradient steps; each costs one forward and one backward pass."""
 

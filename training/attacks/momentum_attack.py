@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import torch
 from pydantic import NonNegativeFloat, PositiveInt
@@ -25,6 +26,7 @@ class MomentumAttack(TargetableAttack):
     sign ignores. For l2 threats m / ||m||_2 takes the place of the sign.
     """
 
+    begins_anywhere: ClassVar[bool] = True
     steps: PositiveInt = 10
     """K gradient steps of epsilon / K."""
     momentum: NonNegativeFloat = 1.0

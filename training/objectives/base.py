@@ -15,7 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from preprocessing.schema import Settings
 from training.attacks.base import Attack, Cost
-from training.batch import Batch
+from training.batch import Batch, Starts
 from training.crafting import Crafting
 from training.models import Outputs
 from training.threat import ThreatModel
@@ -31,6 +31,8 @@ class Loss:
     """Scalar with a graph, averaged over the batch."""
     parts: dict[str, Tensor]
     """Detached scalars by name."""
+    reached: Starts | None = None
+    """Where crafting ended, if the next one of the same clips is to begin there."""
 
 
 Forward = Callable[[Tensor, Tensor], Outputs]
@@ -168,7 +170,8 @@ def classification(forward: Forward, batch: Batch, label_smoothing: float = 0.0)
     """Mean cross-entropy, with the batch's accuracy beside it."""
     logits = forward(batch.video, batch.audio).logits
     total = functional.cross_entropy(logits, batch.labels, label_smoothing=label_smoothing)
-    return Loss(total, {"cross_entropy": total.detach(), "accuracy": accuracy(logits, batch.labels)})
+    parts = {"cross_entropy": total.detach(), "accuracy": accuracy(logits, batch.labels)}
+    return Loss(total, parts, batch.starts)
 
 
 def accuracy(logits: Logits, labels: Int[Tensor, " batch"]) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -27,6 +27,7 @@ class JointPGD(Attack):
     """
 
     name: Literal["joint_pgd"] = "joint_pgd"
+    begins_anywhere: ClassVar[bool] = True
     steps: PositiveInt = 5
     """Gradient steps; each costs one forward and one backward pass."""
     step_size: PositiveFloat | None = None
@@ -38,8 +39,11 @@ class JointPGD(Attack):
         return Cost(self.steps, self.steps)
 
     def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
-        """Climb the cross-entropy from the clean clips, in coordinates in which the ball is round and of radius 1."""
-        gradient_at, moved = classification_gradient(), batch
+        """Climb the cross-entropy in coordinates in which the ball is round and of radius 1.
+
+        It begins where `batch.starts` says, or else at the clean clips.
+        """
+        gradient_at, moved = classification_gradient(), self._start(batch, threat)
         for step in range(self.steps):
             found = gradient_at(model, moved, threat.modalities)
             slope = _packed({name: threat.epsilon(name) * stream for name, stream in found.streams.items()})
@@ -48,9 +52,15 @@ class JointPGD(Attack):
             joint = usable(Gradient({"video": slope}, found.log_scale), batch, threat, generator, f"gradient {step}")
             change = _packed({name: self._change(name, moved, batch, threat) for name in threat.modalities})
             change = change + (self.step_size or 1.0 / self.steps) * direction(joint.streams["video"], threat)
-            change = change / per_clip(change.flatten(1).norm(dim=1).clamp_min(1.0), change)
-            moved = _unpacked(change, batch, threat)
+            moved = _unpacked(_into_ball(change), batch, threat)
         return moved
+
+    @staticmethod
+    def _start(batch: Batch, threat: ThreatModel) -> Batch:
+        if batch.starts is None:
+            return batch
+        known = {name: batch.starts.stream(name).to(batch.stream(name).dtype) for name in threat.modalities}
+        return _unpacked(_into_ball(_packed(known)), batch, threat)
 
     @staticmethod
     def _change(name: Literal["video", "audio"], moved: Batch, batch: Batch, threat: ThreatModel) -> Tensor:
@@ -106,7 +116,7 @@ class CRMTAT(SingleUpdate):
             "margin_shortfall": shortfall.detach(),
             "accuracy": accuracy(outputs.logits, batch.labels),
         }
-        return Loss(cross_entropy + self.margin_weight * shortfall, parts)
+        return Loss(cross_entropy + self.margin_weight * shortfall, parts, batch.starts)
 
     def crafting_cost(self, *, progress: float, num_segments: int) -> Passes:
         """The attack's."""
@@ -120,6 +130,11 @@ def margin_shortfalls(video: Logits, audio: Logits, labels: Int[Tensor, " batch"
     is_label = functional.one_hot(labels, video.shape[1]).bool()
     is_second = torch.cat([torch.zeros_like(is_label), is_label], dim=1)
     return excess.masked_fill(is_second, -torch.inf).logsumexp(1)
+
+
+def _into_ball(change: Float[Tensor, "batch segments values"]) -> Float[Tensor, "batch segments values"]:
+    """The nearest change of length 1 or less."""
+    return change / per_clip(change.flatten(1).norm(dim=1).clamp_min(1.0), change)
 
 
 def _packed(streams: Streams) -> Float[Tensor, "batch segments values"]:

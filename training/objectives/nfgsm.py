@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import PositiveFloat
@@ -26,6 +26,7 @@ class NoiseAndStep(Attack):
     """
 
     name: Literal["noise_and_step"] = "noise_and_step"
+    begins_anywhere: ClassVar[bool] = True
     noise: PositiveFloat
     """k, the noise in units of epsilon."""
     step_size: PositiveFloat
@@ -37,7 +38,10 @@ class NoiseAndStep(Attack):
         return Cost(1, 1)
 
     def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
-        """Add the noise, inside the box, and take the step from there."""
+        """Add the noise, inside the box, and take the step from there.
+
+        A start that a clip brings along takes the place of its noise and is scaled as if it were.
+        """
         reach = self.noise + self.step_size
         start = Ascent(steps=0, step_size=0.0, random_start=True)
         gradient_at = classification_gradient()

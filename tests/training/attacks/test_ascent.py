@@ -4,9 +4,12 @@ import pytest
 import torch
 
 from tests.training.attacks.linear import LinearClassifier
+from tests.training.conftest import random_starts
 from training.attacks import FGSM, IFGSM, MIFGSM, NIFGSM, PGD, Attack
-from training.attacks.ascent import default_step_size
-from training.batch import Batch
+from training.attacks.ascent import Ascent, default_step_size
+from training.attacks.gradients import classification_gradient
+from training.attacks.sharing import Sharing
+from training.batch import MODALITIES, Batch
 from training.models import Outputs
 from training.threat import ThreatModel
 
@@ -94,3 +97,66 @@ def test_momentum_per_segment_lets_a_quiet_segment_count_as_much_as_a_loud_one(
     shares = [(moved - interior.video).flatten(2).norm(dim=2)[0] / 0.4 for moved in (loud, even)]
     assert float(shares[0][0]) > 0.99
     assert torch.allclose(shares[1], torch.full((4,), 0.5), rtol=1e-3)  # four of length 1/2 are one of length 1
+
+
+NO_STEP = Ascent(steps=0, step_size=0.0, random_start=True)
+
+
+def begun(ascent: Ascent, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
+    return ascent(LinearClassifier(), batch, threat, generator, classification_gradient())
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.5])
+def test_it_begins_where_the_clips_say_in_units_of_the_budget(
+    factor: float, interior: Batch, generator: torch.Generator
+) -> None:
+    """A budget that has grown carries a start with it."""
+    starts, threat = random_starts(interior), INTERIOR.scaled(factor)
+    found = begun(NO_STEP, interior.with_starts(starts), threat, generator)
+    for name in MODALITIES:
+        expected = interior.stream(name) + threat.epsilon(name) * starts.stream(name)
+        torch.testing.assert_close(found.stream(name), expected, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("text", ["linf(video=0.3, audio=0.2)", "l2(video=0.3, audio=0.2, segments=0-1)"])
+def test_a_start_is_brought_inside_ball_box_and_support(text: str, batch: Batch, generator: torch.Generator) -> None:
+    """In l2 noise of [-1, 1] times the budget is far outside the ball; the clips touch the box."""
+    threat = ThreatModel.model_validate(text)
+    found = begun(NO_STEP, batch.with_starts(random_starts(batch)), threat, generator)
+    for name, distances in threat.distances(found, batch).items():
+        assert (distances > 0).all()
+        assert (distances <= threat.epsilon(name) * (1 + 1e-5)).all()
+        assert found.stream(name).min() >= 0
+        assert found.stream(name).max() <= 1
+        untouched = (~threat.support(found.stream(name))).flatten()
+        assert torch.equal(found.stream(name)[:, untouched], batch.stream(name)[:, untouched])
+
+
+@pytest.mark.parametrize("random_start", [True, False])
+def test_a_clip_without_a_start_begins_as_it_did_bit_for_bit(
+    random_start: bool, batch: Batch, generator: torch.Generator
+) -> None:
+    ascent = Ascent(steps=0, step_size=0.0, random_start=random_start)
+    plain = begun(ascent, batch, INTERIOR, generator)
+    found = begun(ascent, batch.with_starts(random_starts(batch, without=(1, 4))), INTERIOR, generator)
+    for name in MODALITIES:
+        is_same = (found.stream(name) == plain.stream(name)).flatten(1).all(1)
+        assert is_same.nonzero().flatten().tolist() == [1, 4]
+
+
+def test_only_the_first_of_several_starts_is_where_the_clips_say(batch: Batch, generator: torch.Generator) -> None:
+    second = Ascent(steps=0, step_size=0.0, random_start=True, restart=1)
+    found, plain = (
+        begun(second, clips, INTERIOR, generator).video for clips in (batch.with_starts(random_starts(batch)), batch)
+    )
+    assert torch.equal(found, plain)
+
+
+def test_segments_that_share_a_perturbation_begin_at_the_mean_of_their_starts(
+    interior: Batch, generator: torch.Generator
+) -> None:
+    starts = random_starts(interior)
+    shared = Ascent(steps=0, step_size=0.0, sharing=Sharing(segments=4, of="perturbation"))
+    found = begun(shared, interior.with_starts(starts), INTERIOR, generator)
+    expected = interior.video + INTERIOR.video * starts.video.mean(1, keepdim=True)
+    torch.testing.assert_close(found.video, expected)

@@ -1,0 +1,85 @@
+"""How weights follow a loss."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from training.batch import MODALITIES
+from training.metrics import average_batch_statistics
+from training.models import Classifier
+from training.objectives.base import bare
+from training.optimization import WeightAverage, set_learning_rate
+from training.warm_starts import WarmStarts
+
+
+class NonFiniteGradientError(ArithmeticError):
+    """The weights' gradient is infinite or not a number; every worker sees it at the same step."""
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A classifier that learns: what moves its weights, and what is shown of them."""
+
+    model: nn.Module
+    """The classifier, or its distributed wrapper: what losses are taken of."""
+    optimizer: torch.optim.Optimizer
+    average: WeightAverage | None = None
+    """The average of the classifier's weights, if there is one."""
+    warm_starts: WarmStarts | None = None
+    """Where crafting begins, if it begins where it ended."""
+
+    @property
+    def classifier(self) -> Classifier:
+        """The bare classifier."""
+        return cast(Classifier, bare(self.model))
+
+    @property
+    def shown(self) -> Classifier:
+        """What is validated and stored as the model: the averaged weights, if there are any."""
+        return self.average.model if self.average else self.classifier
+
+    def update(
+        self, loss: Tensor, *, learning_rate: float, gradient_clip: float | None, where: str
+    ) -> dict[str, Tensor]:
+        """Go backward from `loss` and step; returns the L2 norms of the gradient before it was clipped.
+
+        `gradient_norm` is that of all weights, `gradient_norm_video` and `gradient_norm_audio` are the encoders': where
+        one is far below the other, one modality learns and the other is carried along. `where` tells the step in the
+        error's message.
+
+        Raises:
+            NonFiniteGradientError: before the weights are touched.
+        """
+        set_learning_rate(self.optimizer, learning_rate)
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        # After the workers' gradients were averaged, so all of them see the same length and stop together.
+        norms = {
+            f"gradient_norm_{modality}": _gradient_norm(self.classifier.get_submodule(f"{modality}_encoder"))
+            for modality in MODALITIES
+        }
+        length = nn.utils.clip_grad_norm_(self.model.parameters(), gradient_clip or math.inf)
+        if not bool(length.isfinite()):
+            raise NonFiniteGradientError(
+                f"{where}: the gradient has length {float(length)}, the loss is {float(loss.detach())}; lower "
+                "optimizer.learning_rate or set gradient_clip"
+            )
+        self.optimizer.step()
+        if self.average:
+            self.average.follow(self.classifier)
+        return {"gradient_norm": length, **norms}
+
+    def share_statistics(self) -> None:
+        """Give the classifiers of all workers the mean of their batch statistics; every worker must call this."""
+        average_batch_statistics(self.classifier)
+        if self.average:
+            self.average.take_buffers(self.classifier)
+
+
+def _gradient_norm(module: nn.Module) -> Tensor:
+    return nn.utils.get_total_norm([weight.grad for weight in module.parameters() if weight.grad is not None])

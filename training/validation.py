@@ -1,0 +1,59 @@
+"""How the model of an epoch is judged."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from training.batch import Batch
+from training.config import TrainConfig
+from training.data import StoredSplit, evaluation_batches
+from training.metrics import Means, ModalityGap
+from training.models import Classifier
+from training.models.classifier import predicted_classes
+from training.run_folder import Metrics
+from training.worker import Worker
+
+VALIDATION_BATCHES = 12
+"""At least so many, so that 2, 3, 4, 6 or 12 workers have equal shares; smaller batches would cost more per clip."""
+
+
+def validate(config: TrainConfig, split: StoredSplit, model: Classifier, worker: Worker) -> Metrics:
+    """Clean and worst-case robust accuracy and modality gap on the validation split, each clip judged by one worker."""
+    settings = config.validation
+    num_clips = min(len(split), settings.limit or len(split))
+    batches = evaluation_batches(
+        config.data,
+        "validation",
+        batch_size=min(config.batch_size, math.ceil(num_clips / VALIDATION_BATCHES)),
+        rank=worker.rank,
+        world_size=worker.world_size,
+        limit=settings.limit,
+        stored=split,
+        device=worker.device,
+        threads=config.loader_threads,
+    )
+    generator = torch.Generator().manual_seed(config.seed)
+    means, gap = Means("clean_accuracy", "robust_accuracy"), ModalityGap(config.model.feature_size)
+    model.eval()
+    for batch in batches:
+        with torch.no_grad():
+            outputs = model(batch.video, batch.audio)
+        gap.add(outputs)
+        is_clean_right = predicted_classes(outputs.logits) == batch.labels
+        is_robust = is_clean_right
+        for attack in settings.attacks:
+            is_robust = is_robust & is_right(model, attack(model, batch, settings.threat, generator))
+        accuracies = {"clean_accuracy": is_clean_right, "robust_accuracy": is_robust}
+        means.add({name: right.double().mean() for name, right in accuracies.items()}, weight=len(batch))
+    found = means.reduce(worker.device) | gap.reduce(worker.device)
+    return {f"validation/{name}": value for name, value in found.items()}
+
+
+@torch.no_grad()
+def is_right(model: Classifier, batch: Batch) -> Bool[Tensor, " batch"]:
+    """Which clips the model classifies correctly; one whose logits are not finite is wrong."""
+    return predicted_classes(model(batch.video, batch.audio).logits) == batch.labels
