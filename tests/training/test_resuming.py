@@ -10,6 +10,7 @@ from torch import distributed
 from torch.multiprocessing.spawn import spawn
 
 from training.attacks import PGD
+from training.batch import Starts
 from training.checkpoint import load_model
 from training.config import TrainConfig, ValidationConfig
 from training.data import open_split
@@ -189,12 +190,17 @@ def _moments_of(store: Store) -> dict[str, torch.Tensor]:
 
 @pytest.mark.slow
 def test_workers_get_back_what_was_their_own_or_an_equal_share(tiny_dataset: Path, tmp_path: Path) -> None:
-    """Two workers with other sums and batch statistics store; two find their own again, one the sum and the mean."""
+    """Two workers with other sums and batch statistics store; two find their own again, one the sum and the mean.
+
+    Where crafting ended with a clip of either is known to all.
+    """
     meeting = tmp_path / "meeting"
     spawn(_one_of_two, args=(str(meeting), str(tiny_dataset), str(tmp_path)), nprocs=2)  # type: ignore[no-untyped-call]
     alone = store_of(_with_batch_statistics(tiny_dataset, tmp_path))
     assert alone.resume().begun.sums == Sums({"loss": 3.0}, 6)
     assert _mean_of_first_statistic(alone) == 1.5
+    assert starts_of(alone)["is_new"].nonzero().flatten().tolist() == [0, 1]
+    assert starts_of(alone)["video_largest"][:3].tolist() == [1.0, 2.0, 0.0]
 
 
 def _one_of_two(rank: int, meeting: str, data: str, output: str) -> None:
@@ -204,16 +210,27 @@ def _one_of_two(rank: int, meeting: str, data: str, output: str) -> None:
     own = Sums({"loss": 1.0 + rank}, 3)
     store = store_of(config, worker)
     _first_statistic(store).fill_(1.0 + rank)
+    _keep_start(store, rank)
     store.keep_step([], BegunEpoch(2, own))
     distributed.barrier()
     resumed = store_of(config, worker)
     assert resumed.resume().begun.sums == own
     assert _mean_of_first_statistic(resumed) == 1.0 + rank
+    assert starts_of(resumed)["is_new"].nonzero().flatten().tolist() == [0, 1]
     distributed.destroy_process_group()
 
 
 def _with_batch_statistics(data: Path, output: Path) -> TrainConfig:
-    return settings(data, output, model=ModelConfig(video_encoder="resnet18", audio_encoder="tiny", feature_size=16))
+    model = ModelConfig(video_encoder="resnet18", audio_encoder="tiny", feature_size=16)
+    return settings(data, output, model=model, objective=WARM)
+
+
+def _keep_start(store: Store, rank: int) -> None:
+    """Of the first or the second clip, 1 or 2 budgets away."""
+    clip = store.split.read([rank]).to("cpu")
+    video, audio = (torch.full_like(stream, 1.0 + rank) for stream in (clip.video, clip.audio))
+    assert store.learner.warm_starts
+    store.learner.warm_starts.keep(clip.keys, Starts(video, audio, torch.tensor([True])))
 
 
 def _first_statistic(store: Store) -> torch.Tensor:
