@@ -228,9 +228,9 @@ def _with_batch_statistics(data: Path, output: Path) -> TrainConfig:
 def _keep_start(store: Store, rank: int) -> None:
     """Of the first or the second clip, 1 or 2 budgets away."""
     clip = store.split.read([rank]).to("cpu")
-    reached = (torch.full_like(stream, 1.0 + rank) for stream in (clip.video, clip.audio))
+    video, audio = (torch.full_like(stream, 1.0 + rank) for stream in (clip.video, clip.audio))
     assert store.learner.warm_starts
-    store.learner.warm_starts.keep(clip.keys, Starts(*reached, torch.tensor([True])))
+    store.learner.warm_starts.keep(clip.keys, Starts(video, audio, torch.tensor([True])))
 
 
 def _first_statistic(store: Store) -> torch.Tensor:
