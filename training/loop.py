@@ -155,6 +155,7 @@ def train_epoch(
 ) -> Metrics:
     """One pass over the training split; returns the means of the loss and its parts over all workers.
 
+    Beside them it returns the learning rate and what the curriculum has set, both as they are at its end.
     `average` follows the weights. With `begun` it is the rest of one. `keep_step` is given the middle of it every
     `config.checkpoint_every` steps.
 
@@ -196,10 +197,12 @@ def train_epoch(
             seconds = time.monotonic() - started
             keep_step(BegunEpoch(step + 1, means.sums, seconds, batches.seconds))
     seconds = time.monotonic() - started
-    at_end = config.objective.settings_at((epoch + 1) / config.epochs)
+    progress = (epoch + 1) / config.epochs
+    at_end = config.objective.settings_at(progress)
     return {
         **{f"train/{name}": value for name, value in means.reduce(worker.device).items()},
         **{f"curriculum/{name}": value for name, value in at_end.items()},
+        "train/learning_rate": config.optimizer.rate_at(progress),
         "time/clips_per_second": num_steps * config.batch_size / seconds,
         "time/data_seconds": batches.seconds,
     }

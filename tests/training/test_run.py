@@ -213,6 +213,9 @@ def test_a_fall_goes_back_to_the_best_epoch_and_on_at_a_lower_learning_rate(tiny
     assert accuracies[fallen - 1] < max(accuracies) - 0.1
     assert roll_backs == [0.0] * fallen + [1.0] * (8 - fallen)
     assert accuracies[fallen:] == [max(accuracies)] * (8 - fallen)
+    rates = [metrics["train/learning_rate"] for metrics in result.history]
+    planned = [config.optimizer.rate_at(epoch / 8) for epoch in range(1, 9)]
+    assert rates == pytest.approx(planned[:fallen] + [rate * 1e-12 for rate in planned[fallen:]])
     assert result.stopped == ""
 
 
