@@ -5,6 +5,7 @@ import shutil
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from ray.util.state import list_actors
 from preprocessing.schema import load_index
 from tests.s3_server import SECRET, S3Server
 from training.attacks import PGD
-from training.checkpoint import load_info, load_model, load_state
+from training.checkpoint import load_info, load_model, load_state, model_sha256
 from training.config import TrainConfig, ValidationConfig
 from training.data import evaluation_batches
 from training.models import ModelConfig
@@ -144,8 +145,10 @@ def test_a_worker_killed_in_the_middle_of_an_epoch_is_replaced_and_changes_nothi
     assert not list((tmp_path / "steps").iterdir())
 
 
-def kill_a_worker_midway(folder: RunFolder) -> None:
-    """SIGKILL one training worker when an epoch is stored, and steps of the next one.
+def kill_a_worker_midway(
+    folder: RunFolder, is_time: Callable[[int, int], bool] = lambda epochs, step: bool(epochs and step)
+) -> None:
+    """SIGKILL one training worker when it is time: unless told otherwise, an epoch is stored, and steps of the next.
 
     It is held before it is killed, so that the others, who wait for it, cannot finish the epoch meanwhile.
     """
@@ -154,11 +157,10 @@ def kill_a_worker_midway(folder: RunFolder) -> None:
         alive = list_actors(filters=[("state", "=", "ALIVE")], detail=True)
         pid = next((actor.pid for actor in alive if actor.class_name == "RayTrainWorker"), None)
     while True:
-        epochs, step = folder.newest()
-        if epochs and step:
+        if is_time(*folder.newest()):
             os.kill(pid, signal.SIGSTOP)
             time.sleep(0.05)
-            if folder.newest()[1]:
+            if is_time(*folder.newest()):
                 break
             os.kill(pid, signal.SIGCONT)
         time.sleep(0.002)
@@ -217,6 +219,52 @@ def test_a_fall_goes_back_to_the_best_epoch_and_on_at_a_lower_learning_rate(tiny
     planned = [config.optimizer.rate_at(epoch / 8) for epoch in range(1, 9)]
     assert rates == pytest.approx(planned[:fallen] + [rate * 1e-12 for rate in planned[fallen:]])
     assert result.stopped == ""
+
+
+def falling(data: Path | str, output: Path, **changes: object) -> TrainConfig:
+    """Rates up to 10 throw the weights about again and again; each fall halves the rates that are left."""
+    return settings(
+        data,
+        output,
+        objective=TMACurriculum(),
+        optimizer=OptimizerConfig(name="sgd", learning_rate=10.0, warmup=0.9, average_decay=0.5),
+        overfitting=OverfittingMonitor(max_drop=0.1, action="roll_back", max_roll_backs=6),
+        workers=1,
+        epochs=6,
+        **changes,
+    )
+
+
+@pytest.fixture(scope="module")
+def fallen(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """An undisturbed training that was rolled back."""
+    config = falling(tiny_dataset, tmp_path_factory.mktemp("fallen"))
+    return config, train(config)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("every", [1, None], ids=["in the middle of the epoch", "from the end of the fallen epoch"])
+def test_a_worker_killed_right_after_a_roll_back_is_replaced_and_changes_nothing(
+    fallen: Run, tmp_path: Path, every: int | None
+) -> None:
+    """It goes on from a step of the epoch that began with the best one's weights, or goes back to them once more."""
+    config, undisturbed = fallen
+    num_fallen = [metrics["train/roll_backs"] for metrics in undisturbed.history].index(1.0)
+    folder = RunFolder(tmp_path)
+    killer = threading.Thread(
+        target=kill_a_worker_midway,
+        args=(folder, lambda epochs, step: epochs == num_fallen and (step > 0) == (every is not None)),
+        daemon=True,
+    )
+    killer.start()
+    result = train(falling(config.data, tmp_path, checkpoint_every=every))
+    assert not killer.is_alive()
+    assert result.resumed_from == num_fallen
+    assert result.resumed_step in ((1, 2) if every else (0,))
+    assert untimed(result.history) == untimed(undisturbed.history)
+    before = RunFolder(Path(config.output))
+    for stored, expected in ((folder.checkpoint, before.checkpoint), (folder.epoch(6), before.epoch(6))):
+        assert model_sha256(stored) == model_sha256(expected)
 
 
 @pytest.mark.slow
