@@ -28,34 +28,40 @@ def draw_schedules(config: TrainConfig, path: Path, history: Sequence[Mapping[st
     """The learning rate and everything that the objective's curriculum sets, over the epochs.
 
     Lines are what is planned. Dots are what `history`, the metrics of finished epochs, says was set at their ends:
-    adaptive schedules leave the plan.
+    adaptive schedules leave the plan, and roll-backs lower the learning rate.
     """
+    with matplotlib.rc_context(cast(Any, STYLE)):
+        schedule_figure(config, history).savefig(path, dpi=130)
+
+
+def schedule_figure(config: TrainConfig, history: Sequence[Mapping[str, float]] = ()) -> Figure:
+    """What `draw_schedules` draws: a panel for each value."""
     shares = [point / POINTS for point in range(POINTS + 1)]
     planned = [config.objective.settings_at(share) for share in shares]
-    lines = {"learning rate": [config.optimizer.rate_at(share) for share in shares]}
-    lines |= {name: [values[name] for values in planned] for name in planned[0]}
+    lines = {"train/learning_rate": [config.optimizer.rate_at(share) for share in shares]}
+    lines |= {f"curriculum/{name}": [values[name] for values in planned] for name in planned[0]}
     columns = min(3, len(lines))
     rows = math.ceil(len(lines) / columns)
-    with matplotlib.rc_context(cast(Any, STYLE)):
-        figure = Figure(figsize=(3.6 * columns, 2.3 * rows), layout="constrained")
-        panels = list(figure.subplots(rows, columns, squeeze=False).flat)
-        for axes, (name, values) in zip(panels, lines.items(), strict=False):
-            axes.plot([share * config.epochs for share in shares], values, color=CLEAN, linewidth=2, label="planned")
-            found = [(each["epoch"], each[f"curriculum/{name}"]) for each in history if f"curriculum/{name}" in each]
-            axes.plot(
-                [epoch for epoch, _ in found],
-                [value for _, value in found],
-                ".",
-                color=WORST,
-                markersize=5,
-                label="done",
-            )
-            axes.set_title(UNITS.get(name, name.replace("_", " ")), loc="left", fontsize=9)
-            axes.set_ylim(bottom=0)
-            axes.set_xlabel("epoch")
-            axes.grid()
-        if history and len(lines) > 1:
-            panels[1].legend()
-        for axes in panels[len(lines) :]:
-            axes.set_visible(False)
-        figure.savefig(path, dpi=130)
+    figure = Figure(figsize=(3.6 * columns, 2.3 * rows), layout="constrained")
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes, (metric, values) in zip(panels, lines.items(), strict=False):
+        axes.plot([share * config.epochs for share in shares], values, color=CLEAN, linewidth=2, label="planned")
+        found = [(each["epoch"], each[metric]) for each in history if metric in each]
+        axes.plot(
+            [epoch for epoch, _ in found],
+            [value for _, value in found],
+            ".",
+            color=WORST,
+            markersize=5,
+            label="done",
+        )
+        name = metric.partition("/")[2]
+        axes.set_title(UNITS.get(name, name.replace("_", " ")), loc="left", fontsize=9)
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("epoch")
+        axes.grid()
+    if history:
+        panels[0].legend()
+    for axes in panels[len(lines) :]:
+        axes.set_visible(False)
+    return figure

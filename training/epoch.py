@@ -52,6 +52,7 @@ def train_epoch(
 ) -> Metrics:
     """One pass over the training split; returns the means of the loss and its parts over all workers.
 
+    Beside them are the learning rate and what the curriculum has set, both as they are at its end.
     With `begun` it is the rest of one. `keep_step` is given the middle of it every `config.checkpoint_every` steps.
 
     Raises:
@@ -83,10 +84,11 @@ def train_epoch(
     if learner.warm_starts:
         learner.warm_starts.end_epoch(worker)
     seconds = time.monotonic() - started
-    at_end = config.objective.settings_at((epoch + 1) / config.epochs)
+    done = (epoch + 1) / config.epochs
     return {
         **{f"train/{name}": value for name, value in means.reduce(worker.device).items()},
-        **{f"curriculum/{name}": value for name, value in at_end.items()},
+        **{f"curriculum/{name}": value for name, value in config.objective.settings_at(done).items()},
+        "train/learning_rate": config.optimizer.rate_at(done),
         "time/clips_per_second": num_steps * config.batch_size / seconds,
         "time/data_seconds": batches.seconds,
     }

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Sequence
-from functools import partial
-from typing import Literal, cast
+from typing import Literal
 
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
+from torch import nn
 
 from preprocessing.schema import Settings
 from training.models import Classifier
@@ -67,27 +65,28 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) ->
 class WeightAverage:
     """The exponential average of a model's weights over the steps of its training.
 
-    After step n it is d w' + (1 - d) w with d = min(decay, (1 + n) / (10 + n)), so that the first weights, which know
-    nothing, are soon forgotten. Batch statistics are not averaged but those of the model.
+    It begins with the weights after the first step. The step after n of them makes it d w' + (1 - d) w with
+    d = min(decay, (1 + n) / (10 + n)), so that the first weights, which know nothing, are soon forgotten. Batch
+    statistics are not averaged but those of the model.
     """
 
+    model: Classifier
+    """A model that has the averaged weights."""
+    steps: int
+    """Steps it has followed: a plain number, for to read one from a GPU would be to wait for all that it has to do."""
+
     def __init__(self, model: Classifier, decay: float) -> None:
-        """Begin with a copy of the model's weights."""
-        self._averaged = AveragedModel(model, multi_avg_fn=partial(_move, decay=decay))
+        """Begin with a copy of the model."""
+        self.model, self.steps = copy.deepcopy(model), 0
+        self._decay = decay
 
-    @property
-    def model(self) -> Classifier:
-        """A model that has the averaged weights."""
-        return cast(Classifier, self._averaged.module)
-
-    @property
-    def steps(self) -> int:
-        """Steps it has followed."""
-        return int(self._averaged.n_averaged)
-
+    @torch.no_grad()
     def follow(self, model: Classifier) -> None:
         """Move on after a step of `model`."""
-        self._averaged.update_parameters(model)
+        keep = min(self._decay, (1 + self.steps) / (10 + self.steps)) if self.steps else 0.0
+        torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1.0 - keep)
+        self.take_buffers(model)
+        self.steps += 1
 
     def take_buffers(self, model: Classifier) -> None:
         """Take the batch statistics of `model`, which workers average between epochs."""
@@ -96,11 +95,4 @@ class WeightAverage:
 
     def go_on(self, steps: int) -> None:
         """Be as after so many steps; the averaged weights were loaded into `model`."""
-        self._averaged.n_averaged.fill_(steps)
-
-
-@torch.no_grad()
-def _move(averages: Sequence[Tensor], weights: Sequence[Tensor], num_averaged: Tensor | int, *, decay: float) -> None:
-    steps = int(num_averaged)
-    keep = min(decay, (1 + steps) / (10 + steps))
-    torch._foreach_lerp_(list(averages), list(weights), 1.0 - keep)
+        self.steps = steps

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from pipeline.config import load
-from pipeline.schedule_picture import draw_schedules
+from pipeline.schedule_picture import draw_schedules, schedule_figure
 from training.config import TrainConfig
 
 CONFIGS = Path(__file__).parents[2] / "pipeline" / "configs" / "train"
@@ -24,7 +25,13 @@ def test_every_schedule_has_a_panel(tmp_path: Path, name: str, rows: int) -> Non
 
 
 def test_what_was_set_is_drawn_beside_the_plan(tmp_path: Path) -> None:
+    """Each value in its own panel: the learning rate in the first, the attack's steps in the second."""
     config = load(TrainConfig, CONFIGS / "tma_curriculum.yaml", {"data": "data", "output": "output"})
+    history = [{"epoch": 3.0, "curriculum/attack_steps": 2.0, "train/learning_rate": 1e-4}]
+    figure = schedule_figure(config, history)
+    dots = {axes.get_title(loc="left"): np.asarray(axes.lines[1].get_xydata()).tolist() for axes in figure.axes}
+    found = {title: values for title, values in dots.items() if values}
+    assert found == {"learning rate": [[3.0, 1e-4]], "gradient steps of the attack": [[3.0, 2.0]]}
     draw_schedules(config, tmp_path / "planned.png")
-    draw_schedules(config, tmp_path / "done.png", [{"epoch": 3.0, "curriculum/attack_steps": 2.0}])
+    draw_schedules(config, tmp_path / "done.png", history)
     assert (tmp_path / "planned.png").read_bytes() != (tmp_path / "done.png").read_bytes()

@@ -62,6 +62,12 @@ def test_every_replay_is_an_update_at_a_learning_rate_of_its_own(tiny_dataset: P
     assert rates[6:] == pytest.approx([config.optimizer.rate_at(update / 12) for update in range(6, 12)])
 
 
+def test_an_epoch_tells_the_learning_rate_at_its_end(tiny_dataset: Path) -> None:
+    """Without a warm-up it is half way down after the first of two epochs."""
+    config = settings(tiny_dataset, optimizer=OptimizerConfig(learning_rate=0.02, warmup=0.0))
+    assert run_epoch(config, build(config), 0)["train/learning_rate"] == pytest.approx(0.01)
+
+
 def test_seeds_differ_by_purpose_epoch_and_worker() -> None:
     seeds = {seed_of(0, "attacks", 1), seed_of(0, "attacks", 2), seed_of(1, "attacks", 1), seed_of(0, "dropout", 1, 0)}
     assert len(seeds) == 4

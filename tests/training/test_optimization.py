@@ -46,3 +46,24 @@ def test_a_long_average_keeps_the_share_that_was_asked_for() -> None:
     average.follow(moving)
     assert float(next(average.model.parameters()).detach().flatten()[0]) == pytest.approx(0.01)
     assert average.steps == 1001
+
+
+def test_the_average_follows_without_reading_a_number_from_the_device() -> None:
+    """Tensors on torch's `meta` device have no values: to read one fails, where on a GPU it would wait."""
+    moving = model().to("meta")
+    average = WeightAverage(moving, decay=0.9)
+    average.go_on(10)
+    for _ in range(2):
+        average.follow(moving)
+    assert average.steps == 12
+
+
+def test_the_averaged_model_has_the_batch_statistics_of_the_model() -> None:
+    config = ModelConfig(video_encoder="resnet18", audio_encoder="tiny", feature_size=16)
+    moving = config.build(ClipFormat(num_segments=2, segment_seconds=0.16, frame_size=16, num_mels=16), 3)
+    average = WeightAverage(moving, decay=0.9)
+    for value in (1.0, 2.0):
+        for statistic in moving.buffers():
+            statistic.fill_(value)
+        average.follow(moving)
+    assert all(bool((statistic == 2.0).all()) for statistic in average.model.buffers())

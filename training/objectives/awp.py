@@ -47,7 +47,8 @@ class AWP(SingleUpdate):
     What differs: the moved weights are a function w + v of the weights, whose gradient in w is that in w + v, so the
     weights themselves are never moved and nothing needs to be put back after the backward pass, an exception or a lost
     worker. The ascent leaves the batch statistics as they were. With several workers g is averaged over them, so that
-    all move alike. Every step is perturbed; the paper can leave out the first epochs.
+    all move alike. Every step is perturbed; the paper can leave out the first epochs. Labels are smoothed where the
+    other objective says so, in the ascent as in the loss.
     """
 
     name: Literal["awp"] = "awp"

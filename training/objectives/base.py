@@ -144,15 +144,22 @@ class SingleUpdate(Objective):
 
 
 class Classifying(Objective):
-    """An objective whose loss is the cross-entropy of some clips: its labels can be smoothed."""
+    """An objective in whose loss there is a cross-entropy of labels: they can be smoothed."""
 
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    """Share of each label that is spread over all classes in the loss (Szegedy et al. 2016, arXiv:1512.00567, Section
-    7); attacks climb the loss of the label itself."""
+    """Share of each label that is spread over all classes in the cross-entropy (Szegedy et al. 2016, arXiv:1512.00567,
+    Section 7). Other terms of the loss are as without it, and attacks climb the loss of the label itself."""
+
+    def cross_entropies(self, logits: Logits, labels: Int[Tensor, " batch"]) -> Float[Tensor, " batch"]:
+        """Cross-entropy of the smoothed labels per clip, in nats."""
+        return functional.cross_entropy(logits, labels, reduction="none", label_smoothing=self.label_smoothing)
 
     def classification(self, forward: Forward, batch: Batch) -> Loss:
         """Mean cross-entropy of the smoothed labels, with the batch's accuracy beside it."""
-        return classification(forward, batch, self.label_smoothing)
+        logits = forward(batch.video, batch.audio).logits
+        total = self.cross_entropies(logits, batch.labels).mean()
+        parts = {"cross_entropy": total.detach(), "accuracy": accuracy(logits, batch.labels)}
+        return Loss(total, parts, batch.starts)
 
 
 def crafting_passes(cost: Cost, crafting: Crafting, threat: ThreatModel, num_segments: int) -> Passes:
@@ -164,14 +171,6 @@ def crafting_passes(cost: Cost, crafting: Crafting, threat: ThreatModel, num_seg
 def bare(model: nn.Module) -> nn.Module:
     """The module inside a distributed wrapper: crafting must neither synchronise nor count gradients."""
     return model.module if isinstance(model, DistributedDataParallel) else model
-
-
-def classification(forward: Forward, batch: Batch, label_smoothing: float = 0.0) -> Loss:
-    """Mean cross-entropy, with the batch's accuracy beside it."""
-    logits = forward(batch.video, batch.audio).logits
-    total = functional.cross_entropy(logits, batch.labels, label_smoothing=label_smoothing)
-    parts = {"cross_entropy": total.detach(), "accuracy": accuracy(logits, batch.labels)}
-    return Loss(total, parts, batch.starts)
 
 
 def accuracy(logits: Logits, labels: Int[Tensor, " batch"]) -> Tensor:

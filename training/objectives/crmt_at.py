@@ -15,7 +15,17 @@ from training.attacks.base import Attack, Cost
 from training.attacks.gradients import Gradient, Streams, classification_gradient, direction, usable
 from training.batch import MODALITIES, Batch
 from training.crafting import WHOLE, Crafting, craft
-from training.objectives.base import Forward, Logits, Loss, LossOf, Passes, SingleUpdate, accuracy, crafting_passes
+from training.objectives.base import (
+    Classifying,
+    Forward,
+    Logits,
+    Loss,
+    LossOf,
+    Passes,
+    SingleUpdate,
+    accuracy,
+    crafting_passes,
+)
 from training.threat import ThreatModel, per_clip
 
 
@@ -67,7 +77,7 @@ class JointPGD(Attack):
         return (moved.stream(name) - batch.stream(name)) / threat.epsilon(name)
 
 
-class CRMTAT(SingleUpdate):
+class CRMTAT(Classifying, SingleUpdate):
     """Adversarial training in a joint L2 ball with a margin for each modality alone (Yang et al. 2024).
 
     CE(x', y) + rho log(1 + sum over m and k != y of exp(s_mk - s_my)), s_m the scores from modality m alone
@@ -109,7 +119,7 @@ class CRMTAT(SingleUpdate):
         outputs = forward(batch.video, batch.audio)
         if outputs.video_logits is None or outputs.audio_logits is None:
             raise ValueError("crmt_at widens the margins of each modality, but the classifier gives no scores of them")
-        cross_entropy = functional.cross_entropy(outputs.logits, batch.labels)
+        cross_entropy = self.cross_entropies(outputs.logits, batch.labels).mean()
         shortfall = margin_shortfalls(outputs.video_logits, outputs.audio_logits, batch.labels).mean()
         parts = {
             "cross_entropy": cross_entropy.detach(),

@@ -39,7 +39,8 @@ class MART(SingleUpdate):
 
     What differs: the attack starts anywhere in the ball (theirs within 0.001 of the clip), and the second logarithm is
     the exact log-sum over the other classes (theirs adds 0.0001 inside). Robust accuracy under PGD alone flatters MART;
-    judge it by several attacks.
+    judge it by several attacks. Labels cannot be smoothed: the second logarithm drives the best wrong class towards 0,
+    where a smoothed label would hold it up.
     """
 
     name: Literal["mart"] = "mart"

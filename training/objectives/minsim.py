@@ -11,10 +11,10 @@ from torch import nn
 from torch.nn import functional
 
 from training.batch import Batch
-from training.objectives.base import Forward, Loss, LossOf, SingleUpdate, accuracy
+from training.objectives.base import Classifying, Forward, Loss, LossOf, SingleUpdate, accuracy
 
 
-class MinSim(SingleUpdate):
+class MinSim(Classifying, SingleUpdate):
     """CE(x, y) + w cos(z_v, z_a): a penalty on how alike the modalities' features are (Tian & Xu 2021).
 
     z_m is the mean of a clip's segment features (arXiv:2104.02000, the audio-visual dissimilarity constraint). Clips
@@ -41,7 +41,7 @@ class MinSim(SingleUpdate):
         outputs = forward(batch.video, batch.audio)
         if outputs.video_features is None or outputs.audio_features is None:
             raise ValueError("minsim compares the features of both modalities, but the classifier gives none")
-        cross_entropy = functional.cross_entropy(outputs.logits, batch.labels)
+        cross_entropy = self.cross_entropies(outputs.logits, batch.labels).mean()
         similarity = functional.cosine_similarity(outputs.video_features.mean(1), outputs.audio_features.mean(1)).mean()
         parts = {
             "cross_entropy": cross_entropy.detach(),

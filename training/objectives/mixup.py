@@ -10,15 +10,14 @@ import torch
 from jaxtyping import Float, Int
 from pydantic import PositiveFloat
 from torch import Tensor, nn
-from torch.nn import functional
 
 from training.attacks.noise import clip_generator
 from training.batch import Batch
-from training.objectives.base import Forward, Loss, LossOf, SingleUpdate
+from training.objectives.base import Classifying, Forward, Loss, LossOf, SingleUpdate
 from training.threat import per_clip
 
 
-class Mixup(SingleUpdate):
+class Mixup(Classifying, SingleUpdate):
     """x = w x_i + (1 - w) x_j with the loss w CE(x, y_i) + (1 - w) CE(x, y_j), w ~ Beta(alpha, alpha).
 
     Zhang et al. 2018, arXiv:1710.09412, Section 2. One w per clip serves every segment of both modalities, so that
@@ -41,7 +40,17 @@ class Mixup(SingleUpdate):
         mixed = batch.with_streams(
             _mixed(batch.video, other.video, weights=weights), _mixed(batch.audio, other.audio, weights=weights)
         )
-        return partial(_loss, mixed=mixed, other_labels=other.labels, weights=weights)
+        return partial(self._loss, mixed=mixed, other_labels=other.labels, weights=weights)
+
+    def _loss(self, forward: Forward, mixed: Batch, other_labels: Tensor, weights: Tensor) -> Loss:
+        logits = forward(mixed.video, mixed.audio).logits
+        pairs = ((mixed.labels, weights), (other_labels, 1 - weights))
+        total = sum(
+            ((share * self.cross_entropies(logits, labels)).mean() for labels, share in pairs),
+            start=logits.new_zeros(()),
+        )
+        is_named = [(logits.detach().argmax(1) == labels).float() * share for labels, share in pairs]
+        return Loss(total, {"cross_entropy": total.detach(), "accuracy": (is_named[0] + is_named[1]).mean()})
 
 
 def draw_weights(batch: Batch, alpha: float, generator: torch.Generator) -> Float[Tensor, " batch"]:
@@ -63,14 +72,3 @@ def draw_partners(keys: tuple[str, ...], generator: torch.Generator) -> Int[Tens
 def _mixed(stream: Tensor, other: Tensor, *, weights: Float[Tensor, " batch"]) -> Tensor:
     share = per_clip(weights, stream)
     return share * stream + (1 - share) * other
-
-
-def _loss(forward: Forward, mixed: Batch, other_labels: Tensor, weights: Tensor) -> Loss:
-    logits = forward(mixed.video, mixed.audio).logits
-    pairs = ((mixed.labels, weights), (other_labels, 1 - weights))
-    total = sum(
-        ((share * functional.cross_entropy(logits, labels, reduction="none")).mean() for labels, share in pairs),
-        start=logits.new_zeros(()),
-    )
-    is_named = [(logits.detach().argmax(1) == labels).float() * share for labels, share in pairs]
-    return Loss(total, {"cross_entropy": total.detach(), "accuracy": (is_named[0] + is_named[1]).mean()})

@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Float
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
-from torch.nn import functional
 
 from training.attacks.ascent import Ascent, default_step_size
 from training.attacks.base import Attack, Cost
@@ -18,6 +17,7 @@ from training.attacks.gradients import Gradient, back, leaves
 from training.batch import Batch, Modality
 from training.crafting import WHOLE, Crafting, craft
 from training.objectives.base import (
+    Classifying,
     Forward,
     Logits,
     Loss,
@@ -62,7 +62,7 @@ class DivergencePGD(Attack):
         return ascent(model, batch, threat, generator, gradient)
 
 
-class TRADES(SingleUpdate):
+class TRADES(Classifying, SingleUpdate):
     """min over weights of CE(x, y) + beta max over the ball of KL(p(x) || p(x')) (Zhang et al. 2019, arXiv:1901.08573).
 
     Algorithm 1 there, with beta for their 1 / lambda. With K = `attack.steps` it costs K + 3 forward and K + 2 backward
@@ -89,7 +89,7 @@ class TRADES(SingleUpdate):
 
     def _loss(self, forward: Forward, clean: Batch, perturbed: Batch) -> Loss:
         of_clean, of_perturbed = logits_of_both(forward, clean, perturbed)
-        cross_entropy = functional.cross_entropy(of_clean, clean.labels)
+        cross_entropy = self.cross_entropies(of_clean, clean.labels).mean()
         divergence = divergences(of_perturbed, of_clean).mean()
         parts = {
             "cross_entropy": cross_entropy.detach(),

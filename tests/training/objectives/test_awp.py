@@ -15,25 +15,26 @@ from training.models import Classifier
 from training.objectives import AWP, PGDAT, TRADES, MinSim, Standard
 
 
-def by_hand(model: Classifier, batch: Batch, *, gamma: float) -> tuple[Classifier, torch.Tensor]:
+def by_hand(model: Classifier, batch: Batch, *, gamma: float, smoothing: float) -> tuple[Classifier, torch.Tensor]:
     """A copy whose weights were really moved for standard training, and its loss."""
     moved = copy.deepcopy(model)
-    total = nn.functional.cross_entropy(moved(batch.video, batch.audio).logits, batch.labels)
+    loss = nn.CrossEntropyLoss(label_smoothing=smoothing)
+    total = loss(moved(batch.video, batch.audio).logits, batch.labels)
     matrices = [weight for weight in moved.parameters() if weight.dim() > 1]
     with torch.no_grad():
         for weight, slope in zip(matrices, torch.autograd.grad(total, matrices), strict=True):
             weight.add_(gamma * weight.norm() * slope / slope.norm())
-    return moved, nn.functional.cross_entropy(moved(batch.video, batch.audio).logits, batch.labels)
+    return moved, loss(moved(batch.video, batch.audio).logits, batch.labels)
 
 
-@pytest.mark.parametrize("gamma", [0.01, 0.2])
+@pytest.mark.parametrize(("gamma", "smoothing"), [(0.01, 0.0), (0.2, 0.0), (0.2, 0.3)])
 def test_loss_and_gradients_are_those_at_weights_that_were_really_moved(
-    gamma: float, model: Classifier, batch: Batch, generator: torch.Generator
+    gamma: float, smoothing: float, model: Classifier, batch: Batch, generator: torch.Generator
 ) -> None:
-    moved, expected = by_hand(model, batch, gamma=gamma)
+    moved, expected = by_hand(model, batch, gamma=gamma, smoothing=smoothing)
     torch.autograd.backward(expected)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    objective = AWP(objective=Standard(), gamma=gamma)
+    objective = AWP(objective=Standard(label_smoothing=smoothing), gamma=gamma)
     loss = objective.prepare(model, batch, progress=0.0, generator=generator)(model)
     torch.autograd.backward(loss.total)
     torch.testing.assert_close(loss.total, expected)

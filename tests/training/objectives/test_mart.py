@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch.nn import functional
 
 from training.attacks import PGD
@@ -27,6 +28,11 @@ def test_a_clip_that_is_certainly_wrong_has_a_finite_loss_and_slope() -> None:
     (slope,) = torch.autograd.grad(total, logits)
     assert float(total.detach()) == pytest.approx(400.0)
     assert slope.tolist() == [[-2.0, 2.0, 0.0]]
+
+
+def test_smoothed_labels_are_refused() -> None:
+    with pytest.raises(ValidationError, match="label_smoothing"):
+        MART.model_validate({"label_smoothing": 0.1})
 
 
 def test_the_divergence_counts_by_the_doubt_about_the_clean_clip(model: Classifier, batch: Batch) -> None:

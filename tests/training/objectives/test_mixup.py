@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -62,6 +63,18 @@ def test_both_modalities_and_the_labels_are_mixed_with_one_weight(
         targets[row, batch.labels[row]] += weight
         targets[row, batch.labels[partners[row]]] += 1 - weight
     torch.testing.assert_close(loss.total, functional.cross_entropy(logits, targets))
+
+
+def test_both_labels_of_a_mixture_are_smoothed(model: Classifier, generator: torch.Generator) -> None:
+    """At p = (1/2, 1/4, 1/8, 1/8) label 0 costs 1.5 ln 2, label 1 (0.1 + 1.4 + 0.3 + 0.3) ln 2 = 2.1 ln 2."""
+    pair = replace(random_batch(2), labels=torch.tensor([0, 1]))
+    first, second = draw_weights(pair, 1.0, generator).tolist()
+    shares = torch.tensor([0.5, 0.25, 0.125, 0.125])
+    loss = Mixup(label_smoothing=0.4).prepare(model, pair, progress=0.0, generator=generator)(
+        lambda video, audio: Outputs(shares.log().expand(2, 4))
+    )
+    costs = (first * 1.5 + (1 - first) * 2.1, second * 2.1 + (1 - second) * 1.5)
+    assert float(loss.total) == pytest.approx(sum(costs) / 2 * math.log(2))
 
 
 def test_a_clip_mixed_with_itself_is_itself(model: Classifier, generator: torch.Generator) -> None:

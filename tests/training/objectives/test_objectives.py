@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from training.batch import MODALITIES, Batch, Starts
 from training.crafting import Crafting
 from training.curriculum import Curriculum, SharedAttack
 from training.masking import mask_segments
-from training.models import Classifier
+from training.models import Classifier, Outputs
 from training.objectives import (
     AWP,
     CRMTAT,
@@ -491,6 +492,38 @@ def test_smoothed_labels_change_the_loss_and_not_the_clips(
     )
     assert float(little - plain) == pytest.approx(float(much - little), rel=1e-3)
     assert abs(float(little - plain)) > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("objective", "others"),
+    [
+        (Standard(label_smoothing=0.4), 0.0),
+        (Mixup(label_smoothing=0.4), 0.0),
+        (MinSim(label_smoothing=0.4, similarity_weight=2.0), 2.0),
+        (TRADES(label_smoothing=0.4, beta=2.0), 0.5 * math.log(2)),
+        (CRMTAT(label_smoothing=0.4, margin_weight=2.0), 2.0 * math.log(7)),
+    ],
+    ids=lambda value: value.name if isinstance(value, Objective) else "",
+)
+def test_labels_are_smoothed_in_the_cross_entropy_alone(
+    objective: SingleUpdate, others: float, model: Classifier, batch: Batch, generator: torch.Generator
+) -> None:
+    """Label 0 becomes (0.7, 0.1, 0.1, 0.1), which costs (0.7 + 0.2 + 0.3 + 0.3) ln 2 at p = (1/2, 1/4, 1/8, 1/8).
+
+    The other terms: equal features have the cosine 1; KL(p || (1/4, 1/2, 1/8, 1/8)) is (1/2 - 1/4) ln 2; scores of 0
+    in each modality fall short by ln(1 + 6).
+    """
+    clean, perturbed = torch.tensor([[0.5, 0.25, 0.125, 0.125], [0.25, 0.5, 0.125, 0.125]]).log()
+
+    def answers(video: Tensor, audio: Tensor) -> Outputs:
+        logits = torch.cat([clean.expand(7, 4), perturbed.expand(7, 4)])[: len(video)]
+        features, scores = torch.ones(len(video), 4, 2), torch.zeros(len(video), 4)
+        return Outputs(logits, features, features, scores, scores)
+
+    first = replace(batch, labels=torch.zeros_like(batch.labels))
+    loss = objective.prepare(model, first, progress=0.0, generator=generator)(answers)
+    assert float(loss.total) == pytest.approx(1.5 * math.log(2) + others)
+    assert float(loss.parts["cross_entropy"]) == pytest.approx(1.5 * math.log(2))
 
 
 @pytest.mark.parametrize("crafting", [QUARTER, SHARED, Crafting(context="clean_features")], ids=repr)
