@@ -20,7 +20,7 @@ from rich.table import Table
 
 from benchmarks.row import Row
 
-MODULES = ("preprocessing", "memory", "scaling", "loader", "attacks", "workers")
+MODULES = ("preprocessing", "memory", "scaling", "loader", "attacks", "compute_options", "workers")
 """Each has `rows() -> list[Row]`."""
 RESULTS = Path("runs/bench/results.json")
 
