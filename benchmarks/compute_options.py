@@ -20,7 +20,8 @@ from preprocessing.schema import ClipFormat
 from training.attacks import PGD
 from training.config import TrainConfig
 from training.data import StoredSplit, open_split
-from training.loop import train_epoch
+from training.epoch import train_epoch
+from training.learner import Learner
 from training.models import ModelConfig
 from training.objectives import PGDAT
 from training.worker import Worker
@@ -45,14 +46,14 @@ class Training:
         torch.manual_seed(config.seed)
         self._split = split
         self._config = config
-        self._model = config.build_model(split.index.format, len(split.index.classes))
-        self._optimizer = config.optimizer.build(self._model)
+        model = config.build_model(split.index.format, len(split.index.classes))
+        self._learner = Learner(model, config.optimizer.build(model))
         self._alone = Worker(rank=0, world_size=1, device=torch.device("cpu"))
 
     def step(self, number: int) -> tuple[float, float]:
         """CPU seconds and loss of the step of this number."""
         before = time.process_time()
-        metrics = train_epoch(self._config, self._split, self._model, self._optimizer, self._alone, epoch=number)
+        metrics = train_epoch(self._config, self._split, self._learner, self._alone, epoch=number)
         return time.process_time() - before, metrics["train/loss"]
 
 
