@@ -23,7 +23,7 @@ def draw(cpu_seconds: Mapping[str, float], shares: Shares, *, peers: Sequence[st
     """
     others = [name for name in cpu_seconds if name not in peers]
     with matplotlib.rc_context(cast(Any, STYLE)):
-        figure = Figure(figsize=(8.4 + 5.0 * bool(others), 5.2), layout="constrained")
+        figure = Figure(figsize=(8.4 + 5.4 * bool(others), 5.2), layout="constrained")
         axes = figure.subplots(1, 1 + bool(others), squeeze=False, width_ratios=[1.7, 1.0][: 1 + bool(others)])[0]
         _frontier(figure, axes[0], cpu_seconds, shares, [name for name in peers if name in cpu_seconds], reference)
         if others:
@@ -81,5 +81,5 @@ def _differences(axes: Axes, joint: Mapping[str, Measured], names: Sequence[str]
     axes.tick_params(axis="y", length=0)
     axes.invert_yaxis()
     axes.grid(axis="x")
-    axes.set_xlabel("points of robust accuracy more than the curriculum")
+    axes.set_xlabel("points of robust accuracy above the curriculum")
     axes.set_title("the curriculum with one thing changed", loc="left")
