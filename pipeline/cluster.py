@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import socket
+import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private import worker as ray_worker
 from ray._private.ray_logging import global_worker_stdstream_dispatcher
 from ray._private.services import canonicalize_bootstrap_address
 from ray.util.state import list_actors
@@ -74,8 +76,19 @@ def local_ray(*, num_cpus: int | None = None, num_gpus: int | None = None, show_
             repeat_as_own_lines()
             yield
     finally:
-        ray.shutdown()
+        _end()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end() -> None:
+    """Shut the own Ray down and wait for all of it: on a busy machine it would leave what it has killed still dying."""
+    node = ray_worker._global_node
+    parts: list[subprocess.Popen[bytes]] = []
+    if node:
+        parts = [part.process for parts_of_kind in node.all_processes.values() for part in parts_of_kind]
+    ray.shutdown()
+    for process in parts:
+        process.wait(timeout=60)
 
 
 def repeat_as_own_lines() -> None:
