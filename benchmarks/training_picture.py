@@ -55,7 +55,14 @@ def _frontier(
         # Names stand in turns left and right, so that neighbours do not cover each other.
         side, offset = ("left", 8) if place % 2 else ("right", -8)
         axes.annotate(
-            name, (cost, height), xytext=(offset, 0), textcoords="offset points", ha=side, va="center", fontsize=9
+            name,
+            (cost, height),
+            xytext=(offset, 0),
+            textcoords="offset points",
+            ha=side,
+            va="center",
+            fontsize=9,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8},
         )
     axes.text(0.01, 0.01, "\n".join(far_below), transform=axes.transAxes, fontsize=8.5, color=MUTED)
     axes.margins(y=0.12)
