@@ -69,6 +69,7 @@ def ablations() -> dict[str, Method]:
             "curriculum.attack_steps": {"name": "step", "levels": [1, 3], "starts": [0.0, 0.75]},
         },
         "sharing: each step's gradient": {"crafting.sharing": "gradient"},
+        "sharing: none": {"crafting.sharing": "none"},
         "context: clean features": {"crafting.context": "clean_features"},
         "warm starts": {"crafting.warm_start": True},
         "attack: PGD": {"attack": PGD().model_dump()},

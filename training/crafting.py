@@ -27,12 +27,13 @@ class Crafting(Settings):
     """
 
     sampling_ratio: float = Field(default=1.0, gt=0, le=1)
-    """Share of the segments that are attacked, at least one; the others take over what is found at their nearest. One
+    """Share of the segments that are attacked, at least one. One
     set of segments serves both modalities, drawn for each clip and epoch evenly over the clip's length."""
-    sharing: Literal["perturbation", "gradient"] = "perturbation"
-    """What the others take over. `perturbation`: the finished one, cut off at each segment's own ball and box.
-    `gradient`: in every step, so that each segment moves by itself from a start of its own; no dearer. (A perturbation
-    that is optimised as applied to all segments at once is an attack's own `sharing`, with a ratio of 1.)"""
+    sharing: Literal["perturbation", "gradient", "none"] = "perturbation"
+    """What the others take over from the attacked segment that is nearest. `perturbation`: the finished one, cut off at
+    each segment's own ball and box. `gradient`: in every step, so that each segment moves by itself from a start of its
+    own; no dearer. `none`: nothing, they stay clean. (A perturbation that is optimised as applied to all segments at
+    once is an attack's own `sharing`, with a ratio of 1.)"""
     context: Literal["none", "clean_features"] = "none"
     """What the loss sees beside the sampled segments. `none`: they are taken for the whole clip. `clean_features`: the
     others as they are when clean, so that gradients are those of the whole clip; their features are computed once, for
@@ -73,7 +74,7 @@ class Crafting(Settings):
                     f"{attack.name} chooses by itself where it begins, which crafting.warm_start=true cannot change: "
                     "set warm_start=false, or take an attack that climbs from any point, such as pgd or tma"
                 )
-        needs_every_clip = self.context != "none" or self.sharing != "perturbation"
+        needs_every_clip = self.context != "none" or self.sharing == "gradient"
         for attack in attacks:
             if needs_every_clip and (restarts := getattr(attack, "restarts", 1)) > 1:
                 raise ValueError(
@@ -127,13 +128,13 @@ def _crafted(
         return attack(SampleSharingGradients(view, index, nearest), batch, threat, generator)
     clean = batch.select_segments(index)
     perturbed = attack(view, clean, threat.anywhere(), generator)
-    return threat.project(
-        batch.with_streams(
-            batch.video + gather_segments(perturbed.video - clean.video, nearest),
-            batch.audio + gather_segments(perturbed.audio - clean.audio, nearest),
-        ),
-        around=batch,
-    )
+    changes = {name: gather_segments(perturbed.stream(name) - clean.stream(name), nearest) for name in MODALITIES}
+    if crafting.sharing == "none":
+        is_other = index.gather(1, nearest) != torch.arange(batch.num_segments, device=index.device)
+        for change in changes.values():
+            change[is_other] = 0.0
+    moved = batch.with_streams(batch.video + changes["video"], batch.audio + changes["audio"])
+    return threat.project(moved, around=batch)
 
 
 def craft_mixed(

@@ -74,6 +74,23 @@ def test_neighbours_share_their_sample_s_perturbation(model: Classifier, generat
         assert delta.abs().amax() > 0
 
 
+@pytest.mark.parametrize("context", ["none", "clean_features"])
+def test_without_sharing_half_of_the_segments_stay_clean_and_the_same_move(
+    context: str, model: Classifier, batch: Batch, generator: torch.Generator
+) -> None:
+    """Two of four segments are attacked, the same of both modalities, and as they are when they share."""
+    crafting = Crafting.model_validate({"sampling_ratio": 0.5, "context": context})
+    apart = crafting.model_copy(update={"sharing": "none"})
+    shared, alone = (
+        craft(model, batch, PGD(steps=2), ThreatModel(), generator, crafting=each) for each in (crafting, apart)
+    )
+    is_moved = (alone.video != batch.video).flatten(2).any(2)
+    assert is_moved.sum(1).tolist() == [2] * len(batch)
+    assert torch.equal((alone.audio != batch.audio).flatten(2).any(2), is_moved)
+    for modality in MODALITIES:
+        assert torch.equal(alone.stream(modality)[is_moved], shared.stream(modality)[is_moved])
+
+
 def test_a_sample_is_drawn_from_the_segments_that_may_be_touched(
     model: Classifier, batch: Batch, generator: torch.Generator
 ) -> None:

@@ -93,6 +93,11 @@ OBJECTIVES: list[tuple[Objective, Passes, Passes]] = [
         Passes(2 / 4 + 3 / 4 + 1, 2 / 4 + 1),
     ),
     (FastAT(crafting=QUARTER), Passes(1 / 4 + 3 / 4 + 1, 1 / 4 + 1), Passes(1 / 4 + 3 / 4 + 1, 1 / 4 + 1)),
+    (
+        FastAT(crafting=Crafting(sampling_ratio=0.5, sharing="none")),
+        Passes(1 / 2 + 1, 1 / 2 + 1),
+        Passes(1 / 2 + 1, 1 / 2 + 1),
+    ),
     (NFGSM(crafting=SHARED), Passes(1 / 2 + 1, 1 / 2 + 1), Passes(1 / 2 + 1, 1 / 2 + 1)),
     (
         TRADES(attack=DivergencePGD(steps=2), crafting=QUARTER),
@@ -122,7 +127,7 @@ def named(objective: Objective) -> str:
     mixed = "-mixed" if isinstance(objective, TMACurriculum) and objective.curriculum.other_attacks else ""
     crafting = objective.crafting_at(0.0)
     context = "-context" if crafting and crafting.context == "clean_features" else ""
-    sharing = "-gradient" if crafting and crafting.sharing == "gradient" else ""
+    sharing = f"-{crafting.sharing}" if crafting and crafting.sharing != "perturbation" else ""
     warm = "-warm" if crafting and crafting.warm_start else ""
     return objective.name + inner + mixed + context + sharing + warm
 
