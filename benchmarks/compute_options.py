@@ -24,7 +24,7 @@ from training.epoch import train_epoch
 from training.learner import Learner
 from training.models import ModelConfig
 from training.objectives import PGDAT
-from training.worker import Worker
+from training.worker import ALONE
 
 ROUNDS = 5
 NUM_CLIPS = 4
@@ -43,17 +43,14 @@ class Training:
     """A training that goes on epoch by epoch, each of one step."""
 
     def __init__(self, split: StoredSplit, config: TrainConfig) -> None:
-        torch.manual_seed(config.seed)
         self._split = split
         self._config = config
-        model = config.build_model(split.index.format, len(split.index.classes))
-        self._learner = Learner(model, config.optimizer.build(model))
-        self._alone = Worker(rank=0, world_size=1, device=torch.device("cpu"))
+        self._learner = Learner.of(config, split)
 
     def step(self, number: int) -> tuple[float, float]:
         """CPU seconds and loss of the step of this number."""
         before = time.process_time()
-        metrics = train_epoch(self._config, self._split, self._learner, self._alone, epoch=number)
+        metrics = train_epoch(self._config, self._split, self._learner, ALONE, epoch=number)
         return time.process_time() - before, metrics["train/loss"]
 
 

@@ -13,8 +13,7 @@ from training.config import TrainConfig
 from training.data import StoredSplit, open_split
 from training.epoch import train_epoch
 from training.learner import Learner
-from training.warm_starts import WarmStarts
-from training.worker import Worker
+from training.worker import ALONE
 
 logger = logging.getLogger(__name__)
 
@@ -58,12 +57,8 @@ def whole_over_timed(config: TrainConfig, split: StoredSplit) -> float:
 
 def _seconds(config: TrainConfig, split: StoredSplit) -> Iterator[float]:
     """Train the timed epochs one after the other, and say what each has taken."""
-    torch.manual_seed(config.seed)
-    model = config.build_model(split.index.format, len(split.index.classes))
-    warm_starts = WarmStarts.of(split) if config.starts_warm else None
-    learner = Learner(model, config.optimizer.build(model), warm_starts=warm_starts)
-    worker = Worker(rank=0, world_size=1, device=torch.device("cpu"))
+    learner = Learner.of(config, split)
     for epoch in timed_epochs(config.epochs):
         started = time.process_time()
-        train_epoch(config, split, learner, worker, epoch=epoch)
+        train_epoch(config, split, learner, ALONE, epoch=epoch)
         yield time.process_time() - started

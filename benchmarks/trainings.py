@@ -9,8 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from preprocessing.schema import load_index
 from training.checkpoint import CheckpointInfo, save
 from training.config import TrainConfig
@@ -18,8 +16,7 @@ from training.data import MIB, open_split
 from training.epoch import train_epoch
 from training.learner import Learner
 from training.models import ModelConfig
-from training.warm_starts import WarmStarts
-from training.worker import Worker
+from training.worker import ALONE
 
 logger = logging.getLogger(__name__)
 
@@ -70,14 +67,10 @@ def _train(training: Training, checkpoint: Path) -> None:
     config = training.config
     index, split = load_index(config.data), open_split(config.data, "train", cache_bytes=config.cache_mib * MIB)
     split.verify(split.shards)
-    torch.manual_seed(config.seed)
-    model = config.build_model(index.format, len(index.classes))
-    warm_starts = WarmStarts.of(split) if config.starts_warm else None
-    learner = Learner(model, config.optimizer.build(model), warm_starts=warm_starts)
-    worker = Worker(rank=0, world_size=1, device=torch.device("cpu"))
+    learner = Learner.of(config, split)
     metrics: dict[str, float] = {}
     for epoch in range(config.epochs):
-        metrics = train_epoch(config, split, learner, worker, epoch=epoch)
+        metrics = train_epoch(config, split, learner, ALONE, epoch=epoch)
     logger.info("trained %s, seed %d: loss %.3f", training.name, config.seed, metrics["train/loss"])
     info = CheckpointInfo(
         model=config.model,
@@ -87,7 +80,7 @@ def _train(training: Training, checkpoint: Path) -> None:
         epoch=config.epochs,
         metrics=metrics,
     )
-    save(checkpoint, model=model, info=info, config=config.model_dump(mode="json"), state={})
+    save(checkpoint, model=learner.shown, info=info, config=config.model_dump(mode="json"), state={})
 
 
 def passes(config: TrainConfig, num_clips: int, num_segments: int, *, epochs: Iterable[int]) -> float:

@@ -88,7 +88,10 @@ def _end() -> None:
         parts = [part.process for parts_of_kind in node.all_processes.values() for part in parts_of_kind]
     ray.shutdown()
     for process in parts:
-        process.wait(timeout=60)
+        try:
+            process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            logger.warning("process %d of Ray does not end; end it by hand", process.pid)
 
 
 def repeat_as_own_lines() -> None:

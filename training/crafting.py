@@ -68,14 +68,13 @@ class Crafting(Settings):
         Raises:
             ValueError: naming the settings that do not go together.
         """
+        needs_every_clip = self.context != "none" or self.sharing == "gradient"
         for attack in attacks:
             if self.warm_start and not attack.begins_anywhere:
                 raise ValueError(
                     f"{attack.name} chooses by itself where it begins, which crafting.warm_start=true cannot change: "
                     "set warm_start=false, or take an attack that climbs from any point, such as pgd or tma"
                 )
-        needs_every_clip = self.context != "none" or self.sharing == "gradient"
-        for attack in attacks:
             if needs_every_clip and (restarts := getattr(attack, "restarts", 1)) > 1:
                 raise ValueError(
                     f"{attack.name} with restarts={restarts} leaves out clips that are fooled, which "
@@ -103,10 +102,7 @@ def craft(
 
     `model` is the bare module, not its distributed wrapper: crafting must not synchronise gradients.
     """
-    crafting.refuse(attack)
-    begun = batch if crafting.warm_start else batch.with_starts(None)
-    crafted = _crafted(model, begun, attack, threat, generator, crafting)
-    return crafted.with_starts(_reached(crafted, batch, threat, crafting))
+    return craft_mixed(model, batch, [attack], [], threat, generator, crafting=crafting)
 
 
 def _crafted(
@@ -152,17 +148,20 @@ def craft_mixed(
     Which one a clip draws is decided by its key and the generator's seed, another one in every epoch. With no shares it
     is `craft` with the first attack.
     """
+    crafting.refuse(*attacks)
+    begun = batch if crafting.warm_start else batch.with_starts(None)
     drawn = drawn_attacks(shares, batch.keys, generator)
-    if not any(drawn):
-        return craft(model, batch, attacks[0], threat, generator, crafting=crafting)
-    video, audio = batch.video.clone(), batch.audio.clone()
-    for number, attack in enumerate(attacks):
-        rows = torch.tensor([row for row, each in enumerate(drawn) if each == number], device=video.device).long()
-        if len(rows):
-            crafted = craft(model, batch.select(rows), attack, threat, generator, crafting=crafting)
-            video[rows], audio[rows] = crafted.video, crafted.audio
-    mixed = batch.with_streams(video, audio)
-    return mixed.with_starts(_reached(mixed, batch, threat, crafting))
+    if any(drawn):
+        video, audio = batch.video.clone(), batch.audio.clone()
+        for number, attack in enumerate(attacks):
+            rows = torch.tensor([row for row, each in enumerate(drawn) if each == number], device=video.device).long()
+            if len(rows):
+                part = _crafted(model, begun.select(rows), attack, threat, generator, crafting)
+                video[rows], audio[rows] = part.video, part.audio
+        crafted = batch.with_streams(video, audio)
+    else:
+        crafted = _crafted(model, begun, attacks[0], threat, generator, crafting)
+    return crafted.with_starts(_reached(crafted, batch, threat, crafting))
 
 
 def _reached(crafted: Batch, clean: Batch, threat: ThreatModel, crafting: Crafting) -> Starts | None:

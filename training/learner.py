@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -10,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from training.batch import MODALITIES
+from training.config import TrainConfig
+from training.data import StoredSplit
 from training.metrics import average_batch_statistics
 from training.models import Classifier
 from training.objectives.base import bare
@@ -32,6 +35,20 @@ class Learner:
     """The average of the classifier's weights, if there is one."""
     warm_starts: WarmStarts | None = None
     """Where crafting begins, if it begins where it ended."""
+
+    @classmethod
+    def of(
+        cls, config: TrainConfig, split: StoredSplit, prepare: Callable[[Classifier], nn.Module] | None = None
+    ) -> Learner:
+        """The learner at the beginning of a training on `split`.
+
+        `prepare` is given the freshly initialised classifier, changes it in place and returns its wrapper.
+        """
+        torch.manual_seed(config.seed)
+        classifier = config.build_model(split.index.format, len(split.index.classes))
+        model = prepare(classifier) if prepare else classifier
+        warm_starts = WarmStarts.of(split) if config.starts_warm else None
+        return cls(model, config.optimizer.build(classifier), config.optimizer.build_average(classifier), warm_starts)
 
     @property
     def classifier(self) -> Classifier:

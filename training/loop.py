@@ -10,16 +10,17 @@ from pathlib import Path
 import ray.train
 import ray.train.torch
 import torch
+from torch import nn
 
 from training.config import TrainConfig
 from training.data import MIB, StoredSplit, open_split
 from training.epoch import train_epoch
 from training.learner import Learner, NonFiniteGradientError
 from training.members import ShardError
+from training.models import Classifier
 from training.resuming import BegunEpoch, Progress, Store
 from training.run_folder import Metrics, RunFolder
 from training.validation import validate
-from training.warm_starts import WarmStarts
 from training.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ def train_epochs(config: TrainConfig, worker: Worker) -> Progress:
     All workers take the same number of steps, and all stop at the same step if the gradient is not finite.
     """
     train_split, validation_split = open_splits(config, worker)
-    learner = build_learner(config, train_split)
+    learner = Learner.of(config, train_split, partial(prepared, config=config))
     store = Store(config, train_split, learner, worker)
     progress = store.resume()
     settings, verdict = config.after(progress.history)
@@ -83,16 +84,13 @@ def train_epochs(config: TrainConfig, worker: Worker) -> Progress:
     return progress
 
 
-def build_learner(config: TrainConfig, split: StoredSplit) -> Learner:
-    """The classifier at the beginning of its training, and what moves its weights."""
-    torch.manual_seed(config.seed)
-    model = config.build_model(split.index.format, len(split.index.classes))
+def prepared(model: Classifier, config: TrainConfig) -> nn.Module:
+    """The classifier on this worker's device in its distributed wrapper; pretrained if its training begins."""
     if not RunFolder(Path(config.output)).is_begun:
         config.model.load_pretrained(model)
     # Batch statistics are averaged once an epoch instead of being copied from the first worker at every step.
-    wrapped = ray.train.torch.prepare_model(model, parallel_strategy_kwargs={"forward_sync_buffers": False})
-    warm_starts = WarmStarts.of(split) if config.starts_warm else None
-    return Learner(wrapped, config.optimizer.build(model), config.optimizer.build_average(model), warm_starts)
+    wrapped: nn.Module = ray.train.torch.prepare_model(model, parallel_strategy_kwargs={"forward_sync_buffers": False})
+    return wrapped
 
 
 def finish_epoch(metrics: Metrics, progress: Progress, store: Store) -> None:

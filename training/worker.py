@@ -26,3 +26,7 @@ class Worker:
         everything = [said] * self.world_size
         distributed.all_gather_object(everything, said)
         return everything
+
+
+ALONE = Worker(rank=0, world_size=1, device=torch.device("cpu"))
+"""A process that trains by itself, without Ray."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
 from training.attacks import PGD
 from training.config import TrainConfig, ValidationConfig
 from training.data import open_split
@@ -14,10 +12,7 @@ from training.learner import Learner
 from training.models import ModelConfig
 from training.objectives import Standard
 from training.run_folder import Metrics
-from training.warm_starts import WarmStarts
-from training.worker import Worker
-
-ALONE = Worker(rank=0, world_size=1, device=torch.device("cpu"))
+from training.worker import ALONE
 
 
 def settings(data: Path, **changes: object) -> TrainConfig:
@@ -36,11 +31,7 @@ def settings(data: Path, **changes: object) -> TrainConfig:
 
 
 def build(config: TrainConfig) -> Learner:
-    split = open_split(config.data, "train")
-    torch.manual_seed(config.seed)
-    model = config.build_model(split.index.format, len(split.index.classes))
-    warm_starts = WarmStarts.of(split) if config.starts_warm else None
-    return Learner(model, config.optimizer.build(model), warm_starts=warm_starts)
+    return Learner.of(config, open_split(config.data, "train"))
 
 
 def run_epoch(config: TrainConfig, learner: Learner, epoch: int) -> Metrics:

@@ -23,10 +23,8 @@ from training.objectives import PGDAT, FreeAT, Objective, Standard, TMACurriculu
 from training.optimization import OptimizerConfig
 from training.resuming import BegunEpoch, Store
 from training.run_folder import Metrics, RunFolder
-from training.warm_starts import WarmStarts
-from training.worker import Worker
+from training.worker import ALONE, Worker
 
-ALONE = Worker(rank=0, world_size=1, device=torch.device("cpu"))
 WARM = PGDAT.model_validate({"attack": {"steps": 1}, "crafting": {"warm_start": True}})
 RANDOM = TMACurriculum.model_validate({"curriculum": {"dropout_ratio": 0.3, "mask_ratio": 0.3}})
 
@@ -53,13 +51,9 @@ def settings(data: Path, output: Path, **changes: object) -> TrainConfig:
 
 def store_of(config: TrainConfig, worker: Worker = ALONE) -> Store:
     split = open_split(config.data, "train")
-    torch.manual_seed(config.seed)
-    model = config.model.build(split.index.format, len(split.index.classes))
     Path(config.output).mkdir(parents=True, exist_ok=True)
     RunFolder(Path(config.output)).settings.touch()
-    warm_starts = WarmStarts.of(split) if config.starts_warm else None
-    learner = Learner(model, config.optimizer.build(model), config.optimizer.build_average(model), warm_starts)
-    return Store(config, split, learner, worker)
+    return Store(config, split, Learner.of(config, split), worker)
 
 
 def rest_of_epoch(

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.training.small_training import ALONE, build, settings
+from tests.training.small_training import build, settings
 from training.attacks import PGD
 from training.config import ValidationConfig
 from training.data import open_split
 from training.threat import ThreatModel
 from training.validation import validate
-from training.worker import Worker
+from training.worker import ALONE, Worker
 
 
 @pytest.mark.parametrize("world_size", [2, 3, 5])

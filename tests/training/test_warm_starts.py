@@ -9,13 +9,13 @@ from torch.multiprocessing.spawn import spawn
 
 from preprocessing.schema import load_index
 from tests.training.conftest import random_batch, random_starts
-from tests.training.small_training import ALONE, build, run_epoch, settings
+from tests.training.small_training import build, run_epoch, settings
 from training.attacks import PGD
 from training.batch import MODALITIES, Batch, Starts
 from training.data import open_split, training_plan
 from training.objectives import PGDAT
 from training.warm_starts import WarmStarts, check_memory, restored, rounded, shapes_of
-from training.worker import Worker
+from training.worker import ALONE, Worker
 
 WARM = PGDAT.model_validate({"attack": {"steps": 1}, "crafting": {"warm_start": True}})
 
