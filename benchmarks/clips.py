@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from preprocessing.decoder import encode_flac, encode_jpeg
+from preprocessing.decoding.child import encode_flac, encode_jpeg
+from preprocessing.decoding.parent import EncodedClip
 from preprocessing.drafts import write_file
 from preprocessing.plan import PlannedClip
 from preprocessing.run import summarise
@@ -16,7 +17,6 @@ from preprocessing.samples import SampleBuilder
 from preprocessing.schema import INDEX_NAME, ClipFormat, DatasetIndex, ShardRecord, Split
 from preprocessing.shards import ShardWriter
 from preprocessing.store import Store
-from preprocessing.supervision import EncodedClip
 from preprocessing.verification import content_hash
 
 NUM_CLASSES = 8

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocessing.decoder import encode_flac, encode_jpeg
+from preprocessing.decoding.child import encode_flac, encode_jpeg
+from preprocessing.decoding.parent import EncodedClip
 from preprocessing.plan import PlannedClip
 from preprocessing.samples import SampleBuilder
 from preprocessing.schema import ClipFormat
 from preprocessing.shards import ShardWriter
 from preprocessing.store import Store
-from preprocessing.supervision import EncodedClip
 
 
 @dataclass(frozen=True)

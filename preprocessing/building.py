@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from preprocessing.datasets.base import locate
-from preprocessing.decoding import DecodeError, DecodeOptions
+from preprocessing.decoding.acceptance import DecodeError, DecodeOptions
+from preprocessing.decoding.parent import DecoderProcess, ProcessLimits
 from preprocessing.libraries import library_versions
 from preprocessing.plan import PlannedClip, PlannedShard
 from preprocessing.schema import ClipFormat, Rejection, ShardRecord, record_name
 from preprocessing.shards import ShardWriter, finished_record, sha256_of
 from preprocessing.store import Store
-from preprocessing.supervision import DecoderProcess, ProcessLimits
 
 logger = logging.getLogger(__name__)
 

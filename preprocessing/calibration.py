@@ -11,11 +11,11 @@ from statistics import fmean, stdev
 
 from preprocessing.config import PreprocessConfig
 from preprocessing.datasets.base import locate
-from preprocessing.decoding import DecodeError
+from preprocessing.decoding.acceptance import DecodeError
+from preprocessing.decoding.parent import DecoderProcess
 from preprocessing.plan import PlannedClip
 from preprocessing.schema import Settings
 from preprocessing.shards import tar_member
-from preprocessing.supervision import DecoderProcess
 
 NUM_MEASURED = 8
 """Videos decoded to learn what one costs."""

@@ -7,9 +7,9 @@ from typing import Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from preprocessing.datasets import AnyDataset
-from preprocessing.decoding import DecodeOptions
+from preprocessing.decoding.acceptance import DecodeOptions
+from preprocessing.decoding.parent import ProcessLimits
 from preprocessing.schema import ClipFormat, Place, Settings
-from preprocessing.supervision import ProcessLimits
 
 
 class AcceptanceRules(Settings):

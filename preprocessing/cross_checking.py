@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from preprocessing.config import PreprocessConfig
 from preprocessing.datasets.base import locate
-from preprocessing.decoder import encode_jpeg
-from preprocessing.decoding import DecodeError, DecodeOptions
+from preprocessing.decoding.acceptance import DecodeError, DecodeOptions
+from preprocessing.decoding.child import encode_jpeg
 from preprocessing.ffmpeg_decoding import PlainClip, compare, decode_with_ffmpeg
 from preprocessing.inspection.sample import Sample, decode_flac, read_sample
 from preprocessing.inspection.stored import Place

@@ -1,4 +1,4 @@
-"""The same clip by another program: ffmpeg's command line, to cross-check `decoding.py`.
+"""The same clip by another program: ffmpeg's command line, to cross-check `decoding/clip.py`.
 
 Slower (three processes per clip), and independent of PyAV: another build of ffmpeg, another way to choose frames
 (`select` by presentation time) and another way to place sound (`aresample=async=1:first_pts=0`).
@@ -17,11 +17,11 @@ import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocessing.acceptance import DecodeError, DecodeOptions, check_timeline, place_clip
-from preprocessing.decoding import Clip, container_format, open_video
-from preprocessing.pictures import HD_LINES
-from preprocessing.segments import Grid, frames_on_screen
-from preprocessing.timeline import Timeline, timeline_of
+from preprocessing.decoding.acceptance import DecodeError, DecodeOptions, check_timeline, place_clip
+from preprocessing.decoding.clip import Clip, container_format, open_video
+from preprocessing.decoding.scaling import HD_LINES
+from preprocessing.decoding.segments import Grid, frames_on_screen
+from preprocessing.decoding.timeline import Timeline, timeline_of
 
 SECONDS_LIMIT = 120.0
 """One process takes a second or two; one that takes this long hangs."""
@@ -182,7 +182,7 @@ class Agreement:
 
 
 def plain(clip: Clip) -> PlainClip:
-    """A clip of `decoding.py` as it can be compared."""
+    """A clip of `decoding/clip.py` as it can be compared."""
     return PlainClip(clip.frames, clip.frame_seconds, clip.samples.astype(np.float32) / np.float32(32768))
 
 

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from preprocessing.decoding.parent import EncodedClip
 from preprocessing.logmel import LogMel
 from preprocessing.plan import PlannedClip
 from preprocessing.schema import ClipFormat, ClipRecord
-from preprocessing.supervision import EncodedClip
 
 
 class SampleBuilder:

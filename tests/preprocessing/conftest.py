@@ -10,7 +10,7 @@ from pathlib import Path
 import imageio_ffmpeg
 import pytest
 
-from preprocessing.decoding import DecodeOptions
+from preprocessing.decoding.acceptance import DecodeOptions
 from preprocessing.run import preprocess
 from tests.preprocessing.recordings import RECIPES, Ffmpeg, Recording, make_recording
 from tests.preprocessing.small_run import config

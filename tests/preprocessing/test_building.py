@@ -92,7 +92,7 @@ def test_a_killed_decoder_costs_no_clip(job: ShardJob, tmp_path: Path) -> None:
         while not is_over.wait(0.005) and not killed:
             for pid in set(children.read_text().split()) - known - killed:
                 command = Path(f"/proc/{pid}/cmdline").read_bytes()
-                if b"preprocessing.decoder" in command and is_decoding(disturbed) and kill(int(pid)):
+                if b"preprocessing.decoding.child" in command and is_decoding(disturbed) and kill(int(pid)):
                     killed.add(pid)
 
     killer = threading.Thread(target=kill_decoders)

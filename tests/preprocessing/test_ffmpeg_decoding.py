@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from preprocessing import ffmpeg_decoding
-from preprocessing.decoding import DecodeError, DecodeOptions, decode
+from preprocessing.decoding.acceptance import DecodeError, DecodeOptions
+from preprocessing.decoding.clip import decode
 from preprocessing.ffmpeg_decoding import compare, decode_with_ffmpeg, opened, plain
 from tests.preprocessing.recordings import Ffmpeg, Recording, make_recording
 

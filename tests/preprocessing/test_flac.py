@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from preprocessing.decoder import encode_flac
+from preprocessing.decoding.child import encode_flac
 from preprocessing.flac import SoundError, decode_flac
 
 

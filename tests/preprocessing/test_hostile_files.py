@@ -16,10 +16,11 @@ import pytest
 from preprocessing.config import PreprocessConfig
 from preprocessing.datasets import KineticsSounds
 from preprocessing.datasets.base import printable
-from preprocessing.decoding import DecodeError, DecodeOptions, open_video, open_without_links, refuse_to_open
+from preprocessing.decoding.acceptance import DecodeError, DecodeOptions
+from preprocessing.decoding.clip import open_video, open_without_links, refuse_to_open
+from preprocessing.decoding.parent import DecoderProcess, ProcessLimits
 from preprocessing.run import preprocess, verify
 from preprocessing.schema import ClipFormat, load_index, load_shard_record
-from preprocessing.supervision import DecoderProcess, ProcessLimits
 from tests.preprocessing.hostile_files import HOSTILE_FILES
 from tests.preprocessing.hostile_media import HostileFile, Maker
 from tests.preprocessing.watching import Listener, Watch

@@ -13,9 +13,9 @@ from PIL import Image
 
 from preprocessing.config import AcceptanceRules, PreprocessConfig
 from preprocessing.datasets import Folder
-from preprocessing.decoding import DecodeError, DecodeOptions
+from preprocessing.decoding.acceptance import DecodeError, DecodeOptions
+from preprocessing.decoding.parent import DecoderProcess, ProcessLimits
 from preprocessing.schema import ClipFormat
-from preprocessing.supervision import DecoderProcess, ProcessLimits
 
 Ffmpeg = Callable[..., bytes]
 LIMITS = ProcessLimits(clip_seconds=20.0, memory_mib=2048)

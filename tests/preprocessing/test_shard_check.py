@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from preprocessing.decoder import encode_flac, encode_jpeg
+from preprocessing.decoding.child import encode_flac, encode_jpeg
 from preprocessing.schema import load_index, load_shard_record
 from preprocessing.shard_check import Expected, sample_problems, shard_problems
 from preprocessing.shards import tar_member

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import webdataset
 
-from preprocessing.decoder import encode_flac
+from preprocessing.decoding.child import encode_flac
 from preprocessing.flac import SoundError
 from preprocessing.schema import ClipFormat
 from training.members import ShardError, decode_array, decode_waveform, tar_members

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from preprocessing.decoder import encode_jpeg
+from preprocessing.decoding.child import encode_jpeg
 from preprocessing.inspection.cards import Card, make_card, patch_picture
 from preprocessing.inspection.measuring import Measures
 from preprocessing.inspection.sample import Sample

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from preprocessing.decoder import encode_jpeg
+from preprocessing.decoding.child import encode_jpeg
 from preprocessing.inspection import measuring
 from preprocessing.inspection.measuring import Measures, frame_age_seconds, level_dbfs, measure, measure_all
 from preprocessing.inspection.sample import UnreadableSampleError, read_sample

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from preprocessing.decoder import encode_flac, encode_jpeg
+from preprocessing.decoding.child import encode_flac, encode_jpeg
 from preprocessing.inspection.sample import (
     UnreadableSampleError,
     decode_flac,

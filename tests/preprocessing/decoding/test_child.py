@@ -22,10 +22,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from preprocessing.decoder import ALLOCATION_MIB, LOG_BYTES, encode_flac, encode_jpeg
-from preprocessing.decoding import DecodeOptions
-from preprocessing.protocol import ProcessLimits, message, receive
-from preprocessing.supervision import DecoderProcess, environment, max_answer_bytes
+from preprocessing.decoding.acceptance import DecodeOptions
+from preprocessing.decoding.child import ALLOCATION_MIB, LOG_BYTES, encode_flac, encode_jpeg
+from preprocessing.decoding.parent import DecoderProcess, environment, max_answer_bytes
+from preprocessing.decoding.protocol import ProcessLimits, message, receive
 
 GENERATOR = np.random.default_rng(0)
 NOISE = GENERATOR.integers(0, 256, (64, 64, 3), dtype=np.uint8)
@@ -101,7 +101,7 @@ def running(options: DecodeOptions, log: Path) -> Iterator[tuple[subprocess.Pope
     """A decoder process that is ready, and the socket to it."""
     ours, theirs = socket.socketpair()
     arguments = json.dumps({"options": asdict(options), "limits": asdict(ProcessLimits(30.0, 2048))})
-    command = [sys.executable, "-P", "-m", "preprocessing.decoder", arguments]
+    command = [sys.executable, "-P", "-m", "preprocessing.decoding.child", arguments]
     with ours, log.open("wb") as output:
         with theirs:
             process = subprocess.Popen(command, stdin=theirs.fileno(), stdout=output, stderr=output, env=environment())

@@ -25,8 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, ValidationError
 
-from preprocessing.decoding import DecodeError, DecodeOptions, open_video
-from preprocessing.protocol import ProcessLimits, ProtocolError, message, receive
+from preprocessing.decoding.acceptance import DecodeError, DecodeOptions
+from preprocessing.decoding.clip import open_video
+from preprocessing.decoding.protocol import ProcessLimits, ProtocolError, message, receive
 from preprocessing.schema import Settings
 
 __all__ = ["DecodeError", "DecoderProcess", "EncodedClip", "ProcessLimits"]
@@ -157,7 +158,7 @@ class DecoderProcess:
             with theirs:
                 self._process = subprocess.Popen(
                     # -P: the folder in which a job happens to run must not replace a module.
-                    [sys.executable, "-P", "-m", "preprocessing.decoder", arguments],
+                    [sys.executable, "-P", "-m", "preprocessing.decoding.child", arguments],
                     stdin=theirs.fileno(),
                     stdout=self._log,
                     stderr=self._log,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from preprocessing import sandbox
-from preprocessing.sandbox import AUDIT_ARCHITECTURES, FORBIDDEN_CALLS, filter_program
+from preprocessing.decoding import sandbox
+from preprocessing.decoding.sandbox import AUDIT_ARCHITECTURES, FORBIDDEN_CALLS, filter_program
 
 FILES, CALLS = "opening files", "the network and starting processes"
 
@@ -36,7 +36,7 @@ ATTEMPTS: dict[str, tuple[str, str]] = {
 
 PROGRAM = """
 import mmap, os, socket, subprocess, sys, threading
-from preprocessing.sandbox import confine
+from preprocessing.decoding.sandbox import confine
 missing = confine(address_space_mib=4096, log_bytes=1000) if {confined} else []
 try:
     {attempt}

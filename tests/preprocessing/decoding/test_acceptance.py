@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from preprocessing.acceptance import (
+from preprocessing.decoding.acceptance import (
     DecodeError,
     DecodeOptions,
     check_damage,
@@ -16,8 +16,8 @@ from preprocessing.acceptance import (
     check_timeline,
     place_clip,
 )
-from preprocessing.segments import Grid, Sound
-from preprocessing.timeline import timeline_of
+from preprocessing.decoding.segments import Grid, Sound
+from preprocessing.decoding.timeline import timeline_of
 
 TEN_SECONDS = timeline_of([(40 * number, 40) for number in range(250)], 0.001)
 GRID = Grid(num_segments=4, segment_seconds=1.0, sample_rate_hz=16_000)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from preprocessing.segments import Grid, Sound, frames_on_screen, place_on_grid, to_int16
+from preprocessing.decoding.segments import Grid, Sound, frames_on_screen, place_on_grid, to_int16
 
 GRID = Grid(num_segments=2, segment_seconds=0.5, sample_rate_hz=1000, start_seconds=1.0)
 

@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from preprocessing.timeline import Timeline, read_timeline, timeline_of
+from preprocessing.decoding.timeline import Timeline, read_timeline, timeline_of
 from tests.preprocessing.recordings import Ffmpeg, Recording
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from preprocessing.protocol import LENGTH, MAX_HEADER_BYTES, ProtocolError, message, receive, receive_with_file
+from preprocessing.decoding.protocol import LENGTH, MAX_HEADER_BYTES, ProtocolError, message, receive, receive_with_file
 
 
 def read_from(data: bytes, *, max_blob_bytes: int = 100) -> tuple[dict[str, Any], list[bytes]]:

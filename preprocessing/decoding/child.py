@@ -1,4 +1,4 @@
-"""The decoder process, seen from inside: `python -m preprocessing.decoder ARGUMENTS`, started by `DecoderProcess`.
+"""The decoder process, seen from inside: `python -m preprocessing.decoding.child ARGUMENTS`; `parent.py` starts it.
 
 Gets each video as an open file beside its request and answers on the same socket; it can open nothing else
 (`sandbox.py`). Imports av, numpy and simplejpeg only, so that it starts fast.
@@ -22,9 +22,10 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from preprocessing.decoding import Clip, DecodeError, DecodeOptions, decode_file
-from preprocessing.protocol import ProcessLimits, message, receive_with_file
-from preprocessing.sandbox import confine
+from preprocessing.decoding.acceptance import DecodeError, DecodeOptions
+from preprocessing.decoding.clip import Clip, decode_file
+from preprocessing.decoding.protocol import ProcessLimits, message, receive_with_file
+from preprocessing.decoding.sandbox import confine
 
 # Quicker than libav's own choice (level 5, blocks of 1152 samples at 16 kHz), and fewer bytes.
 FLAC_OPTIONS = {"compression_level": "3", "frame_size": "4096"}

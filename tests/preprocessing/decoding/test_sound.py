@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from preprocessing.sound import MAX_JUMP_SECONDS, SoundRuns
+from preprocessing.decoding.sound import MAX_JUMP_SECONDS, SoundRuns
 
 
 def block(num_samples: int = 1024, *, rate: int = 44_100, layout: str = "stereo", value: float = 0.5) -> av.AudioFrame:

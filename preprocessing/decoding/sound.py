@@ -11,9 +11,9 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 
-from preprocessing.frames import count_error
-from preprocessing.segments import Grid, Sound
-from preprocessing.timeline import AnyPacket
+from preprocessing.decoding.frames import count_error
+from preprocessing.decoding.segments import Grid, Sound
+from preprocessing.decoding.timeline import AnyPacket
 
 # Decoded before and after the clip so that codec and resampler have settled: AAC, MP3 and Opus need 0.1 s at most.
 MARGIN_SECONDS = 0.5

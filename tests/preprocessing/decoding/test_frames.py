@@ -11,9 +11,9 @@ import pytest
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from preprocessing.frames import DecodedFrames, decode_frames, decode_only, needed_spans
-from preprocessing.segments import frames_on_screen
-from preprocessing.timeline import AnyPacket, read_timeline, shown_at
+from preprocessing.decoding.frames import DecodedFrames, decode_frames, decode_only, needed_spans
+from preprocessing.decoding.segments import frames_on_screen
+from preprocessing.decoding.timeline import AnyPacket, read_timeline, shown_at
 from tests.preprocessing.recordings import Ffmpeg, Recording
 
 SECONDS = np.array([0.5, 1.5, 2.5, 3.5])

@@ -1,6 +1,6 @@
 """One video file -> the frames and the waveform of its clip, aligned by presentation time.
 
-Imports av and numpy only: it runs in the decoder process (`supervision.py`), which starts often and dies alone.
+Imports av and numpy only: it runs in the decoder process (`child.py`), which starts often and dies alone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from preprocessing.acceptance import (
+from preprocessing.decoding.acceptance import (
     DecodeError,
     DecodeOptions,
     check_claimed_size,
@@ -35,13 +35,13 @@ from preprocessing.acceptance import (
     check_timeline,
     place_clip,
 )
-from preprocessing.frames import decode_frames
-from preprocessing.pictures import PictureMaker
-from preprocessing.segments import place_on_grid, to_int16
-from preprocessing.sound import decode_sound
-from preprocessing.timeline import AnyPacket, read_timeline
+from preprocessing.decoding.frames import decode_frames
+from preprocessing.decoding.scaling import PictureMaker
+from preprocessing.decoding.segments import place_on_grid, to_int16
+from preprocessing.decoding.sound import decode_sound
+from preprocessing.decoding.timeline import AnyPacket, read_timeline
 
-__all__ = ["Clip", "DecodeError", "DecodeOptions", "decode"]
+__all__ = ["Clip", "decode"]
 
 MPEG_TS_PACKET_BYTES = 188
 

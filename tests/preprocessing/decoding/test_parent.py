@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from preprocessing.decoding import DecodeError, DecodeOptions, decode
-from preprocessing.supervision import DecoderProcess, EncodedClip, ProcessLimits
+from preprocessing.decoding.acceptance import DecodeError, DecodeOptions
+from preprocessing.decoding.clip import decode
+from preprocessing.decoding.parent import DecoderProcess, EncodedClip, ProcessLimits
 
 Ffmpeg = Callable[..., bytes]
 LIMITS = ProcessLimits(clip_seconds=30.0, memory_mib=2048)
@@ -269,7 +270,7 @@ SUPERVISOR = """
 import os, signal, sys, time
 from pathlib import Path
 from preprocessing.decoding import DecodeOptions
-from preprocessing.supervision import DecoderProcess, EncodedClip, ProcessLimits
+from preprocessing.decoding.parent import DecoderProcess, EncodedClip, ProcessLimits
 video = Path(sys.argv[1])
 with DecoderProcess(DecodeOptions(**{options}), ProcessLimits(clip_seconds=300.0, memory_mib=2048)) as decoder:
     decoder.decode(video, root=video.parent, start_seconds=None)

@@ -12,7 +12,8 @@ import av
 import numpy as np
 import pytest
 
-from preprocessing.decoding import DecodeError, DecodeOptions, decode
+from preprocessing.decoding.acceptance import DecodeError, DecodeOptions
+from preprocessing.decoding.clip import decode
 from tests.preprocessing.recordings import AAC, COPY, X264, Ffmpeg, make_recording
 
 

@@ -10,7 +10,7 @@ import pytest
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from preprocessing.pictures import PictureMaker
+from preprocessing.decoding.scaling import PictureMaker
 from tests.preprocessing.recordings import Ffmpeg
 
 COLOUR = (200, 60, 120)

@@ -11,8 +11,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from preprocessing.segments import TIME_TOLERANCE_SECONDS, frames_on_screen
-from preprocessing.timeline import AnyPacket, Timeline, shown_at
+from preprocessing.decoding.segments import TIME_TOLERANCE_SECONDS, frames_on_screen
+from preprocessing.decoding.timeline import AnyPacket, Timeline, shown_at
 
 SKIPPING_DECODERS = {"h264", "hevc", "mpeg4", "mpeg2video", "mpeg1video", "vp8", "vp9"}
 """Those that are asked before each packet whether to skip it; libdav1d is asked once, for the whole video."""

@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from preprocessing.segments import Grid, Sound
-from preprocessing.timeline import AnyPacket, Timeline
+from preprocessing.decoding.segments import Grid, Sound
+from preprocessing.decoding.timeline import AnyPacket, Timeline
 
 # A file may end this early (a cut last packet) and still count as whole.
 MIN_PRESENT_SHARE = 0.95
