@@ -10,13 +10,13 @@ from PIL import Image
 
 from preprocessing.decoding.child import encode_flac, encode_jpeg
 from preprocessing.decoding.parent import EncodedClip
-from preprocessing.drafts import write_file
 from preprocessing.plan import PlannedClip
 from preprocessing.run import summarise
-from preprocessing.samples import SampleBuilder
 from preprocessing.schema import INDEX_NAME, ClipFormat, DatasetIndex, ShardRecord, Split
-from preprocessing.shards import ShardWriter
-from preprocessing.store import Store
+from preprocessing.storage.atomic_file import write_file
+from preprocessing.storage.sample_builder import SampleBuilder
+from preprocessing.storage.shards import ShardWriter
+from preprocessing.storage.store import Store
 from preprocessing.verification import content_hash
 
 NUM_CLASSES = 8

@@ -15,7 +15,8 @@ from jaxtyping import Bool
 import training.attacks
 import training.threat
 from benchmarks.trainings import Trained
-from preprocessing.schema import Split, load_index
+from preprocessing.schema import Split
+from preprocessing.storage.records import load_index
 from training.attacks import Attack
 from training.batch import Batch
 from training.checkpoint import load_model, model_sha256

@@ -29,8 +29,8 @@ from preprocessing.building import ShardJob, build_shard
 from preprocessing.config import PreprocessConfig
 from preprocessing.datasets import Folder
 from preprocessing.plan import PlannedClip, PlannedShard
-from preprocessing.samples import SampleBuilder
 from preprocessing.schema import ClipFormat
+from preprocessing.storage.sample_builder import SampleBuilder
 
 Way = Callable[[], float]
 """Does its work and gives CPU seconds per clip."""

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from preprocessing.decoding.child import encode_flac, encode_jpeg
 from preprocessing.decoding.parent import EncodedClip
 from preprocessing.plan import PlannedClip
-from preprocessing.samples import SampleBuilder
 from preprocessing.schema import ClipFormat
-from preprocessing.shards import ShardWriter
-from preprocessing.store import Store
+from preprocessing.storage.sample_builder import SampleBuilder
+from preprocessing.storage.shards import ShardWriter
+from preprocessing.storage.store import Store
 
 
 @dataclass(frozen=True)

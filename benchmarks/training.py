@@ -35,7 +35,9 @@ from benchmarks.training_methods import CURRICULUM, PEER, Method, ablations, met
 from benchmarks.training_picture import draw
 from benchmarks.trainings import Trained, Training, trained
 from pipeline.config import ConfigError, load
-from preprocessing.schema import Place, Settings, Split
+from preprocessing.places import Place
+from preprocessing.schema import Split
+from preprocessing.settings import Settings
 from training.attacks import APGD, PGD, TMA, WorstCase
 from training.config import TrainConfig
 from training.threat import ThreatModel

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from preprocessing.schema import load_index
+from preprocessing.storage.records import load_index
 from training.checkpoint import CheckpointInfo, save
 from training.config import TrainConfig
 from training.data import MIB, open_split

@@ -33,7 +33,10 @@ from benchmarks.trainings import Training, name_of, trained
 from benchmarks.transfer_attacks import BASELINE, compared
 from benchmarks.transfer_picture import draw
 from pipeline.config import ConfigError, load
-from preprocessing.schema import Place, Settings, Split, load_index
+from preprocessing.places import Place
+from preprocessing.schema import Split
+from preprocessing.settings import Settings
+from preprocessing.storage.records import load_index
 from training.config import TrainConfig
 from training.models import ModelConfig
 from training.threat import ThreatModel

@@ -27,8 +27,8 @@ import torch
 
 from benchmarks.storing import DecodedVideo, write_shard
 from preprocessing.decoding.segments import Grid, to_int16
-from preprocessing.samples import SampleBuilder
 from preprocessing.schema import ClipFormat
+from preprocessing.storage.sample_builder import SampleBuilder
 
 BUNDLED_NAME = re.compile(r"(lib\w+)-[0-9a-f]{8}\.so\.(\d+)")
 """`libavcodec-5e6b81c2.so.62.28.102` in a wheel is `libavcodec.so.62` elsewhere."""

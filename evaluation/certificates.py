@@ -14,7 +14,7 @@ import pyarrow.parquet
 from jaxtyping import Bool
 from numpy.typing import NDArray
 
-from preprocessing.schema import Settings
+from preprocessing.settings import Settings
 
 CERTIFICATES_NAME = "certificates.parquet"
 

@@ -17,7 +17,7 @@ from evaluation.intervals import Interval, Resampling
 from evaluation.page import render, threat_sentence
 from evaluation.pictures import Bar, compared_bars, compared_curves
 from evaluation.report import AttackResult, Report, Withheld, percent, percents
-from preprocessing.schema import Settings
+from preprocessing.settings import Settings
 
 COMPARISON_NAME = "comparison.json"
 COMPARISON_PAGE_NAME = "comparison.html"

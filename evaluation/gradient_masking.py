@@ -20,7 +20,7 @@ from torch.nn import functional
 from evaluation.certificates import Certificates
 from evaluation.config import CheckLimits
 from evaluation.intervals import chance_of_at_least, chance_of_excess
-from preprocessing.schema import Settings
+from preprocessing.settings import Settings
 from training.attacks.base import frozen
 from training.attacks.noise import uniform_like
 from training.batch import Batch

@@ -11,7 +11,7 @@ from rich.table import Table
 from evaluation.config import EvaluateConfig
 from evaluation.gradient_masking import Check
 from evaluation.intervals import CONFIDENCE, Interval
-from preprocessing.schema import Settings
+from preprocessing.settings import Settings
 from training.attacks.base import Cost
 
 REPORT_NAME = "report.json"

@@ -17,7 +17,8 @@ from evaluation.robustness import Example, Measurement, measurements_of, unbound
 from evaluation.summary import summarise
 from evaluation.verification import verify
 from evaluation.workers import measure_on_ray, show_on_ray
-from preprocessing.schema import DatasetIndex, load_index
+from preprocessing.schema import DatasetIndex
+from preprocessing.storage.records import load_index
 from training.checkpoint import load_info, model_sha256
 
 __all__ = ["evaluate", "verify"]

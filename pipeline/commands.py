@@ -157,7 +157,7 @@ def _problems_of(place: str) -> Sequence[str]:
 
         return verify_report(place)
     from preprocessing.schema import INDEX_NAME, PLAN_NAME
-    from preprocessing.store import Store
+    from preprocessing.storage.store import Store
 
     store = Store(place)
     if all(store.size(name) is None for name in (PLAN_NAME, INDEX_NAME)):

@@ -16,7 +16,7 @@ from pipeline.config import load, override
 from pipeline.tracked import tracked_evaluation, tracked_training
 from preprocessing.config import PreprocessConfig
 from preprocessing.run import preprocess
-from preprocessing.schema import Settings
+from preprocessing.settings import Settings
 from training.config import TrainConfig
 
 logger = logging.getLogger(__name__)

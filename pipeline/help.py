@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 from typer.core import TyperCommand
 
 from pipeline.config import flatten
-from preprocessing.schema import Settings
+from preprocessing.settings import Settings
 
 CONFIG_CLASSES = {
     "demo": ("pipeline.demo", "DemoConfig"),

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from rich.console import Console
 from rich.table import Table
 
-from preprocessing.schema import Settings
+from preprocessing.settings import Settings
 
 
 class TrialResult(Settings):

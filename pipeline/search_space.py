@@ -10,7 +10,7 @@ from ray import tune
 from ray.tune.search.sample import Domain
 
 from pipeline.config import ConfigError, override
-from preprocessing.schema import Settings
+from preprocessing.settings import Settings
 from training.config import TrainConfig
 from training.threat import Fraction
 

@@ -26,7 +26,8 @@ from pipeline.search_report import SearchResult, TrialResult, draw, show, text
 from pipeline.search_space import AnyDistribution, check_space
 from pipeline.settings_tree import plain
 from pipeline.tracking import EPOCH, Run, Store, open_store, tracked_run
-from preprocessing.schema import Place, Settings
+from preprocessing.places import Place
+from preprocessing.settings import Settings
 from training.config import TrainConfig
 from training.run import TrainingError, train, worker_resources
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from preprocessing.datasets.base import locate
 from preprocessing.decoding.acceptance import DecodeError, DecodeOptions
 from preprocessing.decoding.parent import DecoderProcess, ProcessLimits
-from preprocessing.libraries import library_versions
 from preprocessing.plan import PlannedClip, PlannedShard
-from preprocessing.schema import ClipFormat, Rejection, ShardRecord, record_name
-from preprocessing.shards import ShardWriter, finished_record, sha256_of
-from preprocessing.store import Store
+from preprocessing.schema import ClipFormat, Rejection, ShardRecord
+from preprocessing.storage.libraries import library_versions
+from preprocessing.storage.records import record_name
+from preprocessing.storage.shards import ShardWriter, finished_record, sha256_of
+from preprocessing.storage.store import Store
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ def write_shard(job: ShardJob, store: Store) -> ShardRecord:
     # Imported here: torch takes seconds to load, and a task that finds its shard finished must not wait for it.
     import torch
 
-    from preprocessing.samples import SampleBuilder
+    from preprocessing.storage.sample_builder import SampleBuilder
 
     torch.set_num_threads(1)
     builder = SampleBuilder(job.clip_format)

@@ -14,8 +14,8 @@ from preprocessing.datasets.base import locate
 from preprocessing.decoding.acceptance import DecodeError
 from preprocessing.decoding.parent import DecoderProcess
 from preprocessing.plan import PlannedClip
-from preprocessing.schema import Settings
-from preprocessing.shards import tar_member
+from preprocessing.settings import Settings
+from preprocessing.storage.shards import tar_member
 
 NUM_MEASURED = 8
 """Videos decoded to learn what one costs."""
@@ -75,7 +75,7 @@ def calibrate(config: PreprocessConfig, clips: Sequence[PlannedClip]) -> Calibra
     # Imported here: torch takes seconds to load, and that is no part of the cost.
     import torch
 
-    from preprocessing.samples import SampleBuilder
+    from preprocessing.storage.sample_builder import SampleBuilder
 
     builder = SampleBuilder(config.format)
     roots = tuple(root.resolve() for root in config.dataset.roots)

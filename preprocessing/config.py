@@ -9,7 +9,9 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from preprocessing.datasets import AnyDataset
 from preprocessing.decoding.acceptance import DecodeOptions
 from preprocessing.decoding.parent import ProcessLimits
-from preprocessing.schema import ClipFormat, Place, Settings
+from preprocessing.places import Place
+from preprocessing.schema import ClipFormat
+from preprocessing.settings import Settings
 
 
 class AcceptanceRules(Settings):

@@ -16,7 +16,7 @@ from preprocessing.decoding.child import encode_jpeg
 from preprocessing.ffmpeg_decoding import PlainClip, compare, decode_with_ffmpeg
 from preprocessing.inspection.sample import Sample, decode_flac, read_sample
 from preprocessing.inspection.stored import Place
-from preprocessing.schema import load_index, load_shard_record
+from preprocessing.storage.records import load_index, load_shard_record
 
 # Containers round times to a millisecond.
 MAX_TIME_DIFFERENCE_SECONDS = 0.001

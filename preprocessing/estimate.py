@@ -18,9 +18,10 @@ from preprocessing.datasets.base import normalised, split_named
 from preprocessing.inspection.stored import load_records
 from preprocessing.plan import Plan, PlannedClip, make_plan
 from preprocessing.run import refuse_another
-from preprocessing.schema import PLAN_NAME, Settings, Split
-from preprocessing.shards import END_OF_ARCHIVE
-from preprocessing.store import Store
+from preprocessing.schema import PLAN_NAME, Split
+from preprocessing.settings import Settings
+from preprocessing.storage.shards import END_OF_ARCHIVE
+from preprocessing.storage.store import Store
 
 
 class Estimate(Settings):

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from preprocessing.datasets import Listing, Video
 from preprocessing.datasets.base import locate
-from preprocessing.schema import SPLITS, Rejection, Settings, Split
+from preprocessing.schema import SPLITS, Rejection, Split
+from preprocessing.settings import Settings
 
 
 class PlannedClip(Settings):

@@ -16,8 +16,7 @@ from rich.table import Table
 
 from preprocessing.building import BuiltShard
 from preprocessing.config import PreprocessConfig
-from preprocessing.drafts import remove_abandoned, write_file, write_new_file
-from preprocessing.libraries import describe_difference
+from preprocessing.places import join
 from preprocessing.plan import Plan, differences, make_plan
 from preprocessing.schema import (
     INDEX_NAME,
@@ -26,13 +25,14 @@ from preprocessing.schema import (
     SPLITS,
     DatasetIndex,
     Rejection,
-    Settings,
     ShardRecord,
     ShardSummary,
     Split,
-    join,
 )
-from preprocessing.store import Store
+from preprocessing.settings import Settings
+from preprocessing.storage.atomic_file import remove_abandoned, write_file, write_new_file
+from preprocessing.storage.libraries import describe_difference
+from preprocessing.storage.store import Store
 from preprocessing.tasks import build_all
 from preprocessing.verification import content_hash, verify
 

@@ -10,13 +10,11 @@ A stored sample follows the WebDataset convention; the members of one key, in th
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from preprocessing.store import Store, refuse_credentials
-from preprocessing.store import join as join
+from preprocessing.settings import Settings
 
 FORMAT_VERSION = 2
 """Raised whenever stored bytes change their meaning."""
@@ -29,24 +27,9 @@ LOGMEL_MAX_DB = 50.0
 SPLITS = ("train", "validation", "test")
 Split = Literal["train", "validation", "test"]
 
-Place = Annotated[str, Field(min_length=1), AfterValidator(refuse_credentials)]
-"""A folder that all nodes see, or any fsspec URL without credentials in it."""
-
 INDEX_NAME = "dataset.json"
 PLAN_NAME = "plan.json"
 REJECTED_NAME = "rejected.csv"
-
-
-class Settings(BaseModel):
-    """Base of everything that can be set or recorded: frozen, and unknown keys are refused."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        use_attribute_docstrings=True,
-        validate_default=True,
-        allow_inf_nan=False,
-    )
 
 
 class ClipFormat(Settings):
@@ -192,45 +175,3 @@ class DatasetIndex(Settings):
     """SHA-256 over the shards' SHA-256 in order: names the exact data."""
     config: dict[str, object]
     """The resolved preprocessing config."""
-
-
-def load_index(root: str) -> DatasetIndex:
-    """Read `dataset.json` of a finished data set (local folder or fsspec URL).
-
-    Raises:
-        ValueError: if there is none (preprocessing did not finish), it is damaged, or its format version is another.
-        StoreError: if the store does not give it.
-    """
-    store = Store(root)
-    path = store.url(INDEX_NAME)
-    try:
-        text = store.read(INDEX_NAME)
-    except FileNotFoundError:
-        raise ValueError(
-            f"'{path}' does not exist: '{root}' is not a finished data set; run `python -m pipeline preprocess` on it"
-        ) from None
-    try:
-        raw = json.loads(text)
-        version = raw.get("format_version")
-    except (ValueError, AttributeError) as error:
-        raise ValueError(f"'{path}' is damaged: {error}") from error
-    if version != FORMAT_VERSION:
-        raise ValueError(
-            f"'{path}' has format version {version}, this code reads {FORMAT_VERSION}: preprocess the data set again"
-        )
-    return DatasetIndex.model_validate(raw)
-
-
-def record_name(shard_name: str) -> str:
-    """The name of a shard's commit record."""
-    return shard_name.removesuffix(".tar") + ".json"
-
-
-def load_shard_record(root: str, shard_name: str) -> ShardRecord:
-    """Read the commit record of `shard_name` (`train/000000.tar`).
-
-    Raises:
-        FileNotFoundError: if there is none.
-        ValueError: if it is no record.
-    """
-    return ShardRecord.model_validate_json(Store(root).read(record_name(shard_name)))

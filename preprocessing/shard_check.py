@@ -14,8 +14,8 @@ import simplejpeg
 from pydantic import ValidationError
 
 from preprocessing.schema import ClipFormat, ClipRecord, ShardRecord, StoredKey
-from preprocessing.shards import END_OF_ARCHIVE
-from preprocessing.store import Readable, Store, StoreError
+from preprocessing.storage.shards import END_OF_ARCHIVE
+from preprocessing.storage.store import Readable, Store, StoreError
 
 MOST_PROBLEMS_PER_SHARD = 5
 

@@ -11,7 +11,7 @@ from preprocessing.building import BuiltShard, ShardJob, build_shard
 from preprocessing.config import PreprocessConfig
 from preprocessing.decoding.parent import DecoderStartError
 from preprocessing.plan import Plan
-from preprocessing.store import StoreError
+from preprocessing.storage.store import StoreError
 
 LOST_WORKERS_PER_SHARD = 5
 """A shard is built again when its worker or node is lost, so often."""

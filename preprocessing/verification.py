@@ -15,21 +15,12 @@ import ray
 from pydantic import ValidationError
 
 from preprocessing.config import PreprocessConfig
-from preprocessing.drafts import TEMPORARY_PREFIX
 from preprocessing.plan import Plan
-from preprocessing.schema import (
-    PLAN_NAME,
-    REJECTED_NAME,
-    SPLITS,
-    DatasetIndex,
-    ShardRecord,
-    ShardSummary,
-    load_index,
-    load_shard_record,
-    record_name,
-)
+from preprocessing.schema import PLAN_NAME, REJECTED_NAME, SPLITS, DatasetIndex, ShardRecord, ShardSummary
 from preprocessing.shard_check import Expected, shard_problems
-from preprocessing.store import Store, StoreError
+from preprocessing.storage.atomic_file import TEMPORARY_PREFIX
+from preprocessing.storage.records import load_index, load_shard_record, record_name
+from preprocessing.storage.store import Store, StoreError
 
 logger = logging.getLogger(__name__)
 

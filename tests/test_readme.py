@@ -20,7 +20,7 @@ from pipeline.tracking import Store, open_store
 from pipeline.tuning import TuneConfig
 from preprocessing.config import PreprocessConfig
 from preprocessing.inspection.config import InspectConfig
-from preprocessing.schema import Settings
+from preprocessing.settings import Settings
 from training.attacks import AttackedClips
 from training.config import TrainConfig
 

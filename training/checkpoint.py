@@ -19,7 +19,8 @@ import safetensors.torch
 import torch
 import yaml
 
-from preprocessing.schema import ClipFormat, Settings
+from preprocessing.schema import ClipFormat
+from preprocessing.settings import Settings
 from training.models import Classifier, ModelConfig
 
 CHECKPOINT_VERSION = 1

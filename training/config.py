@@ -8,7 +8,9 @@ from typing import Literal
 import torch
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from preprocessing.schema import ClipFormat, Place, Settings
+from preprocessing.places import Place
+from preprocessing.schema import ClipFormat
+from preprocessing.settings import Settings
 from training.attacks import PGD, AnyAttack
 from training.models import Classifier, ModelConfig
 from training.monitoring import EarlyStopping, OverfittingMonitor, Verdict, judge

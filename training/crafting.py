@@ -11,7 +11,7 @@ from jaxtyping import Int
 from pydantic import Field
 from torch import Tensor, nn
 
-from preprocessing.schema import Settings
+from preprocessing.settings import Settings
 from training.attacks import Attack
 from training.attacks.noise import clip_generator
 from training.batch import MODALITIES, Batch, Starts, gather_segments

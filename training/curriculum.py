@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pydantic import model_validator
 
-from preprocessing.schema import Settings
+from preprocessing.settings import Settings
 from training.attacks import IterativeAttack
 from training.masking import Masking, MaskLayout
 from training.schedules import AnySchedule, Constant, Linear

@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from webdataset.tariterators import group_by_keys
 
-from preprocessing.flac import SoundError
-from preprocessing.schema import DatasetIndex, Split, StoredKey, join, load_index, load_shard_record
+from preprocessing.places import join
+from preprocessing.schema import DatasetIndex, Split, StoredKey
+from preprocessing.storage.flac import SoundError
+from preprocessing.storage.records import load_index, load_shard_record
 from training.batch import Batch
 from training.members import ShardError, decode_array, decode_frames, decode_waveform, tar_members
 from training.threat import AudioDomain

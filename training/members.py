@@ -11,8 +11,8 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from preprocessing.flac import SoundError, decode_flac
 from preprocessing.schema import ClipFormat
+from preprocessing.storage.flac import SoundError, decode_flac
 
 _TAR_BLOCK = 512
 

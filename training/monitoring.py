@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from preprocessing.schema import Settings
+from preprocessing.settings import Settings
 
 ROUNDING = 1e-9
 """Accuracies that differ by less are the same share of clips."""

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 from torch import nn
 
-from preprocessing.schema import Settings
+from preprocessing.settings import Settings
 from training.models import Classifier
 
 

@@ -19,7 +19,8 @@ from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
 from ray.train.v2.api.result import Result
 from ray.train.v2.torch.torch_trainer import TorchTrainer
 
-from preprocessing.schema import DatasetIndex, load_index
+from preprocessing.schema import DatasetIndex
+from preprocessing.storage.records import load_index
 from training.config import TrainConfig
 from training.data import training_plan
 from training.loop import train_worker

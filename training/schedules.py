@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveInt, model_validator
 
-from preprocessing.schema import Settings
+from preprocessing.settings import Settings
 from training.monitoring import ROUNDING, epochs_without_gain
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Shaped
 from pydantic import BeforeValidator, Field, NonNegativeInt, model_validator
 from torch import Tensor
 
-from preprocessing.schema import Settings
+from preprocessing.settings import Settings
 from training.batch import MODALITIES, Batch, Modality
 
 _THREAT_TEXT = re.compile(r"\s*(linf|l2)\s*\((.*)\)\s*")

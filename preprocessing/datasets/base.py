@@ -14,7 +14,8 @@ from typing import ClassVar
 
 from pydantic import Field, field_validator
 
-from preprocessing.schema import Rejection, Settings, Split
+from preprocessing.schema import Rejection, Split
+from preprocessing.settings import Settings
 
 VIDEO_EXTENSIONS = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".ts")
 

@@ -26,7 +26,8 @@ from scipy.io import wavfile
 
 from preprocessing.datasets.demo_scenes import HEIGHT, LOOKS, WIDTH, Actor, SceneStyle, render_frames
 from preprocessing.datasets.demo_sounds import SAMPLE_RATE_HZ, SOUNDS, Note, Voice, compose, render_sound
-from preprocessing.schema import SPLITS, Settings, Split
+from preprocessing.schema import SPLITS, Split
+from preprocessing.settings import Settings
 
 CLIP_SECONDS = 4.0
 FRAMES_PER_SECOND = 25.0

@@ -28,7 +28,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from preprocessing.decoding.acceptance import DecodeError, DecodeOptions
 from preprocessing.decoding.clip import open_video
 from preprocessing.decoding.protocol import ProcessLimits, ProtocolError, message, receive
-from preprocessing.schema import Settings
+from preprocessing.settings import Settings
 
 __all__ = ["DecodeError", "DecoderProcess", "EncodedClip", "ProcessLimits"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from preprocessing.schema import Settings
+from preprocessing.settings import Settings
 
 
 class Thresholds(Settings):

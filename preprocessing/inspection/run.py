@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Sequence
 
-from preprocessing.drafts import write_file
 from preprocessing.inspection.cards import Card, make_card
 from preprocessing.inspection.config import InspectConfig
 from preprocessing.inspection.drawing import draw, draw_of_each_class
@@ -15,8 +14,10 @@ from preprocessing.inspection.page import Cards, inspection_page
 from preprocessing.inspection.sample import read_sample
 from preprocessing.inspection.stored import StoredDataset, find_dataset
 from preprocessing.inspection.trouble import Trouble, find_trouble, suspicions
-from preprocessing.schema import Settings, join
-from preprocessing.store import Store, StoreError
+from preprocessing.places import join
+from preprocessing.settings import Settings
+from preprocessing.storage.atomic_file import write_file
+from preprocessing.storage.store import Store, StoreError
 
 logger = logging.getLogger(__name__)
 

@@ -11,11 +11,11 @@ import simplejpeg
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from preprocessing.flac import SoundError
-from preprocessing.flac import decode_flac as flac_samples
 from preprocessing.inspection.stored import Place
 from preprocessing.schema import ClipFormat, ClipRecord
-from preprocessing.store import Store, StoreError
+from preprocessing.storage.flac import SoundError
+from preprocessing.storage.flac import decode_flac as flac_samples
+from preprocessing.storage.store import Store, StoreError
 
 
 class UnreadableSampleError(ValueError):

@@ -20,10 +20,9 @@ from preprocessing.schema import (
     ShardRecord,
     Split,
     StoredKey,
-    load_index,
-    load_shard_record,
 )
-from preprocessing.store import Store, StoreError
+from preprocessing.storage.records import load_index, load_shard_record
+from preprocessing.storage.store import Store, StoreError
 
 NUM_READERS = 8
 """Threads that read: many small files, perhaps far away."""

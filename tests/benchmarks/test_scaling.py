@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.scaling import measure
-from preprocessing.schema import ClipFormat, load_index
+from preprocessing.schema import ClipFormat
+from preprocessing.storage.records import load_index
 
 
 def test_the_row_compares_finished_runs(

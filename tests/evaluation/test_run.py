@@ -17,7 +17,8 @@ from evaluation.config import EvaluateConfig
 from evaluation.page import PAGE_NAME
 from evaluation.report import REPORT_NAME, Report
 from evaluation.run import evaluate, verify
-from preprocessing.schema import ClipFormat, load_index
+from preprocessing.schema import ClipFormat
+from preprocessing.storage.records import load_index
 from training.attacks import FGSM, PGD
 from training.checkpoint import CheckpointInfo, model_sha256, save
 from training.config import TrainConfig, ValidationConfig

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import Field, PositiveInt
 
 from pipeline.config import ConfigError, dump, flatten, load, override
-from preprocessing.schema import Settings
+from preprocessing.settings import Settings
 from training.config import TrainConfig
 from training.models import ModelConfig
 from training.threat import ThreatModel

@@ -5,7 +5,7 @@ import importlib
 import pytest
 
 from pipeline.help import CONFIG_CLASSES, explain
-from preprocessing.schema import Settings
+from preprocessing.settings import Settings
 
 
 @pytest.mark.parametrize("command", CONFIG_CLASSES)

@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from pipeline.settings_tree import Slot, default_tree, field_slot, keys, plain, step
-from preprocessing.schema import Settings
+from preprocessing.settings import Settings
 
 
 class Left(Settings):

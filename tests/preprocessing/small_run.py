@@ -12,9 +12,9 @@ from typing import Any
 from preprocessing.config import PreprocessConfig
 from preprocessing.datasets import Folder
 from preprocessing.datasets.base import Shares
-from preprocessing.drafts import TEMPORARY_PREFIX
 from preprocessing.schema import ClipFormat
-from preprocessing.store import Store
+from preprocessing.storage.atomic_file import TEMPORARY_PREFIX
+from preprocessing.storage.store import Store
 
 FORMAT = ClipFormat(num_segments=4, segment_seconds=0.5, frame_size=32, num_mels=32)
 

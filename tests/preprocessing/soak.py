@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from preprocessing.plan import Plan
-from preprocessing.schema import load_index
+from preprocessing.storage.records import load_index
 from tests.preprocessing.small_run import contents, kill_one, writers_below
 from tests.tiny_video import TINY_CLASSES, write_tiny_video
 

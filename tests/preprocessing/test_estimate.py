@@ -17,7 +17,7 @@ from preprocessing.estimate import estimate, layout, wall_seconds
 from preprocessing.plan import PlannedClip
 from preprocessing.run import preprocess
 from preprocessing.schema import ClipFormat
-from preprocessing.store import Store
+from preprocessing.storage.store import Store
 from tests.tiny_video import TINY_CLASSES
 
 ROOT = Path(__file__).parents[2]

@@ -20,7 +20,8 @@ from preprocessing.decoding.acceptance import DecodeError, DecodeOptions
 from preprocessing.decoding.clip import open_video, open_without_links, refuse_to_open
 from preprocessing.decoding.parent import DecoderProcess, ProcessLimits
 from preprocessing.run import preprocess, verify
-from preprocessing.schema import ClipFormat, load_index, load_shard_record
+from preprocessing.schema import ClipFormat
+from preprocessing.storage.records import load_index, load_shard_record
 from tests.preprocessing.hostile_files import HOSTILE_FILES
 from tests.preprocessing.hostile_media import HostileFile, Maker
 from tests.preprocessing.watching import Listener, Watch

@@ -19,9 +19,9 @@ import pytest
 import ray
 
 from preprocessing.config import PreprocessConfig
-from preprocessing.drafts import TEMPORARY_PREFIX
 from preprocessing.run import preprocess, verify
-from preprocessing.store import StoreError
+from preprocessing.storage.atomic_file import TEMPORARY_PREFIX
+from preprocessing.storage.store import StoreError
 from tests.preprocessing.small_run import config, contents, kill_one, writers_below
 
 ROOT = Path(__file__).parents[2]

@@ -12,10 +12,10 @@ import s3fs
 from pipeline.commands import main
 from pipeline.config import load
 from preprocessing.config import PreprocessConfig
-from preprocessing.drafts import write_file
 from preprocessing.run import preprocess, verify
-from preprocessing.schema import load_index, load_shard_record
-from preprocessing.store import Store, StoreError
+from preprocessing.storage.atomic_file import write_file
+from preprocessing.storage.records import load_index, load_shard_record
+from preprocessing.storage.store import Store, StoreError
 from tests.preprocessing.small_run import config, contents
 from tests.s3_server import SECRET, S3Server
 

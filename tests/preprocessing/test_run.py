@@ -24,11 +24,12 @@ from PIL import Image
 from pipeline.config import load
 from preprocessing.config import PreprocessConfig
 from preprocessing.datasets import KineticsSounds
-from preprocessing.drafts import TEMPORARY_PREFIX
 from preprocessing.plan import Plan, flat
 from preprocessing.run import Summary, TooManyRejectedError, begin, preprocess, verify
-from preprocessing.schema import ClipFormat, ClipRecord, load_index, load_shard_record
-from preprocessing.store import Store
+from preprocessing.schema import ClipFormat, ClipRecord
+from preprocessing.storage.atomic_file import TEMPORARY_PREFIX
+from preprocessing.storage.records import load_index, load_shard_record
+from preprocessing.storage.store import Store
 from tests.preprocessing.small_run import FORMAT, config, contents, flip_a_bit
 
 pytestmark = pytest.mark.usefixtures("ray_session")

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from preprocessing.schema import FORMAT_VERSION, ClipFormat, join, load_index, load_shard_record
+from preprocessing.places import join
+from preprocessing.schema import FORMAT_VERSION, ClipFormat
+from preprocessing.storage.records import load_index, load_shard_record
 
 
 def test_the_default_format_is_ten_seconds_of_kinetics() -> None:

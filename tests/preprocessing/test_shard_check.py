@@ -11,10 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from preprocessing.decoding.child import encode_flac, encode_jpeg
-from preprocessing.schema import load_index, load_shard_record
 from preprocessing.shard_check import Expected, sample_problems, shard_problems
-from preprocessing.shards import tar_member
-from preprocessing.store import Store
+from preprocessing.storage.records import load_index, load_shard_record
+from preprocessing.storage.shards import tar_member
+from preprocessing.storage.store import Store
 
 Members = dict[str, bytes]
 

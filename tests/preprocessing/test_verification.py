@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from preprocessing.drafts import TEMPORARY_PREFIX
-from preprocessing.schema import load_index
+from preprocessing.storage.atomic_file import TEMPORARY_PREFIX
+from preprocessing.storage.records import load_index
 from preprocessing.verification import repair_command, verify
 
 pytestmark = pytest.mark.usefixtures("ray_session")

@@ -13,7 +13,8 @@ from PIL import Image
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from preprocessing.logmel import LogMel
-from preprocessing.schema import Split, load_index
+from preprocessing.schema import Split
+from preprocessing.storage.records import load_index
 from training.batch import Batch
 from training.data import (
     StoredBatch,

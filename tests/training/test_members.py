@@ -8,8 +8,8 @@ import pytest
 import webdataset
 
 from preprocessing.decoding.child import encode_flac
-from preprocessing.flac import SoundError
 from preprocessing.schema import ClipFormat
+from preprocessing.storage.flac import SoundError
 from training.members import ShardError, decode_array, decode_waveform, tar_members
 
 

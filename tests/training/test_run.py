@@ -14,7 +14,7 @@ import torch
 import yaml
 from ray.util.state import list_actors
 
-from preprocessing.schema import load_index
+from preprocessing.storage.records import load_index
 from tests.s3_server import SECRET, S3Server
 from training.attacks import PGD
 from training.checkpoint import load_info, load_model, load_state, model_sha256

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, distributed
 from torch.multiprocessing.spawn import spawn
 
-from preprocessing.schema import load_index
+from preprocessing.storage.records import load_index
 from tests.training.conftest import random_batch, random_starts
 from tests.training.small_training import build, run_epoch, settings
 from training.attacks import PGD

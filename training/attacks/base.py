@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import nn
 
-from preprocessing.schema import Settings
+from preprocessing.settings import Settings
 from training.attacks.losses import TargetChoice, choose_targets
 from training.batch import Batch
 from training.threat import ThreatModel

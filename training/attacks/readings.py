@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
-from preprocessing.schema import Settings
+from preprocessing.settings import Settings
 from training.attacks.transforms import TransformName
 
 TemporalName = Literal["consecutive", "copies"]

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from pydantic import PositiveInt
 from torch import Tensor
 
-from preprocessing.schema import Settings
+from preprocessing.settings import Settings
 
 
 class Sharing(Settings):

@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import PositiveInt, model_validator
 
 from preprocessing.logmel import LogMel
-from preprocessing.schema import ClipFormat, Settings
+from preprocessing.schema import ClipFormat
+from preprocessing.settings import Settings
 from training.models.classifier import Classifier, Outputs
 from training.models.encoders import ANATOMY, EncoderName, build_encoder
 from training.models.ensemble import Ensemble

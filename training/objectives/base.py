@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
-from preprocessing.schema import Settings
+from preprocessing.settings import Settings
 from training.attacks.base import Attack, Cost
 from training.batch import Batch, Starts
 from training.crafting import Crafting

@@ -12,7 +12,8 @@ import pytest
 
 from preprocessing.config import PreprocessConfig
 from preprocessing.run import Summary, preprocess, verify
-from preprocessing.schema import ClipRecord, load_index
+from preprocessing.schema import ClipRecord
+from preprocessing.storage.records import load_index
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 FORMAT = {"num_segments": 2, "segment_seconds": 0.5, "frame_size": 32, "num_mels": 32}

@@ -19,8 +19,8 @@ from preprocessing.inspection.sample import (
     read_sample,
 )
 from preprocessing.inspection.stored import StoredDataset
-from preprocessing.shards import ShardWriter
-from preprocessing.store import Store
+from preprocessing.storage.shards import ShardWriter
+from preprocessing.storage.store import Store
 
 
 def test_a_sample_is_what_tar_gives_under_its_key(tiny: StoredDataset, tiny_dataset: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from preprocessing.inspection.stored import StoredDataset, find_dataset
-from preprocessing.schema import load_index
+from preprocessing.storage.records import load_index
 
 
 def test_a_finished_data_set_is_found_whole(tiny: StoredDataset, tiny_dataset: Path) -> None:

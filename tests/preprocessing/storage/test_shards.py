@@ -10,9 +10,10 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from preprocessing.schema import Rejection, ShardRecord, load_shard_record
-from preprocessing.shards import ShardWriter, finished_record, shard_sha256
-from preprocessing.store import Store
+from preprocessing.schema import Rejection, ShardRecord
+from preprocessing.storage.records import load_shard_record
+from preprocessing.storage.shards import ShardWriter, finished_record, shard_sha256
+from preprocessing.storage.store import Store
 
 NAME = "train/000000.tar"
 

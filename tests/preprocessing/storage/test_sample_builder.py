@@ -18,8 +18,8 @@ from preprocessing.decoding.acceptance import DecodeOptions
 from preprocessing.decoding.parent import DecoderProcess, ProcessLimits
 from preprocessing.logmel import LogMel
 from preprocessing.plan import PlannedClip
-from preprocessing.samples import SampleBuilder
 from preprocessing.schema import LOGMEL_MAX_DB, LOGMEL_MIN_DB, ClipFormat, ClipRecord
+from preprocessing.storage.sample_builder import SampleBuilder
 from tests.preprocessing.recordings import Recording
 
 FORMAT = ClipFormat(num_segments=4, segment_seconds=1.0, frame_size=32, num_mels=32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from preprocessing.libraries import describe_difference, library_versions
+from preprocessing.storage.libraries import describe_difference, library_versions
 
 
 def test_everything_that_encodes_or_decodes_is_named() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from preprocessing.decoding.child import encode_flac
-from preprocessing.flac import SoundError, decode_flac
+from preprocessing.storage.flac import SoundError, decode_flac
 
 
 def test_every_value_of_16_bit_comes_back_as_it_was_stored() -> None:

@@ -10,9 +10,10 @@ import tarfile
 from collections.abc import Mapping
 from types import TracebackType
 
-from preprocessing.drafts import Draft, write_file
-from preprocessing.schema import Rejection, ShardRecord, Split, StoredKey, record_name
-from preprocessing.store import Readable, Store
+from preprocessing.schema import Rejection, ShardRecord, Split, StoredKey
+from preprocessing.storage.atomic_file import Draft, write_file
+from preprocessing.storage.records import record_name
+from preprocessing.storage.store import Readable, Store
 
 END_OF_ARCHIVE = bytes(2 * tarfile.BLOCKSIZE)
 READ_BYTES = 1 << 20

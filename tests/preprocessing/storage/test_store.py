@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from preprocessing.store import Store, is_worth_another_attempt, redacted, refuse_credentials
+from preprocessing.places import redacted, refuse_credentials
+from preprocessing.storage.store import Store, is_worth_another_attempt
 
 
 @pytest.mark.parametrize(

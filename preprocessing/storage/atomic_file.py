@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from preprocessing.store import Store
+from preprocessing.storage.store import Store
 
 TEMPORARY_PREFIX = ".unfinished-"
 

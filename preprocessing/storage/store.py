@@ -7,19 +7,18 @@ Credentials come from the environment of each process and are never part of a UR
 from __future__ import annotations
 
 import errno
-import os
-import re
 import shutil
 from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, Protocol, TypeVar, runtime_checkable
-from urllib.parse import urlsplit
+from typing import IO, Protocol, TypeVar, runtime_checkable
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from tenacity import RetryError, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from preprocessing.places import join, redacted, refuse_credentials
 
 ATTEMPTS = 4
 PAUSE = wait_random_exponential(multiplier=0.5, max=8.0)
@@ -32,8 +31,6 @@ FINAL = (
 """What trying again does not change."""
 ONE_PUT_BYTES = 5 << 30
 """S3 takes so much in one put; nothing is then left of an upload that is cut off."""
-SECRET_NAME = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL|SAS", re.IGNORECASE)
-SHORTEST_SECRET = 6
 
 Result = TypeVar("Result")
 
@@ -229,41 +226,3 @@ def is_worth_another_attempt(error: BaseException) -> bool:
     if not isinstance(error, Exception) or isinstance(error, FINAL):
         return False
     return not (isinstance(error, OSError) and error.errno in (*FULL, errno.EROFS, errno.ENAMETOOLONG))
-
-
-def join(root: str, name: str) -> str:
-    """`root/name` for a local path or any fsspec URL."""
-    return f"{root.rstrip('/')}/{name}"
-
-
-def refuse_credentials(place: str) -> str:
-    """The same place, if it may be printed and stored.
-
-    Raises:
-        ValueError: if it is a URL with a password, a user name for HTTP, or a query (which may be a signature).
-    """
-    for part in place.split("::"):
-        if "://" not in part:
-            continue
-        url = urlsplit(part)
-        user, has_user, _ = url.netloc.rpartition("@")
-        if url.query or ":" in user or (has_user and url.scheme in ("http", "https")):
-            raise ValueError(
-                f"a {url.scheme}:// URL carries a user, a password or a query: places are printed and recorded, so "
-                "credentials must come from the environment (AWS_ACCESS_KEY_ID, FSSPEC_FTP_PASSWORD, ...) and the URL "
-                "must do without"
-            )
-    return place
-
-
-def redacted(text: str) -> str:
-    """The text without credentials: those of the environment, of fsspec's settings, and any inside a URL."""
-    settings: dict[str, Any] = fsspec.config.conf
-    known = {
-        name: value for options in settings.values() if isinstance(options, dict) for name, value in options.items()
-    }
-    for name, value in (known | os.environ).items():
-        if SECRET_NAME.search(name) and isinstance(value, str) and len(value) >= SHORTEST_SECRET:
-            text = text.replace(value, "***")
-    text = re.sub(r"(://[^\s?'\"]*\?)[^\s'\"]+", r"\1***", text)
-    return re.sub(r"://[^/@\s]*:[^/@\s]*@", "://***@", text)

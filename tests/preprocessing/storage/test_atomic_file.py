@@ -14,13 +14,13 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from preprocessing.drafts import TEMPORARY_PREFIX, Draft, remove_abandoned, write_file, write_new_file
-from preprocessing.store import Store, StoreError
+from preprocessing.storage.atomic_file import TEMPORARY_PREFIX, Draft, remove_abandoned, write_file, write_new_file
+from preprocessing.storage.store import Store, StoreError
 
 WRITE_AND_WAIT = """
 import sys
-from preprocessing.drafts import Draft
-from preprocessing.store import Store
+from preprocessing.storage.atomic_file import Draft
+from preprocessing.storage.store import Store
 with Draft(Store(sys.argv[1]), "train/a.tar") as draft:
     draft.write(b"half")
     draft._file.flush()
