@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from preprocessing.checks.verify import content_hash
 from preprocessing.decoding.child import encode_flac, encode_jpeg
 from preprocessing.decoding.parent import EncodedClip
 from preprocessing.plan import PlannedClip
@@ -17,7 +18,6 @@ from preprocessing.storage.atomic_file import write_file
 from preprocessing.storage.sample_builder import SampleBuilder
 from preprocessing.storage.shards import ShardWriter
 from preprocessing.storage.store import Store
-from preprocessing.verification import content_hash
 
 NUM_CLASSES = 8
 NUM_PICTURES = 32

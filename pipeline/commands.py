@@ -57,8 +57,8 @@ def preprocess(words: Words = None) -> None:
     """Turn labelled videos into shards: preprocess FILE dataset.root=DIR output=DIR [workers=N] [plan|repair=true]."""
     from pipeline.cluster import connect
     from preprocessing.config import PreprocessConfig
-    from preprocessing.estimate import estimate
-    from preprocessing.estimate_table import show
+    from preprocessing.estimate.estimate import estimate
+    from preprocessing.estimate.table import show
     from preprocessing.run import preprocess as run
 
     config = _load(PreprocessConfig, words)
@@ -141,7 +141,7 @@ def crosscheck(
     clips: Annotated[int, typer.Option(min=1, help="How many clips, spread evenly over the shards.")] = 20,
 ) -> None:
     """Decode clips of a data set again from their videos with another decoder, ffmpeg, and compare what is stored."""
-    from preprocessing.cross_checking import cross_check
+    from preprocessing.checks.cross_check import cross_check
 
     differences = cross_check(place, roots, num_clips=clips)
     for difference in differences:

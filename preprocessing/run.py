@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from preprocessing.building import BuiltShard
+from preprocessing.checks.verify import content_hash, verify
 from preprocessing.config import PreprocessConfig
 from preprocessing.places import join
 from preprocessing.plan import Plan, differences, make_plan
@@ -34,7 +35,6 @@ from preprocessing.storage.atomic_file import remove_abandoned, write_file, writ
 from preprocessing.storage.libraries import describe_difference
 from preprocessing.storage.store import Store
 from preprocessing.tasks import build_all
-from preprocessing.verification import content_hash, verify
 
 __all__ = ["Summary", "TooManyRejectedError", "preprocess", "verify"]
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from preprocessing.datasets.base import Dataset, Listing, Shares, Video
-from preprocessing.datasets.demo import Demo
+from preprocessing.datasets.demo.dataset import Demo
 from preprocessing.datasets.folder import Folder
 from preprocessing.datasets.kinetics_sounds import KineticsSounds
 from preprocessing.datasets.music import Music

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from preprocessing.inspection.cards import Card, make_card
 from preprocessing.inspection.config import InspectConfig
-from preprocessing.inspection.drawing import draw, draw_of_each_class
 from preprocessing.inspection.measuring import Measured, Measures, measure_all
 from preprocessing.inspection.page import Cards, inspection_page
 from preprocessing.inspection.sample import read_sample
+from preprocessing.inspection.sampling import draw, draw_of_each_class
 from preprocessing.inspection.stored import StoredDataset, find_dataset
 from preprocessing.inspection.trouble import Trouble, find_trouble, suspicions
 from preprocessing.places import join

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from preprocessing.inspection.config import Thresholds
-from preprocessing.inspection.drawing import in_turn
 from preprocessing.inspection.measuring import Measures
+from preprocessing.inspection.sampling import in_turn
 from preprocessing.schema import ClipFormat
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 import ray
-from tests.preprocessing.storage.test_atomic_file import largest_file
 
 from preprocessing.building import BuiltShard, ShardJob, build_shard
 from preprocessing.plan import PlannedClip, PlannedShard
 from preprocessing.storage.atomic_file import TEMPORARY_PREFIX
 from preprocessing.storage.store import StoreError
 from tests.preprocessing.small_run import config, flip_a_bit, kill
+from tests.preprocessing.storage.test_atomic_file import largest_file
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from preprocessing.datasets.demo_sounds import SAMPLE_RATE_HZ, SOUNDS, Note, Voice, Wave, compose, render_sound
+from preprocessing.datasets.demo.sounds import SAMPLE_RATE_HZ, SOUNDS, Note, Voice, Wave, compose, render_sound
 
 NOTES = (Note(0.5, 1.0, 220.0, 1.0), Note(1.5, 0.5, 330.0, 0.8))
 NUM_SAMPLES = 2 * SAMPLE_RATE_HZ

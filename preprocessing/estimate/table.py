@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from preprocessing.estimate import Estimate
+from preprocessing.estimate.estimate import Estimate
 from preprocessing.schema import SPLITS
 
 

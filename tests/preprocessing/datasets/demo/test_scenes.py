@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from preprocessing.datasets.demo_scenes import (
+from preprocessing.datasets.demo.scenes import (
     HEIGHT,
     LOOKS,
     WIDTH,
@@ -13,7 +13,7 @@ from preprocessing.datasets.demo_scenes import (
     gesture_strength,
     render_frames,
 )
-from preprocessing.datasets.demo_sounds import Note
+from preprocessing.datasets.demo.sounds import Note
 
 NOTES = (Note(0.4, 0.8, 220.0, 1.0), Note(1.2, 0.8, 220.0, 1.0))
 CALM = SceneStyle(background_contrast=0.0, camera_noise=0.0, lean=0.0)

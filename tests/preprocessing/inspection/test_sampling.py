@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from preprocessing.inspection.drawing import draw, draw_of_each_class, in_turn
+from preprocessing.inspection.sampling import draw, draw_of_each_class, in_turn
 from preprocessing.inspection.stored import Place
 from preprocessing.schema import StoredKey
 

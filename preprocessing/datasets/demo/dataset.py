@@ -15,7 +15,7 @@ import ray
 from pydantic import NonNegativeInt, PositiveInt
 
 from preprocessing.datasets.base import Dataset, Listing
-from preprocessing.datasets.demo_clips import DEMO_CLASSES, ClipPlan, Difficulty, encode_clip, plan_clip, render_clip
+from preprocessing.datasets.demo.clips import DEMO_CLASSES, ClipPlan, Difficulty, encode_clip, plan_clip, render_clip
 from preprocessing.datasets.kinetics_sounds import KineticsSounds
 from preprocessing.schema import Split
 
@@ -30,7 +30,7 @@ PROGRESS_SECONDS = 10.0
 
 
 class Demo(Dataset):
-    """Eight Kinetics-Sounds classes whose clips must be seen and heard to be told apart (see `demo_clips`).
+    """Eight Kinetics-Sounds classes whose clips must be seen and heard to be told apart (see `clips.py`).
 
     Clips are 4 s of 340x256 video at 25 frames a second with sound, named and annotated like Kinetics. A clip depends
     on `seed`, `difficulty`, its split and its number alone. On a cluster, `root` must be on storage that all nodes

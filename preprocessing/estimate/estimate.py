@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from preprocessing.calibration import NOTHING, NUM_MEASURED, Calibration, calibrate, spread
 from preprocessing.config import PreprocessConfig
 from preprocessing.datasets.base import normalised, split_named
+from preprocessing.estimate.calibration import NOTHING, NUM_MEASURED, Calibration, calibrate, spread
 from preprocessing.inspection.stored import load_records
 from preprocessing.plan import Plan, PlannedClip, make_plan
 from preprocessing.run import refuse_another

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from preprocessing.datasets.class_lists import load_class_list
-from preprocessing.datasets.demo_clips import (
+from preprocessing.datasets.demo.clips import (
     CLASS_STREAMS,
     DEMO_CLASSES,
     Clip,
@@ -18,8 +18,8 @@ from preprocessing.datasets.demo_clips import (
     plan_clip,
     render_clip,
 )
-from preprocessing.datasets.demo_scenes import LOOKS
-from preprocessing.datasets.demo_sounds import SAMPLE_RATE_HZ, SOUNDS
+from preprocessing.datasets.demo.scenes import LOOKS
+from preprocessing.datasets.demo.sounds import SAMPLE_RATE_HZ, SOUNDS
 from preprocessing.datasets.entries import NAME
 
 EASY = Difficulty(

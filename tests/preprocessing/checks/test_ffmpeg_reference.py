@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from preprocessing import ffmpeg_decoding
+from preprocessing.checks import ffmpeg_reference
+from preprocessing.checks.ffmpeg_reference import compare, decode_with_ffmpeg, opened, plain
 from preprocessing.decoding.acceptance import DecodeError, DecodeOptions
 from preprocessing.decoding.clip import decode
-from preprocessing.ffmpeg_decoding import compare, decode_with_ffmpeg, opened, plain
 from tests.preprocessing.recordings import Ffmpeg, Recording, make_recording
 
 PIXEL_DIFFERENCES = {
@@ -79,7 +79,7 @@ def test_damage_fails_it(tmp_path: Path, video: Path, options: DecodeOptions) ->
 def test_it_is_ended_when_it_takes_too_long(
     video: Path, options: DecodeOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ffmpeg_decoding, "SECONDS_LIMIT", 0.001)
+    monkeypatch.setattr(ffmpeg_reference, "SECONDS_LIMIT", 0.001)
     with pytest.raises(DecodeError) as error:
         decode_with_ffmpeg(video, options, root=video.parent, start_seconds=None)
     assert error.value.reason == "timeout"

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 import ray
 from pydantic import ValidationError
 
+from preprocessing.checks.shard import Expected, shard_problems
 from preprocessing.config import PreprocessConfig
 from preprocessing.plan import Plan
 from preprocessing.schema import PLAN_NAME, REJECTED_NAME, SPLITS, DatasetIndex, ShardRecord, ShardSummary
-from preprocessing.shard_check import Expected, shard_problems
 from preprocessing.storage.atomic_file import TEMPORARY_PREFIX
 from preprocessing.storage.records import load_index, load_shard_record, record_name
 from preprocessing.storage.store import Store, StoreError

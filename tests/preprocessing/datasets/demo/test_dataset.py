@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from preprocessing.datasets.demo import MANIFEST_NAME, Demo
-from preprocessing.datasets.demo_clips import DEMO_CLASSES, Difficulty
+from preprocessing.datasets.demo.clips import DEMO_CLASSES, Difficulty
+from preprocessing.datasets.demo.dataset import MANIFEST_NAME, Demo
 
 
 def small(root: Path, **settings: object) -> Demo:
@@ -76,7 +76,7 @@ def test_preparing_again_makes_only_what_is_missing(flat: Demo, caplog: pytest.L
     times = {path: path.stat().st_mtime_ns for path in flat.root.rglob("*.mp4")}
     lost = flat.path_of(next(flat.plans()))
     lost.unlink()
-    with caplog.at_level(logging.INFO, logger="preprocessing.datasets.demo"):
+    with caplog.at_level(logging.INFO, logger="preprocessing.datasets.demo.dataset"):
         flat.prepare()
     assert clip_hashes(flat) == before
     assert [path for path in times if path.stat().st_mtime_ns != times[path]] == [lost]
@@ -85,7 +85,7 @@ def test_preparing_again_makes_only_what_is_missing(flat: Demo, caplog: pytest.L
 
 
 def test_preparing_a_finished_set_makes_nothing(flat: Demo, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, logger="preprocessing.datasets.demo"):
+    with caplog.at_level(logging.INFO, logger="preprocessing.datasets.demo.dataset"):
         flat.prepare()
     assert caplog.text == ""
 

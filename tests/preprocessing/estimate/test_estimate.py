@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from preprocessing import estimate as module
-from preprocessing.calibration import Calibration
 from preprocessing.config import PreprocessConfig
 from preprocessing.datasets import KineticsSounds
-from preprocessing.estimate import estimate, layout, wall_seconds
+from preprocessing.estimate.calibration import Calibration
+from preprocessing.estimate.estimate import estimate, free_bytes, layout, wall_seconds
 from preprocessing.plan import PlannedClip
 from preprocessing.run import preprocess
 from preprocessing.schema import ClipFormat
@@ -157,8 +156,8 @@ def test_a_layout_is_named_by_what_its_folders_name(source: str, expected: str) 
 
 
 def test_the_free_disk_of_a_store_is_unknown(tmp_path: Path) -> None:
-    assert module.free_bytes(Store("memory://somewhere")) is None
-    assert module.free_bytes(Store(str(tmp_path / "not/there/yet"))) == module.free_bytes(Store(str(tmp_path)))
+    assert free_bytes(Store("memory://somewhere")) is None
+    assert free_bytes(Store(str(tmp_path / "not/there/yet"))) == free_bytes(Store(str(tmp_path)))
 
 
 def test_the_command_writes_nothing_and_starts_no_ray(tiny_videos: Path, tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ from jaxtyping import Float, UInt8
 from pydantic import Field, NonNegativeFloat, model_validator
 from scipy.io import wavfile
 
-from preprocessing.datasets.demo_scenes import HEIGHT, LOOKS, WIDTH, Actor, SceneStyle, render_frames
-from preprocessing.datasets.demo_sounds import SAMPLE_RATE_HZ, SOUNDS, Note, Voice, compose, render_sound
+from preprocessing.datasets.demo.scenes import HEIGHT, LOOKS, WIDTH, Actor, SceneStyle, render_frames
+from preprocessing.datasets.demo.sounds import SAMPLE_RATE_HZ, SOUNDS, Note, Voice, compose, render_sound
 from preprocessing.schema import SPLITS, Split
 from preprocessing.settings import Settings
 

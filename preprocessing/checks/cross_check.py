@@ -9,11 +9,11 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
+from preprocessing.checks.ffmpeg_reference import PlainClip, compare, decode_with_ffmpeg
 from preprocessing.config import PreprocessConfig
 from preprocessing.datasets.base import locate
 from preprocessing.decoding.acceptance import DecodeError, DecodeOptions
 from preprocessing.decoding.child import encode_jpeg
-from preprocessing.ffmpeg_decoding import PlainClip, compare, decode_with_ffmpeg
 from preprocessing.inspection.sample import Sample, decode_flac, read_sample
 from preprocessing.inspection.stored import Place
 from preprocessing.storage.records import load_index, load_shard_record

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from preprocessing.checks.shard import Expected, sample_problems, shard_problems
 from preprocessing.decoding.child import encode_flac, encode_jpeg
-from preprocessing.shard_check import Expected, sample_problems, shard_problems
 from preprocessing.storage.records import load_index, load_shard_record
 from preprocessing.storage.shards import tar_member
 from preprocessing.storage.store import Store

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from preprocessing.calibration import Calibration, calibrate, spread
 from preprocessing.config import PreprocessConfig
 from preprocessing.datasets import Folder
+from preprocessing.estimate.calibration import Calibration, calibrate, spread
 from preprocessing.plan import PlannedClip
 from preprocessing.schema import ClipFormat
 

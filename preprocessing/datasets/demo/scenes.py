@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from preprocessing.datasets.demo_sounds import Note
+from preprocessing.datasets.demo.sounds import Note
 
 WIDTH, HEIGHT = 170, 128
 _MARGIN = 20

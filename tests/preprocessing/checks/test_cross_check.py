@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from preprocessing.cross_checking import cross_check
+from preprocessing.checks.cross_check import cross_check
 
 
 @pytest.fixture

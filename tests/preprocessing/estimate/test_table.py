@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from preprocessing.calibration import NOTHING, Calibration
-from preprocessing.estimate import Estimate
-from preprocessing.estimate_table import duration, show
+from preprocessing.estimate.calibration import NOTHING, Calibration
+from preprocessing.estimate.estimate import Estimate
+from preprocessing.estimate.table import duration, show
 
 
 @pytest.fixture
