@@ -22,7 +22,7 @@ from evaluation.config import CheckLimits
 from evaluation.intervals import chance_of_at_least, chance_of_excess
 from preprocessing.settings import Settings
 from training.attacks.base import frozen
-from training.attacks.noise import uniform_like
+from training.attacks.engine.randomness import uniform_like
 from training.batch import Batch
 from training.models.classifier import predicted_classes
 

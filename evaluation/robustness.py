@@ -16,7 +16,7 @@ from evaluation.gradient_masking import ClipFacts, clip_facts, full_precision
 from preprocessing.schema import ClipFormat
 from training.attacks import Attack
 from training.attacks.base import Cost
-from training.attacks.gradients import count_unusable_gradients
+from training.attacks.engine.gradients import count_unusable_gradients
 from training.batch import MODALITIES, Batch
 from training.models.classifier import predicted_classes
 from training.threat import ThreatModel

@@ -12,8 +12,8 @@ from preprocessing.places import Place
 from preprocessing.schema import ClipFormat
 from preprocessing.settings import Settings
 from training.attacks import PGD, AnyAttack
+from training.curriculum.monitoring import EarlyStopping, OverfittingMonitor, Verdict, judge
 from training.models import Classifier, ModelConfig
-from training.monitoring import EarlyStopping, OverfittingMonitor, Verdict, judge
 from training.objectives import AnyObjective, TMACurriculum
 from training.optimization import OptimizerConfig
 from training.run_folder import Metrics

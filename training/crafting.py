@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from preprocessing.settings import Settings
 from training.attacks import Attack
-from training.attacks.noise import clip_generator
+from training.attacks.engine.randomness import clip_generator
 from training.batch import MODALITIES, Batch, Starts, gather_segments
 from training.partial_view import SampleAmongClean, SampleSharingGradients
 from training.threat import ThreatModel

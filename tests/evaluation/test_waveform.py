@@ -21,7 +21,7 @@ from pipeline.config import override
 from preprocessing.schema import ClipFormat
 from training.attacks import FGSM, IFGSM, PGD, Attack
 from training.attacks.base import Cost
-from training.attacks.gradients import count_unusable_gradients
+from training.attacks.engine.gradients import count_unusable_gradients
 from training.batch import Batch
 from training.models import Classifier, Outputs
 from training.threat import ThreatModel

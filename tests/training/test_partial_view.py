@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from preprocessing.schema import ClipFormat
 from tests.training.conftest import NUM_CLASSES, random_batch
 from training.attacks import PGD, TMA
-from training.attacks.ascent import Ascent
 from training.attacks.base import frozen
-from training.attacks.features import features_of, variation
-from training.attacks.gradients import classification_gradient
+from training.attacks.engine.ascent import Ascent
+from training.attacks.engine.features import features_of, variation
+from training.attacks.engine.gradients import classification_gradient
 from training.batch import MODALITIES, Batch, gather_segments
 from training.crafting import nearest_sampled
 from training.models import Classifier, ModelConfig

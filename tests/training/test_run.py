@@ -19,10 +19,10 @@ from tests.s3_server import SECRET, S3Server
 from training.attacks import PGD
 from training.checkpoint import load_info, load_model, load_state, model_sha256
 from training.config import TrainConfig, ValidationConfig
+from training.curriculum.monitoring import EarlyStopping, OverfittingMonitor
 from training.data import evaluation_batches
 from training.models import ModelConfig
 from training.models.encoders import build_encoder
-from training.monitoring import EarlyStopping, OverfittingMonitor
 from training.objectives import AWP, PGDAT, TRADES, FreeAT, Objective, Standard, TMACurriculum
 from training.optimization import OptimizerConfig
 from training.run import TrainingError, TrainResult, train

@@ -6,23 +6,18 @@ from typing import Annotated
 
 from pydantic import Field
 
-from training.attacks.apgd import APGD
-from training.attacks.apgdt import APGDT
+from training.attacks.apgd import APGD, APGDT
 from training.attacks.api import AttackedClips, attack
 from training.attacks.base import Attack
 from training.attacks.fab import FAB
-from training.attacks.fgsm import FGSM
-from training.attacks.ifgsm import IFGSM
-from training.attacks.mifgsm import MIFGSM
+from training.attacks.fgsm import FGSM, IFGSM
+from training.attacks.mifgsm import MIFGSM, NIFGSM
 from training.attacks.mig import MIG
 from training.attacks.minimal_budget import MinimalBudget
-from training.attacks.mma import MMA
-from training.attacks.nifgsm import NIFGSM
 from training.attacks.pam import PAM
 from training.attacks.pgd import PGD
 from training.attacks.square import Square
-from training.attacks.tia import TIA
-from training.attacks.tma import TMA
+from training.attacks.tma import MMA, TIA, TMA
 from training.attacks.tt import TT
 from training.attacks.vmifgsm import VMIFGSM
 from training.attacks.worst_case import WorstCase

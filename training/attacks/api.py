@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from torch import Tensor, nn
 
 from training.attacks.base import Attack, TargetableAttack, frozen
-from training.attacks.gradients import count_unusable_gradients
+from training.attacks.engine.gradients import count_unusable_gradients
 from training.batch import Batch, Modality
 from training.models.classifier import predicted_classes
 from training.threat import ThreatModel

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from preprocessing.settings import Settings
-from training.attacks.losses import TargetChoice, choose_targets
+from training.attacks.engine.losses import TargetChoice, choose_targets
 from training.batch import Batch
 from training.threat import ThreatModel
 

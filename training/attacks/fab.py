@@ -11,11 +11,11 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from training.attacks.base import Attack, Cost
-from training.attacks.boundary import boundary_at, shortest_change
-from training.attacks.contest import chosen, judged, replaced, verdict
-from training.attacks.gradients import Streams
-from training.attacks.losses import likely_wrong_classes
-from training.attacks.starts import start_at_radius
+from training.attacks.engine.best_attempt import chosen, judged, replaced, verdict
+from training.attacks.engine.boundary import boundary_at, shortest_change
+from training.attacks.engine.gradients import Streams
+from training.attacks.engine.losses import likely_wrong_classes
+from training.attacks.engine.starts import start_at_radius
 from training.batch import MODALITIES, Batch
 from training.threat import ThreatModel, per_clip
 

@@ -1,17 +1,62 @@
-"""MI-FGSM: I-FGSM with momentum."""
+"""MI-FGSM and NI-FGSM: small steps along the accumulated gradient, the second one with Nesterov's look ahead."""
 
 from __future__ import annotations
 
-from typing import Literal
+from abc import abstractmethod
+from dataclasses import replace
+from typing import ClassVar, Literal
 
 import torch
+from pydantic import NonNegativeFloat, PositiveInt
+from torch import nn
 
-from training.attacks.base import Cost
-from training.attacks.gradients import GradientAt, classification_gradient
-from training.attacks.losses import LossName
-from training.attacks.momentum_attack import MomentumAttack
+from training.attacks.base import Cost, TargetableAttack
+from training.attacks.engine.ascent import NOT_SHARED, Ascent, MomentumNorm
+from training.attacks.engine.gradients import GradientAt, classification_gradient
+from training.attacks.engine.losses import LossName
+from training.attacks.engine.temporal_groups import Sharing
 from training.batch import Batch
 from training.threat import ThreatModel
+
+
+class MomentumAttack(TargetableAttack):
+    """K steps along the accumulated gradient, from the clean clip; a member says what is accumulated, its g.
+
+        m = mu m + g / ||g||_1,    x = P(x + epsilon / K sign m)
+
+    The gradient is divided by its mean absolute value instead of its L1 norm: equal up to a constant per clip that the
+    sign ignores. For l2 threats m / ||m||_2 takes the place of the sign.
+    """
+
+    begins_anywhere: ClassVar[bool] = True
+    steps: PositiveInt = 10
+    """K gradient steps of epsilon / K."""
+    momentum: NonNegativeFloat = 1.0
+    """Decay mu of the accumulated gradient; 0 = only the last gradient counts."""
+    momentum_norm: MomentumNorm = "per_modality"
+    """What the gradient is divided by: each modality's own mean size, each segment's, or the modalities' common one in
+    units of epsilon."""
+    sharing: Sharing = NOT_SHARED
+    """Neighbouring segments that move together."""
+
+    @property
+    def ascent(self) -> Ascent:
+        """How the steps are taken."""
+        return Ascent(
+            steps=self.steps,
+            step_size=1.0 / self.steps,
+            momentum=self.momentum,
+            momentum_norm=self.momentum_norm,
+            sharing=self.sharing,
+        )
+
+    @abstractmethod
+    def gradient(self, clean: Batch, threat: ThreatModel, generator: torch.Generator) -> GradientAt:
+        """What the steps follow, for one attack on these clips."""
+
+    def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
+        """Take K steps along the accumulated gradient."""
+        return self.ascent(model, batch, threat, generator, self.gradient(batch, threat, generator))
 
 
 class MIFGSM(MomentumAttack):
@@ -31,4 +76,36 @@ class MIFGSM(MomentumAttack):
 
     def gradient(self, clean: Batch, threat: ThreatModel, generator: torch.Generator) -> GradientAt:
         """The gradient of the loss where the clips are."""
+        return classification_gradient(self.loss)
+
+
+class NIFGSM(MomentumAttack):
+    """Nesterov iterative FGSM: the gradient is taken at x + alpha mu m instead of at x.
+
+        m = mu m + g(x + alpha mu m) / ||g(x + alpha mu m)||_1,    x = P(x + alpha sign m)
+
+    Lin et al. 2020, arXiv:1908.06281, Section 3.2, Eq. 6 to 8. One pass per step; without momentum it is I-FGSM.
+
+    What differs: m has mean size 1 per step taken instead of L1 norm 1, else the look-ahead would be smaller by the
+    number of values of a clip and nothing would be looked at. For l2 threats it is divided by the root of that number,
+    so that it is as long as a step (the paper is about linf). As in the paper, the point looked at is not projected: it
+    may lie outside ball and box.
+    """
+
+    name: Literal["nifgsm"] = "nifgsm"
+    loss: LossName = "cross_entropy"
+    """What grows."""
+
+    @property
+    def cost_untargeted(self) -> Cost:
+        """One pass per step."""
+        return Cost(1, 1) * self.steps
+
+    @property
+    def ascent(self) -> Ascent:
+        """MI-FGSM's, with the look-ahead."""
+        return replace(super().ascent, look_ahead=True)
+
+    def gradient(self, clean: Batch, threat: ThreatModel, generator: torch.Generator) -> GradientAt:
+        """The gradient of the loss at the point looked at."""
         return classification_gradient(self.loss)

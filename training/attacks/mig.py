@@ -11,9 +11,9 @@ from pydantic import PositiveInt
 from torch import nn
 
 from training.attacks.base import Cost
-from training.attacks.gradients import Gradient, GradientAt, Streams, classification_gradient
-from training.attacks.momentum_attack import MomentumAttack
-from training.attacks.paths import between, replaced_where_allowed
+from training.attacks.engine.gradients import Gradient, GradientAt, Streams, classification_gradient
+from training.attacks.engine.paths import between, replaced_where_allowed
+from training.attacks.mifgsm import MomentumAttack
 from training.batch import MODALITIES, Batch, Modality
 from training.threat import ThreatModel
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from training.attacks.apgd import APGD
 from training.attacks.base import Attack, Cost, frozen
-from training.attacks.contest import judged, replaced
+from training.attacks.engine.best_attempt import judged, replaced
 from training.batch import Batch
 from training.threat import ThreatModel
 

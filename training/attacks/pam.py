@@ -10,11 +10,10 @@ from pydantic import Field, NonNegativeInt
 from torch import nn
 
 from training.attacks.base import Cost
-from training.attacks.baselines import COLOURS, baselines
-from training.attacks.gradients import Gradient, GradientAt, classification_gradient
-from training.attacks.losses import LossName
-from training.attacks.momentum_attack import MomentumAttack
-from training.attacks.paths import between, replaced_where_allowed
+from training.attacks.engine.gradients import Gradient, GradientAt, classification_gradient
+from training.attacks.engine.losses import LossName
+from training.attacks.engine.paths import COLOURS, baselines, between, replaced_where_allowed
+from training.attacks.mifgsm import MomentumAttack
 from training.batch import Batch, Modality
 from training.threat import ThreatModel
 

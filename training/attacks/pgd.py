@@ -8,11 +8,11 @@ import torch
 from pydantic import PositiveFloat, PositiveInt, model_validator
 from torch import nn
 
-from training.attacks.ascent import Ascent, default_step_size
 from training.attacks.base import Cost, TargetableAttack
-from training.attacks.contest import Contest
-from training.attacks.gradients import classification_gradient
-from training.attacks.losses import LossName
+from training.attacks.engine.ascent import Ascent, default_step_size
+from training.attacks.engine.best_attempt import Contest
+from training.attacks.engine.gradients import classification_gradient
+from training.attacks.engine.losses import LossName
 from training.batch import Batch
 from training.threat import ThreatModel
 

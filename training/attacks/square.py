@@ -10,10 +10,10 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from training.attacks.base import Cost, TargetableAttack
-from training.attacks.contest import Contest
-from training.attacks.gradients import Streams
-from training.attacks.noise import clip_generator, uniform_like
-from training.attacks.patches import (
+from training.attacks.engine.best_attempt import Contest
+from training.attacks.engine.gradients import Streams
+from training.attacks.engine.randomness import clip_generator, uniform_like
+from training.attacks.engine.windows import (
     NUM_TILES,
     canvas_of,
     on_canvas,

@@ -11,10 +11,10 @@ from pydantic import NonNegativeInt, PositiveFloat
 from torch import nn
 
 from training.attacks.base import Cost
-from training.attacks.gradients import Gradient, GradientAt, Streams, classification_gradient, filling
-from training.attacks.losses import LossName
-from training.attacks.momentum_attack import MomentumAttack
-from training.attacks.noise import uniform_like
+from training.attacks.engine.gradients import Gradient, GradientAt, Streams, classification_gradient, filling
+from training.attacks.engine.losses import LossName
+from training.attacks.engine.randomness import uniform_like
+from training.attacks.mifgsm import MomentumAttack
 from training.batch import MODALITIES, Batch, Modality
 from training.threat import ThreatModel
 

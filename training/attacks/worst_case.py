@@ -8,10 +8,9 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from training.attacks.apgd import APGD
-from training.attacks.apgdt import APGDT
+from training.attacks.apgd import APGD, APGDT
 from training.attacks.base import Attack, Cost
-from training.attacks.contest import Contest
+from training.attacks.engine.best_attempt import Contest
 from training.attacks.fab import FAB
 from training.attacks.square import Square
 from training.attacks.tma import TMA

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.attacks.base import Attack, Cost
-from training.attacks.gradients import Gradient, Streams, classification_gradient, direction, usable
+from training.attacks.engine.gradients import Gradient, Streams, classification_gradient, direction, usable
 from training.batch import MODALITIES, Batch
 from training.crafting import WHOLE, Crafting, craft
 from training.objectives.base import (

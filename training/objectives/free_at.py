@@ -9,8 +9,8 @@ import torch
 from pydantic import PositiveFloat, PositiveInt
 from torch import nn
 
-from training.attacks.ascent import Ascent
-from training.attacks.gradients import Gradient, Streams, classification_gradient, direction, leaves, usable
+from training.attacks.engine.ascent import Ascent
+from training.attacks.engine.gradients import Gradient, Streams, classification_gradient, direction, leaves, usable
 from training.batch import MODALITIES, Batch
 from training.objectives.base import Classifying, Loss, Passes, bare
 from training.threat import ThreatModel

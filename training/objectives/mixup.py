@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from pydantic import PositiveFloat
 from torch import Tensor, nn
 
-from training.attacks.noise import clip_generator
+from training.attacks.engine.randomness import clip_generator
 from training.batch import Batch
 from training.objectives.base import Classifying, Forward, Loss, LossOf, SingleUpdate
 from training.threat import per_clip

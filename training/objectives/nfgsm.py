@@ -9,9 +9,9 @@ import torch
 from pydantic import PositiveFloat
 from torch import nn
 
-from training.attacks.ascent import Ascent
 from training.attacks.base import Attack, Cost
-from training.attacks.gradients import Streams, classification_gradient, direction, usable
+from training.attacks.engine.ascent import Ascent
+from training.attacks.engine.gradients import Streams, classification_gradient, direction, usable
 from training.batch import MODALITIES, Batch
 from training.crafting import WHOLE, Crafting, craft
 from training.objectives.base import Classifying, LossOf, Passes, SingleUpdate, crafting_passes

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from training.attacks.ascent import NOT_SHARED
+from training.attacks.engine.ascent import NOT_SHARED
 from training.attacks.tma import TMA
 from training.batch import Batch
 from training.crafting import Crafting, craft

@@ -13,8 +13,8 @@ from torch import nn
 from training.attacks import Attack, IterativeAttack
 from training.batch import Batch
 from training.crafting import WHOLE, Crafting, craft_mixed
-from training.curriculum import Curriculum
-from training.masking import mask_segments
+from training.curriculum.curriculum import Curriculum
+from training.curriculum.masking import mask_segments
 from training.models import Classifier
 from training.objectives.base import Classifying, LossOf, Passes, SingleUpdate, crafting_passes
 from training.objectives.tma_at import CRAFTING

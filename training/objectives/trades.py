@@ -11,9 +11,9 @@ from jaxtyping import Float
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from training.attacks.ascent import Ascent, default_step_size
 from training.attacks.base import Attack, Cost
-from training.attacks.gradients import Gradient, back, leaves
+from training.attacks.engine.ascent import Ascent, default_step_size
+from training.attacks.engine.gradients import Gradient, back, leaves
 from training.batch import Batch, Modality
 from training.crafting import WHOLE, Crafting, craft
 from training.objectives.base import (

@@ -14,8 +14,8 @@ from torch import Tensor
 from benchmarks.packed import Packed
 from tests.training.conftest import random_batch
 from training.attacks import APGD, FGSM, IFGSM, MIFGSM, NIFGSM, PGD, Attack
-from training.attacks.losses import LossName, attack_loss
-from training.attacks.starts import start_at_radius
+from training.attacks.engine.losses import LossName, attack_loss
+from training.attacks.engine.starts import start_at_radius
 from training.batch import MODALITIES, Batch
 from training.models import Classifier
 from training.threat import ThreatModel

@@ -46,7 +46,7 @@ from training.attacks import (
     WorstCase,
 )
 from training.attacks.base import Cost
-from training.attacks.sharing import Sharing
+from training.attacks.engine.temporal_groups import Sharing
 from training.batch import MODALITIES, Batch
 from training.models import Classifier
 from training.threat import ThreatModel

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from evaluation.config import attack_label
 from training.attacks import APGD, PGD, Attack
-from training.attacks.losses import margin
+from training.attacks.engine.losses import margin
 from training.batch import Batch
 from training.models import Outputs
 from training.threat import ThreatModel

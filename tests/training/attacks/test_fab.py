@@ -10,7 +10,7 @@ from tests.training.attacks.linear import LinearClassifier
 from tests.training.attacks.trained import trained_classifier
 from tests.training.conftest import random_batch
 from training.attacks import FAB, PGD
-from training.attacks.contest import judged
+from training.attacks.engine.best_attempt import judged
 from training.batch import MODALITIES, Batch
 from training.threat import ThreatModel
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from tests.training.attacks.linear import LinearClassifier
 from tests.training.attacks.trained import trained
 from training.attacks import MIFGSM, MIG
-from training.attacks.losses import attack_loss, slope_at_logits
+from training.attacks.engine.losses import attack_loss, slope_at_logits
 from training.attacks.mig import path_gradient
 from training.batch import MODALITIES, Batch
 from training.models import Classifier

@@ -8,7 +8,7 @@ from tests.training.attacks.linear import LinearClassifier
 from tests.training.attacks.targets import Counted
 from tests.training.conftest import random_batch
 from training.attacks import FGSM, PGD, AnyAttack, MinimalBudget
-from training.attacks.contest import judged
+from training.attacks.engine.best_attempt import judged
 from training.batch import MODALITIES, Batch
 from training.threat import ThreatModel
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from tests.training.attacks.linear import LinearClassifier
 from tests.training.attacks.trained import trained
 from training.attacks import MIFGSM, PAM
-from training.attacks.gradients import Streams
+from training.attacks.engine.gradients import Streams
 from training.batch import MODALITIES, Batch
 from training.models import Classifier, Outputs
 from training.threat import ThreatModel

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from tests.training.conftest import random_batch
 from training.attacks import PGD
-from training.attacks.losses import margin
+from training.attacks.engine.losses import margin
 from training.models import Classifier
 from training.threat import ThreatModel
 

@@ -6,7 +6,7 @@ import torch
 from tests.training.attacks.targets import THREATS, Constant, Counted, classifier, random_clips
 from tests.training.attacks.trained import trained_classifier
 from training.attacks import Square
-from training.attacks.contest import judged
+from training.attacks.engine.best_attempt import judged
 from training.batch import MODALITIES
 from training.threat import ThreatModel
 

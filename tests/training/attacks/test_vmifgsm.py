@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from tests.training.attacks.linear import LinearClassifier
 from tests.training.attacks.trained import trained
 from training.attacks import MIFGSM, VMIFGSM
-from training.attacks.gradients import Streams
-from training.attacks.noise import uniform_like
+from training.attacks.engine.gradients import Streams
+from training.attacks.engine.randomness import uniform_like
 from training.batch import MODALITIES, Batch
 from training.models import Classifier
 from training.threat import ThreatModel

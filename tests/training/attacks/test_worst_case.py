@@ -9,7 +9,7 @@ from tests.training.attacks.targets import Counted
 from tests.training.attacks.trained import trained_classifier
 from training.attacks import APGD, APGDT, FAB, FGSM, IFGSM, PGD, AnyAttack, Attack, MinimalBudget, Square, WorstCase
 from training.attacks.base import Cost
-from training.attacks.contest import judged
+from training.attacks.engine.best_attempt import judged
 from training.threat import ThreatModel
 
 SMALL = ThreatModel(video=6 / 255, audio=6 / 255)

@@ -10,7 +10,7 @@ from torch import nn
 
 from preprocessing.schema import ClipFormat
 from training.attacks import Attack
-from training.attacks.noise import uniform_like
+from training.attacks.engine.randomness import uniform_like
 from training.batch import Batch
 from training.models import Classifier, ModelConfig
 from training.threat import ThreatModel

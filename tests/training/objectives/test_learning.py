@@ -10,7 +10,7 @@ import torch
 from tests.training.attacks.targets import FORMAT, NUM_CLASSES, classifier
 from training.attacks import PGD
 from training.batch import Batch
-from training.curriculum import Curriculum
+from training.curriculum.curriculum import Curriculum
 from training.objectives import (
     AWP,
     CRMTAT,

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from tests.training.attacks.linear import LinearClassifier
 from tests.training.conftest import random_batch
-from training.attacks.noise import uniform_like
+from training.attacks.engine.randomness import uniform_like
 from training.batch import MODALITIES, Batch
 from training.models import Classifier, Outputs
 from training.objectives import NFGSM

@@ -20,8 +20,9 @@ from tests.training.conftest import random_starts
 from training.attacks import MIFGSM, PGD, TMA
 from training.batch import MODALITIES, Batch, Starts
 from training.crafting import Crafting
-from training.curriculum import Curriculum, SharedAttack
-from training.masking import mask_segments
+from training.curriculum.curriculum import Curriculum, SharedAttack
+from training.curriculum.masking import mask_segments
+from training.curriculum.schedules import Constant, Linear
 from training.models import Classifier, Outputs
 from training.objectives import (
     AWP,
@@ -46,7 +47,6 @@ from training.objectives.awp import Wrapped
 from training.objectives.base import Classifying, SingleUpdate
 from training.objectives.crmt_at import JointPGD
 from training.objectives.trades import DivergencePGD
-from training.schedules import Constant, Linear
 from training.threat import ThreatModel
 
 GROWING = Curriculum(

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.training.attacks.linear import LinearClassifier
+from tests.training.conftest import random_starts
+from training.attacks import FGSM, IFGSM, MIFGSM, NIFGSM, PGD, Attack
+from training.attacks.engine.ascent import Ascent, default_step_size
+from training.attacks.engine.gradients import classification_gradient
+from training.attacks.engine.temporal_groups import Sharing
+from training.batch import MODALITIES, Batch
+from training.models import Outputs
+from training.threat import ThreatModel
+
+INTERIOR = ThreatModel(video=0.05, audio=0.02)
+
+
+@pytest.fixture
+def interior(batch: Batch) -> Batch:
+    """Clips so far from 0 and 1 that the box never binds, all of class 0."""
+    squeezed = batch.with_streams(batch.video * 0.5 + 0.25, batch.audio * 0.5 + 0.25)
+    return Batch(squeezed.video, squeezed.audio, torch.zeros_like(batch.labels), batch.keys)
+
+
+@pytest.mark.parametrize(
+    "attack", [FGSM(), IFGSM(steps=4), MIFGSM(steps=4), PGD(steps=10), PGD(steps=10, loss="margin")], ids=str
+)
+def test_on_a_linear_model_the_linf_optimum_is_reached(
+    attack: Attack, interior: Batch, generator: torch.Generator
+) -> None:
+    """The score s falls fastest at x - epsilon sign(w): every value of the clip is at its budget."""
+    model = LinearClassifier()
+    perturbed = attack(model, interior, INTERIOR, generator)
+    video_shift = -0.05 * model.video.sign().view(1, 4, 3, 16, 16)
+    audio_shift = -0.02 * model.audio.sign().view(1, 4, 16, 16)
+    assert torch.allclose(perturbed.video, interior.video + video_shift, atol=1e-6)
+    assert torch.allclose(perturbed.audio, interior.audio + audio_shift, atol=1e-6)
+
+
+@pytest.mark.parametrize("attack", [FGSM(), IFGSM(steps=4), PGD(steps=50)], ids=str)
+def test_on_a_linear_model_the_l2_optimum_is_reached(
+    attack: Attack, interior: Batch, generator: torch.Generator
+) -> None:
+    """The score falls fastest along -w / ||w||, for the length of the budget."""
+    model = LinearClassifier()
+    threat = ThreatModel(norm="l2", video=0.5, audio=0.2)
+    perturbed = attack(model, interior, threat, generator)
+    delta = (perturbed.video - interior.video).flatten(1)
+    along = torch.cosine_similarity(delta, -model.video[None].detach(), dim=1)
+    assert torch.allclose(delta.norm(dim=1), torch.tensor(0.5))
+    assert along.min() > 0.98  # what a random start adds across -w fades by 1 - 2.5 / steps a step
+
+
+def test_default_steps_cross_the_ball() -> None:
+    assert default_step_size(10, random_start=False) == pytest.approx(0.1)
+    assert default_step_size(10, random_start=True) == pytest.approx(0.25)
+    assert default_step_size(1, random_start=True) == 1.25
+
+
+class Looking(LinearClassifier):
+    """Remembers the frames that it was asked about."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.video.data = self.video.data.sign() * 0.02  # a gradient of even size
+        self.frames: list[torch.Tensor] = []
+
+    def forward(self, video: torch.Tensor, audio: torch.Tensor) -> Outputs:
+        self.frames.append(video.detach())
+        return super().forward(video, audio)
+
+
+@pytest.mark.parametrize(
+    "text", ["linf(video=0.04)", "linf(video=0.04, segments=1)", "l2(video=0.4)", "l2(video=0.4, segments=1)"]
+)
+def test_a_look_ahead_reaches_half_as_far_as_a_step_at_half_momentum(
+    text: str, interior: Batch, generator: torch.Generator
+) -> None:
+    """Two steps of epsilon / 2 and mu = 0.5: the second gradient is taken a step and half a step away."""
+    model, threat = Looking(), ThreatModel.model_validate(text)
+    NIFGSM(steps=2, momentum=0.5)(model, interior, threat, generator)
+    distance = threat.length(model.frames[1] - interior.video)
+    assert torch.allclose(distance, torch.tensor(0.75 * threat.video), rtol=1e-4)
+
+
+def test_momentum_per_segment_lets_a_quiet_segment_count_as_much_as_a_loud_one(
+    interior: Batch, generator: torch.Generator
+) -> None:
+    """l2 shows the sizes: weights of segment 0 are 100 times the others', their steps are all as long."""
+    model, threat = Looking(), ThreatModel(norm="l2", video=0.4, audio=0.0)
+    model.video.data.view(4, -1)[0] *= 100.0
+    loud, even = (
+        MIFGSM.model_validate({"steps": 1, "momentum_norm": norm})(model, interior, threat, generator).video
+        for norm in ("per_modality", "per_segment")
+    )
+    shares = [(moved - interior.video).flatten(2).norm(dim=2)[0] / 0.4 for moved in (loud, even)]
+    assert float(shares[0][0]) > 0.99
+    assert torch.allclose(shares[1], torch.full((4,), 0.5), rtol=1e-3)  # four of length 1/2 are one of length 1
+
+
+NO_STEP = Ascent(steps=0, step_size=0.0, random_start=True)
+
+
+def begun(ascent: Ascent, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
+    return ascent(LinearClassifier(), batch, threat, generator, classification_gradient())
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.5])
+def test_it_begins_where_the_clips_say_in_units_of_the_budget(
+    factor: float, interior: Batch, generator: torch.Generator
+) -> None:
+    """A budget that has grown carries a start with it."""
+    starts, threat = random_starts(interior), INTERIOR.scaled(factor)
+    found = begun(NO_STEP, interior.with_starts(starts), threat, generator)
+    for name in MODALITIES:
+        expected = interior.stream(name) + threat.epsilon(name) * starts.stream(name)
+        torch.testing.assert_close(found.stream(name), expected, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("text", ["linf(video=0.3, audio=0.2)", "l2(video=0.3, audio=0.2, segments=0-1)"])
+def test_a_start_is_brought_inside_ball_box_and_support(text: str, batch: Batch, generator: torch.Generator) -> None:
+    """In l2 noise of [-1, 1] times the budget is far outside the ball; the clips touch the box."""
+    threat = ThreatModel.model_validate(text)
+    found = begun(NO_STEP, batch.with_starts(random_starts(batch)), threat, generator)
+    for name, distances in threat.distances(found, batch).items():
+        assert (distances > 0).all()
+        assert (distances <= threat.epsilon(name) * (1 + 1e-5)).all()
+        assert found.stream(name).min() >= 0
+        assert found.stream(name).max() <= 1
+        untouched = (~threat.support(found.stream(name))).flatten()
+        assert torch.equal(found.stream(name)[:, untouched], batch.stream(name)[:, untouched])
+
+
+@pytest.mark.parametrize("random_start", [True, False])
+def test_a_clip_without_a_start_begins_as_it_did_bit_for_bit(
+    random_start: bool, batch: Batch, generator: torch.Generator
+) -> None:
+    ascent = Ascent(steps=0, step_size=0.0, random_start=random_start)
+    plain = begun(ascent, batch, INTERIOR, generator)
+    found = begun(ascent, batch.with_starts(random_starts(batch, without=(1, 4))), INTERIOR, generator)
+    for name in MODALITIES:
+        is_same = (found.stream(name) == plain.stream(name)).flatten(1).all(1)
+        assert is_same.nonzero().flatten().tolist() == [1, 4]
+
+
+def test_only_the_first_of_several_starts_is_where_the_clips_say(batch: Batch, generator: torch.Generator) -> None:
+    second = Ascent(steps=0, step_size=0.0, random_start=True, restart=1)
+    found, plain = (
+        begun(second, clips, INTERIOR, generator).video for clips in (batch.with_starts(random_starts(batch)), batch)
+    )
+    assert torch.equal(found, plain)
+
+
+def test_segments_that_share_a_perturbation_begin_at_the_mean_of_their_starts(
+    interior: Batch, generator: torch.Generator
+) -> None:
+    starts = random_starts(interior)
+    shared = Ascent(steps=0, step_size=0.0, sharing=Sharing(segments=4, of="perturbation"))
+    found = begun(shared, interior.with_starts(starts), INTERIOR, generator)
+    expected = interior.video + INTERIOR.video * starts.video.mean(1, keepdim=True)
+    torch.testing.assert_close(found.video, expected)

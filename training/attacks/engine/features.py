@@ -1,0 +1,169 @@
+"""The gradient of a loss tempered by terms at the features: L_T over time, L_M between the modalities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import count
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from training.attacks.engine.gradients import Gradient, GradientAt, back, classification_gradient, leaves
+from training.attacks.engine.losses import LossName, attack_loss, slope_at_logits
+from training.attacks.engine.terms import (
+    AgreementName,
+    AgreementTerm,
+    FeatureScale,
+    PerClip,
+    TemporalName,
+    TemporalTerm,
+    agreement_as_printed,
+    agreement_of_means,
+    agreement_of_predictions,
+    agreement_of_segments,
+    consecutive_variation,
+    normalised,
+    variation_over_copies,
+)
+from training.attacks.engine.transforms import transformed
+from training.batch import Batch, Modality
+from training.models.classifier import Outputs
+from training.threat import per_clip
+
+Combination = Literal["normalised", "weighted"]
+Penalty = tuple[PerClip, float]
+"""A term per clip, and the weight it is added with."""
+
+
+def tempered_gradient(
+    temporal: TemporalTerm | None,
+    agreement: AgreementTerm | None,
+    *,
+    combination: Combination,
+    loss: LossName,
+    generator: torch.Generator,
+) -> GradientAt:
+    """The gradient of J = loss - lambda_T L_T - lambda_M L_M (arXiv:2502.11858, Eq. 4).
+
+    `weighted` differentiates that sum. `normalised` takes each term's gradient at the features, scales it to length 1
+    per clip, adds them with the weights and sends the result through the encoders in one backward pass: on confident
+    clips the loss has a vanishing gradient that the plain sum would lose beside L_T. It takes the logits to depend on
+    the clip through the features alone.
+
+    Terms with weight 0 are left out, so that both weights 0 is the plain attack bit for bit; so is L_T from segment to
+    segment of a single one. `generator` decides the copies that L_T may look at, others every time it is called.
+    """
+    plain = classification_gradient(loss)
+    temporal = temporal if temporal is not None and temporal.temporal_weight else None
+    agreement = agreement if agreement is not None and agreement.modality_weight else None
+    numbers = count()
+
+    def gradient(model: nn.Module, batch: Batch, modalities: Sequence[Modality]) -> Gradient:
+        stands_still = batch.num_segments == 1 and temporal is not None and temporal.temporal == "consecutive"
+        varying = None if stands_still else temporal
+        if varying is None and agreement is None:
+            return plain(model, batch, modalities)
+        clips, streams = leaves(batch, modalities)
+        looks = [model(clips.video, clips.audio)]
+        penalties: list[Penalty] = []
+        if varying is not None:
+            for copy in _copies(clips, varying, generator, numbers):
+                looks.append(model(copy.video, copy.audio))
+            penalties.append((variation(varying.temporal, varying.features, looks, model), -varying.temporal_weight))
+        if agreement is not None:
+            penalties.append((agreement_between(agreement.agreement, looks[0], model), -agreement.modality_weight))
+        logits = looks[0].logits
+        if combination == "weighted":
+            total = attack_loss(logits, batch, loss).sum()
+            total = total + torch.stack([weight * values.sum() for values, weight in penalties]).sum()
+            found = back(total, streams, torch.ones_like(total))
+        else:
+            # A modality without budget stands still, and so may one that the model does not look at.
+            moving = [each for outputs in looks for each in features_of(outputs, model) if each.requires_grad]
+            slope, _ = slope_at_logits(logits, batch, loss)
+            wanted = [
+                (logits, slope, 1.0),
+                *((values, torch.ones_like(values), weight) for values, weight in penalties),
+            ]
+            found = back(moving, streams, _unit_gradients(moving, wanted))
+        return Gradient(dict(zip(modalities, found, strict=True)), torch.zeros_like(logits[:, 0]))
+
+    return gradient
+
+
+def variation(name: TemporalName, scale: FeatureScale, looks: Sequence[Outputs], model: nn.Module) -> PerClip:
+    """L_T: over time of the clip itself, the first of `looks`, or over all of them."""
+    pairs = [features_of(outputs, model) for outputs in looks]
+    if scale == "normalised":
+        pairs = [(normalised(video), normalised(audio)) for video, audio in pairs]
+    if name == "consecutive":
+        return consecutive_variation(*pairs[0])
+    return variation_over_copies([video for video, _ in pairs], [audio for _, audio in pairs])
+
+
+def agreement_between(name: AgreementName, outputs: Outputs, model: nn.Module) -> PerClip:
+    """L_M."""
+    match name:
+        case "means":
+            return agreement_of_means(*features_of(outputs, model))
+        case "segments":
+            return agreement_of_segments(*features_of(outputs, model))
+        case "predictions":
+            return agreement_of_predictions(*unimodal_logits_of(outputs, model))
+        case "literal":
+            return agreement_as_printed(*features_of(outputs, model))
+
+
+def features_of(outputs: Outputs, model: nn.Module) -> tuple[Tensor, Tensor]:
+    """The features of both modalities.
+
+    Raises:
+        ValueError: if the model does not tell them.
+    """
+    if outputs.video_features is None or outputs.audio_features is None:
+        raise ValueError(
+            f"{type(model).__name__} tells no features: TIA, MMA and TMA need `video_features` and "
+            "`audio_features`, [batch, segments, features], in its Outputs; only MMA with agreement='predictions' and "
+            "combination='weighted' does without"
+        )
+    return outputs.video_features, outputs.audio_features
+
+
+def unimodal_logits_of(outputs: Outputs, model: nn.Module) -> tuple[Tensor, Tensor]:
+    """The scores from each modality alone.
+
+    Raises:
+        ValueError: if the model does not tell them.
+    """
+    if outputs.video_logits is None or outputs.audio_logits is None:
+        raise ValueError(
+            f"{type(model).__name__} tells no unimodal scores: agreement='predictions' needs `video_logits` and "
+            "`audio_logits`, [batch, classes], in its Outputs; allowed without: 'means', 'segments', 'literal'"
+        )
+    return outputs.video_logits, outputs.audio_logits
+
+
+def _copies(clips: Batch, reading: TemporalTerm, generator: torch.Generator, numbers: Iterator[int]) -> Iterator[Batch]:
+    """The next transformed copies of the clips, numbered through all steps of an attack."""
+    for _ in range(reading.copies_per_step):
+        number = next(numbers)
+        transform = reading.transforms[number % len(reading.transforms)]
+        yield transformed(clips, transform, generator, f"copy {number}")
+
+
+def _unit_gradients(features: list[Tensor], wanted: Sequence[tuple[Tensor, Tensor, float]]) -> list[Tensor]:
+    """Sum over (values, their slopes, weight) of weight x the gradient at the features, each of length 1 per clip."""
+    combined = [torch.zeros_like(stream) for stream in features]
+    for values, slopes, weight in wanted:
+        if not (features and values.requires_grad):
+            continue  # nothing that may move decides it
+        found = torch.autograd.grad(values, features, grad_outputs=slopes, retain_graph=True, materialize_grads=True)
+        smallest = torch.finfo(values.dtype).tiny
+        largest = torch.stack([gradient.flatten(1).abs().amax(1) for gradient in found]).amax(0).clamp_min(smallest)
+        scaled = [gradient / per_clip(largest, gradient) for gradient in found]  # so that no square underflows
+        length = torch.cat([gradient.flatten(1) for gradient in scaled], dim=1).norm(dim=1).clamp_min(smallest)
+        combined = [
+            total + per_clip(weight / length, part) * part for total, part in zip(combined, scaled, strict=True)
+        ]
+    return combined

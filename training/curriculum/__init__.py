@@ -1,0 +1,1 @@
+"""Curricula: schedules of what training meets, and decisions that follow from validation."""
