@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.cluster import connect
-from pipeline.config import load
+from pipeline.settings.load import load
 from preprocessing.config import PreprocessConfig
 from preprocessing.run import preprocess
 from preprocessing.schema import INDEX_NAME

@@ -34,7 +34,7 @@ from benchmarks.training_costs import cpu_seconds
 from benchmarks.training_methods import CURRICULUM, PEER, Method, ablations, methods
 from benchmarks.training_picture import draw
 from benchmarks.trainings import Trained, Training, trained
-from pipeline.config import ConfigError, load
+from pipeline.settings.load import ConfigError, load
 from preprocessing.places import Place
 from preprocessing.schema import Split
 from preprocessing.settings import Settings

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.demo_data import CONFIGS
-from pipeline.config import load, override
+from pipeline.settings.load import load, override
 from training.attacks import PGD
 from training.config import TrainConfig
 from training.crafting import Crafting

@@ -32,7 +32,7 @@ from benchmarks.successes import Measured, Successes, on_victim, transfer, white
 from benchmarks.trainings import Training, name_of, trained
 from benchmarks.transfer_attacks import BASELINE, compared
 from benchmarks.transfer_picture import draw
-from pipeline.config import ConfigError, load
+from pipeline.settings.load import ConfigError, load
 from preprocessing.places import Place
 from preprocessing.schema import Split
 from preprocessing.settings import Settings

@@ -8,9 +8,9 @@ from typing import Any
 import yaml
 from jinja2 import Environment
 
+from evaluation.measurement import Example
 from evaluation.pictures import attack_bars, class_dumbbells, clip_pictures, epsilon_curve
 from evaluation.report import Report, percent, percents
-from evaluation.robustness import Example
 from preprocessing.page import page_environment
 from training.batch import Modality
 from training.threat import ThreatModel, segments_text

@@ -15,8 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evaluation.intervals import Interval
+from evaluation.measurement import Example
 from evaluation.report import ClassResult, CurvePoint, Report
-from evaluation.robustness import Example
 
 INK = "#1f2933"
 MUTED = "#7b8794"

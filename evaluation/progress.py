@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from evaluation.robustness import Measurement, Piece
+from evaluation.measurement import Measurement, Piece
 
 logger = logging.getLogger(__name__)
 

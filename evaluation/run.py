@@ -10,10 +10,10 @@ import numpy as np
 
 from evaluation.certificates import CERTIFICATES_NAME, Certificates, file_sha256
 from evaluation.config import EvaluateConfig
+from evaluation.measurement import Example, Measurement, measurements_of, unbounded_threat
 from evaluation.page import PAGE_NAME, report_page
 from evaluation.progress import Progress
 from evaluation.report import REPORT_NAME, Facts, Report
-from evaluation.robustness import Example, Measurement, measurements_of, unbounded_threat
 from evaluation.summary import summarise
 from evaluation.verification import verify
 from evaluation.workers import measure_on_ray, show_on_ray

@@ -12,8 +12,8 @@ from evaluation.certificates import Certificates
 from evaluation.config import EvaluateConfig, attack_label
 from evaluation.gradient_masking import Check, Outcome, run_checks
 from evaluation.intervals import Resampling
+from evaluation.measurement import Measurement, modality_threats
 from evaluation.report import AttackResult, ClassResult, CurvePoint, Facts, ModalityResult, Report
-from evaluation.robustness import Measurement, modality_threats
 from training.attacks import Attack
 from training.threat import ThreatModel
 

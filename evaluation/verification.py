@@ -10,9 +10,9 @@ import numpy as np
 from pydantic import ValidationError
 
 from evaluation.certificates import CERTIFICATES_NAME, CLIP_COLUMNS, Certificates, file_sha256
+from evaluation.measurement import allowed_distance
 from evaluation.page import PAGE_NAME
 from evaluation.report import REPORT_NAME, Report
-from evaluation.robustness import allowed_distance
 from evaluation.summary import summarise
 from training.batch import MODALITIES
 from training.threat import ThreatModel

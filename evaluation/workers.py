@@ -16,7 +16,7 @@ from ray import ObjectRef, ObjectRefGenerator
 from ray.exceptions import RayTaskError
 
 from evaluation.config import EvaluateConfig
-from evaluation.robustness import Example, Measurement, Piece, craft, measure_all, predict
+from evaluation.measurement import Example, Measurement, Piece, craft, measure_all, predict
 from preprocessing.logmel import LogMel
 from training.checkpoint import load_model
 from training.data import evaluation_batches, open_split

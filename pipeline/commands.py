@@ -15,9 +15,9 @@ from typing import Annotated
 import typer
 from pydantic import BaseModel
 
-from pipeline.config import Config, load, override
 from pipeline.environment import set_up_environment
-from pipeline.help import SettingsCommand
+from pipeline.settings.help import SettingsCommand
+from pipeline.settings.load import Config, load, override
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ def inspect(
 def train(words: Words = None) -> None:
     """Train a classifier on shards: train FILE data=DIR output=DIR [workers=N] [objective.name=...]."""
     from pipeline.cluster import connect
-    from pipeline.tracked import tracked_training
+    from pipeline.tracked_stages import tracked_training
     from training.config import TrainConfig
 
     config = _load(TrainConfig, words)
@@ -101,7 +101,7 @@ def train(words: Words = None) -> None:
 def tune(words: Words = None) -> None:
     """Search settings of a training: tune FILE data=DIR output=DIR [trials=N]. Writes OUTPUT/best.yaml for `train`."""
     from pipeline.cluster import connect
-    from pipeline.tuning import TuneConfig, search
+    from pipeline.search.tune import TuneConfig, search
 
     config = _load(TuneConfig, words)
     with connect(show_workers=False):
@@ -114,7 +114,7 @@ def evaluate(words: Words = None) -> None:
     from evaluation.config import EvaluateConfig
     from evaluation.report import print_table
     from pipeline.cluster import connect
-    from pipeline.tracked import tracked_evaluation
+    from pipeline.tracked_stages import tracked_evaluation
 
     config = _load(EvaluateConfig, words)
     with connect():

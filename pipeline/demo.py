@@ -12,8 +12,8 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from evaluation.comparison import Comparison, compare
 from evaluation.config import EvaluateConfig
-from pipeline.config import load, override
-from pipeline.tracked import tracked_evaluation, tracked_training
+from pipeline.settings.load import load, override
+from pipeline.tracked_stages import tracked_evaluation, tracked_training
 from preprocessing.config import PreprocessConfig
 from preprocessing.run import preprocess
 from preprocessing.settings import Settings

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from evaluation.config import EvaluateConfig
 from pipeline.commands import main
-from pipeline.config import load
 from pipeline.demo import DemoConfig
-from pipeline.tracking import Store, open_store
-from pipeline.tuning import TuneConfig
+from pipeline.mlflow_runs import Store, open_store
+from pipeline.search.tune import TuneConfig
+from pipeline.settings.load import load
 from preprocessing.config import PreprocessConfig
 from preprocessing.inspection.config import InspectConfig
 from preprocessing.settings import Settings

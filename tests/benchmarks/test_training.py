@@ -10,7 +10,7 @@ from benchmarks.clips import write_clips
 from benchmarks.successes import shares
 from benchmarks.training import BenchmarkConfig, Results, chosen, headlines, main
 from benchmarks.training_methods import CURRICULUM, PEER, ablations, methods
-from pipeline.config import load
+from pipeline.settings.load import load
 from preprocessing.schema import ClipFormat
 
 SEGMENTS = 8

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.clips import write_clips
 from benchmarks.training_costs import cpu_seconds, timed_epochs, whole_over_timed
-from pipeline.config import override
+from pipeline.settings.load import override
 from preprocessing.schema import ClipFormat
 from training.config import TrainConfig
 from training.data import StoredSplit, open_split

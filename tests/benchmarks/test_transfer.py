@@ -9,7 +9,7 @@ from benchmarks.clips import write_clips
 from benchmarks.trainings import trained
 from benchmarks.transfer import TransferConfig, main, training
 from benchmarks.transfer_attacks import BASELINE, compared
-from pipeline.config import load
+from pipeline.settings.load import load
 from preprocessing.schema import ClipFormat
 from training.attacks import MIFGSM
 

@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from evaluation.certificates import Certificate, Certificates
 from evaluation.config import EvaluateConfig
+from evaluation.measurement import measure_all, measurements_of, unbounded_threat
 from evaluation.report import Facts, Report
-from evaluation.robustness import measure_all, measurements_of, unbounded_threat
 from evaluation.summary import summarise
 from preprocessing.schema import ClipFormat
 from training.attacks import FGSM, PGD

@@ -12,9 +12,9 @@ from PIL import Image
 
 from evaluation.certificates import Certificates
 from evaluation.config import EvaluateConfig
+from evaluation.measurement import Example
 from evaluation.page import report_page, threat_sentence
 from evaluation.report import Report
-from evaluation.robustness import Example
 from training.threat import ThreatModel
 
 Summarised = Callable[[Certificates, EvaluateConfig], Report]

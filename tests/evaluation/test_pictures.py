@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from evaluation.measurement import Example
 from evaluation.pictures import Bar, class_dumbbells, clip_pictures, compared_bars, compared_curves, epsilon_curve
 from evaluation.report import ClassResult, CurvePoint
-from evaluation.robustness import Example
 
 POINTS = [
     CurvePoint(

@@ -5,8 +5,8 @@ import logging
 import pytest
 
 from evaluation.config import EvaluateConfig
+from evaluation.measurement import Measurement, measure_all
 from evaluation.progress import Progress
-from evaluation.robustness import Measurement, measure_all
 from training.attacks import FGSM, PGD
 from training.batch import Batch
 from training.models import Classifier

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from evaluation.certificates import Certificates
 from evaluation.config import EvaluateConfig
 from evaluation.gradient_masking import clip_facts
+from evaluation.measurement import BudgetError, Measurement, craft, measure, signal_to_noise_db, unbounded_threat
 from evaluation.page import report_page
 from evaluation.report import Report
-from evaluation.robustness import BudgetError, Measurement, craft, measure, signal_to_noise_db, unbounded_threat
 from evaluation.verification import differences
-from pipeline.config import override
+from pipeline.settings.load import override
 from preprocessing.schema import ClipFormat
 from training.attacks import FGSM, IFGSM, PGD, Attack
 from training.attacks.base import Cost

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.config import load
 from pipeline.schedule_picture import draw_schedules, schedule_figure
+from pipeline.settings.load import load
 from training.config import TrainConfig
 
 CONFIGS = Path(__file__).parents[2] / "pipeline" / "configs" / "train"

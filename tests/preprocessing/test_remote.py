@@ -10,7 +10,7 @@ import pytest
 import s3fs
 
 from pipeline.commands import main
-from pipeline.config import load
+from pipeline.settings.load import load
 from preprocessing.config import PreprocessConfig
 from preprocessing.run import preprocess, verify
 from preprocessing.storage.atomic_file import write_file

@@ -21,7 +21,7 @@ import pytest
 import webdataset
 from PIL import Image
 
-from pipeline.config import load
+from pipeline.settings.load import load
 from preprocessing.config import PreprocessConfig
 from preprocessing.datasets import KineticsSounds
 from preprocessing.plan import Plan, flat

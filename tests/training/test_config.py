@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipeline.config import load
+from pipeline.settings.load import load
 from training.config import TrainConfig, ValidationConfig
 from training.objectives import (
     AWP,

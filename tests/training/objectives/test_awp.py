@@ -7,7 +7,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from pipeline.config import load
+from pipeline.settings.load import load
 from training.attacks import PGD
 from training.batch import Batch
 from training.config import TrainConfig

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from pipeline.problems import describe
-from pipeline.settings_tree import Slot, default_tree, field_slot, plain, slot, step
+from pipeline.settings.problems import describe
+from pipeline.settings.tree import Slot, default_tree, field_slot, plain, slot, step
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.search_report import SearchResult, TrialResult, draw, show
+from pipeline.search.report import SearchResult, TrialResult, draw, show
 
 RESULT = SearchResult(
     metric="validation/robust_accuracy",

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from pipeline.settings_tree import Slot, keys, step
+from pipeline.settings.tree import Slot, keys, step
 
 
 def describe(error: ValidationError, config_class: type[BaseModel], tree: object) -> list[str]:

@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-from pipeline.help import CONFIG_CLASSES, explain
+from pipeline.settings.help import CONFIG_CLASSES, explain
 from preprocessing.settings import Settings
 
 

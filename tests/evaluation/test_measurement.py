@@ -10,7 +10,7 @@ from torch import nn
 
 from evaluation.certificates import Certificates
 from evaluation.config import EvaluateConfig
-from evaluation.robustness import (
+from evaluation.measurement import (
     BudgetError,
     Measurement,
     craft,
@@ -21,7 +21,7 @@ from evaluation.robustness import (
     signal_to_noise_db,
     unbounded_threat,
 )
-from pipeline.config import override
+from pipeline.settings.load import override
 from preprocessing.schema import ClipFormat
 from training.attacks import FGSM, PGD, Attack
 from training.attacks.base import Cost

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, PositiveInt
 
-from pipeline.config import ConfigError, dump, flatten, load, override
+from pipeline.settings.load import ConfigError, dump, flatten, load, override
 from preprocessing.settings import Settings
 from training.config import TrainConfig
 from training.models import ModelConfig

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import ConfigError, load
-from pipeline.search_space import AnyDistribution, Choice, LogUniform, RandInt, Uniform, check_space
-from pipeline.tuning import TuneConfig
+from pipeline.search.space import AnyDistribution, Choice, LogUniform, RandInt, Uniform, check_space
+from pipeline.search.tune import TuneConfig
+from pipeline.settings.load import ConfigError, load
 from training.config import TrainConfig
 
 TRAIN = TrainConfig(data="data", output="output")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.problems import nearest
+from pipeline.settings.problems import nearest
 
 KEYS = ("epochs", "batch_size", "objective", "objective.attack", "objective.attack.steps", "validation.limit")
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from pipeline.settings_tree import Slot, default_tree, field_slot, keys, plain, step
+from pipeline.settings.tree import Slot, default_tree, field_slot, keys, plain, step
 from preprocessing.settings import Settings
 
 

@@ -11,10 +11,10 @@ import pytest
 import ray
 from ray.util.state import list_actors
 
-from pipeline.config import load
-from pipeline.search_space import Choice, Uniform
-from pipeline.tracking import open_store
-from pipeline.tuning import METRIC, EarlyStopping, TuneConfig, begin, concurrent_trials, search
+from pipeline.mlflow_runs import open_store
+from pipeline.search.space import Choice, Uniform
+from pipeline.search.tune import METRIC, EarlyStopping, TuneConfig, begin, concurrent_trials, search
+from pipeline.settings.load import load
 from training.attacks import FGSM
 from training.config import TrainConfig, ValidationConfig
 from training.models import ModelConfig

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.tracking import Store, open_store, run_key, tracked_run
+from pipeline.mlflow_runs import Store, open_store, run_key, tracked_run
 
 
 @pytest.fixture(scope="module")

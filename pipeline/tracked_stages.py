@@ -10,9 +10,9 @@ from evaluation.config import EvaluateConfig
 from evaluation.report import Report
 from evaluation.run import evaluate
 from pipeline.cluster import num_nodes
-from pipeline.config import flatten
+from pipeline.mlflow_runs import EpochLogger, Run, open_store, run_key, tracked_run
 from pipeline.schedule_picture import draw_schedules
-from pipeline.tracking import EpochLogger, Run, open_store, run_key, tracked_run
+from pipeline.settings.load import flatten
 from training.config import TrainConfig
 from training.run import TrainResult, train
 from training.run_folder import Metrics

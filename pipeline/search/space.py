@@ -9,7 +9,7 @@ from pydantic import Field, JsonValue, model_validator
 from ray import tune
 from ray.tune.search.sample import Domain
 
-from pipeline.config import ConfigError, override
+from pipeline.settings.load import ConfigError, override
 from preprocessing.settings import Settings
 from training.config import TrainConfig
 from training.threat import Fraction

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from typer.core import TyperCommand
 
-from pipeline.config import flatten
+from pipeline.settings.load import flatten
 from preprocessing.settings import Settings
 
 CONFIG_CLASSES = {
@@ -16,7 +16,7 @@ CONFIG_CLASSES = {
     "preprocess": ("preprocessing.config", "PreprocessConfig"),
     "inspect": ("preprocessing.inspection.config", "InspectConfig"),
     "train": ("training.config", "TrainConfig"),
-    "tune": ("pipeline.tuning", "TuneConfig"),
+    "tune": ("pipeline.search.tune", "TuneConfig"),
     "evaluate": ("evaluation.config", "EvaluateConfig"),
 }
 

@@ -21,11 +21,11 @@ from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search import BasicVariantGenerator
 
 from pipeline.cluster import require_dashboard, total
-from pipeline.config import dump, flatten, load, override
-from pipeline.search_report import SearchResult, TrialResult, draw, show, text
-from pipeline.search_space import AnyDistribution, check_space
-from pipeline.settings_tree import plain
-from pipeline.tracking import EPOCH, Run, Store, open_store, tracked_run
+from pipeline.mlflow_runs import EPOCH, Run, Store, open_store, tracked_run
+from pipeline.search.report import SearchResult, TrialResult, draw, show, text
+from pipeline.search.space import AnyDistribution, check_space
+from pipeline.settings.load import dump, flatten, load, override
+from pipeline.settings.tree import plain
 from preprocessing.places import Place
 from preprocessing.settings import Settings
 from training.config import TrainConfig
