@@ -48,10 +48,10 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 bench-training: $(STAMP)
-	$(BIN)/python -m benchmarks.training $(ARGS)
+	$(BIN)/python -m studies.training $(ARGS)
 
 bench-transfer: $(STAMP)
-	$(BIN)/python -m benchmarks.transfer $(ARGS)
+	$(BIN)/python -m studies.transfer $(ARGS)
 
 soak: $(STAMP)
 	$(BIN)/python -m tests.preprocessing.soak $(ARGS)

@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
-import platform
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.row import Row
+from benchmarks.row import Row, as_json, machine
 
 MODULES = ("preprocessing", "memory", "scaling", "loader", "attacks", "compute_options", "workers")
 """Each has `rows() -> list[Row]`."""
@@ -43,22 +40,6 @@ def measure(names: Sequence[str]) -> Iterator[Row]:
     for name in names:
         print(f"{time.strftime('%H:%M:%S')} {name} ...", flush=True)
         yield from importlib.import_module(f"benchmarks.{name}").rows()
-
-
-def as_json(row: Row) -> dict[str, object]:
-    """A row as results.json holds it, with the machine it was measured on."""
-    fields = asdict(row)
-    return {**fields, "detail": {**row.detail, "machine": machine()}}
-
-
-def machine() -> str:
-    """This machine in few words."""
-    model = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line]
-        model = names[0] if names else model
-    return f"{model}, {os.cpu_count()} CPUs, {platform.system()}, Python {platform.python_version()}"
 
 
 def show(rows: Sequence[Row]) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import os
+import platform
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -30,3 +33,19 @@ class Row:
         if isinstance(self.ratio, str):
             return False
         return self.ratio <= float(bound) if side.startswith("less") else self.ratio >= float(bound)
+
+
+def as_json(row: Row) -> dict[str, object]:
+    """A row as results.json holds it, with the machine it was measured on."""
+    fields = asdict(row)
+    return {**fields, "detail": {**row.detail, "machine": machine()}}
+
+
+def machine() -> str:
+    """This machine in few words."""
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line]
+        model = names[0] if names else model
+    return f"{model}, {os.cpu_count()} CPUs, {platform.system()}, Python {platform.python_version()}"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.__main__ import as_json, main, show
-from benchmarks.row import Row
+from benchmarks.__main__ import main, show
+from benchmarks.row import Row, as_json
 
 
 @pytest.mark.parametrize(

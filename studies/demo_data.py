@@ -1,4 +1,4 @@
-"""The demo generator's clips as a data set for benchmarks."""
+"""The demo generator's clips as a data set for studies."""
 
 from __future__ import annotations
 

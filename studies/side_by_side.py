@@ -1,4 +1,4 @@
-"""Work that is done in several processes of one thread each, as every long benchmark does it."""
+"""Work that is done in several processes of one thread each, as every study does it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """`make bench-training`: is the curriculum's robustness cheaper than that of the best efficient methods?
 
-`python -m benchmarks.training [key=value ...]`, such as `data=runs/ks/dataset output=runs/ks/training`. Trains every
+`python -m studies.training [key=value ...]`, such as `data=runs/ks/dataset output=runs/ks/training`. Trains every
 method with several seeds, one process per core, attacks what comes out, counts the clips that withstand everything, and
 then times all methods in turns. Trainings and outcomes are kept: run again, it goes on where it was. All trainings of a
 seed are finished before the next seed begins.
@@ -24,20 +24,19 @@ from pydantic import Field, PositiveInt
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.__main__ import as_json, machine
-from benchmarks.demo_data import CONFIGS, make_demo_data
-from benchmarks.outcomes import Clips, Job, clean_rights, outcomes
-from benchmarks.row import Row
-from benchmarks.side_by_side import side_by_side
-from benchmarks.successes import Measured, shares
-from benchmarks.training_costs import cpu_seconds
-from benchmarks.training_methods import CURRICULUM, PEER, Method, ablations, methods
-from benchmarks.training_picture import draw
-from benchmarks.trainings import Trained, Training, trained
+from benchmarks.row import Row, as_json, machine
 from pipeline.settings.load import ConfigError, load
 from preprocessing.places import Place
 from preprocessing.schema import Split
 from preprocessing.settings import Settings
+from studies.demo_data import CONFIGS, make_demo_data
+from studies.outcomes import Clips, Job, clean_rights, outcomes
+from studies.side_by_side import side_by_side
+from studies.successes import Measured, shares
+from studies.training.costs import cpu_seconds
+from studies.training.methods import CURRICULUM, PEER, Method, ablations, methods
+from studies.training.picture import draw
+from studies.trainings import Trained, Training, trained
 from training.attacks import APGD, PGD, TMA, WorstCase
 from training.config import TrainConfig
 from training.threat import ThreatModel
@@ -271,7 +270,3 @@ def show(rows: Sequence[Row], results: Results, config: BenchmarkConfig) -> None
         if each.name.startswith("curriculum"):
             shown = each.ratio if isinstance(each.ratio, str) else f"{each.ratio:.3f}"
             console.print(f"{each.name}: {shown} (aim: {each.aim}) {each.detail}")
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 import torch
 
-from benchmarks.trainings import passes
+from studies.trainings import passes
 from training.config import TrainConfig
 from training.data import StoredSplit, open_split
 from training.epoch import train_epoch

@@ -1,4 +1,4 @@
-"""The picture of benchmarks/training.py: what robustness costs, and what each part of the curriculum is worth."""
+"""The picture: what robustness costs, and what each part of the curriculum is worth."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.successes import Measured
 from evaluation.pictures import ATTACKED, INK, MUTED, STYLE
+from studies.successes import Measured
 
 Shares = Mapping[str, Mapping[str, Measured]]
 

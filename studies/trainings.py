@@ -1,4 +1,4 @@
-"""Classifiers that benchmarks train and compare: each is trained once, in one process, and kept for the next run."""
+"""Classifiers that studies train and compare: each is trained once, in one process, and kept for the next run."""
 
 from __future__ import annotations
 

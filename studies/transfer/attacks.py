@@ -1,4 +1,4 @@
-"""What benchmarks/transfer.py compares: baselines, and every reading of TIA, MMA and TMA, at one gradient budget."""
+"""The attacks compared: baselines, and every reading of TIA, MMA and TMA, at one gradient budget."""
 
 from __future__ import annotations
 

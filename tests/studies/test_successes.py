@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.successes import Successes, on_victim, transfer, white_box
+from studies.successes import Successes, on_victim, transfer, white_box
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from jaxtyping import Bool
 
 import training.attacks
 import training.threat
-from benchmarks.trainings import Trained
 from preprocessing.schema import Split
 from preprocessing.storage.records import load_index
+from studies.trainings import Trained
 from training.attacks import Attack
 from training.batch import Batch
 from training.checkpoint import load_model, model_sha256
@@ -95,7 +95,7 @@ def _is_right(model: Classifier, batches: list[Batch]) -> Bool[np.ndarray, " cli
 
 def _decides(job: Job, clips: list[Batch]) -> dict[str, object]:
     """All that decides an outcome, but the attack's settings."""
-    sources = [Path(training.threat.__file__), *sorted(Path(training.attacks.__file__).parent.glob("*.py"))]
+    sources = [Path(training.threat.__file__), *sorted(Path(training.attacks.__file__).parent.rglob("*.py"))]
     return {
         "threat": job.threat.model_dump(mode="json"),
         "surrogate": model_sha256(job.surrogate.checkpoint),

@@ -1,4 +1,4 @@
-"""The trainings that benchmarks/training.py compares, and the curriculum with one part after the other changed."""
+"""The training methods compared, and the curriculum with one part after the other changed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.demo_data import CONFIGS
 from pipeline.settings.load import load, override
+from studies.demo_data import CONFIGS
 from training.attacks import PGD
 from training.config import TrainConfig
 from training.crafting import Crafting

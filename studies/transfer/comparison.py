@@ -1,6 +1,6 @@
 """`make bench-transfer`: do TIA, MMA and TMA, in any reading, carry over to other models better than MI-FGSM does?
 
-`python -m benchmarks.transfer [key=value ...]`, such as `data=runs/ks/dataset output=runs/ks/transfer`. Trains a few
+`python -m studies.transfer [key=value ...]`, such as `data=runs/ks/dataset output=runs/ks/transfer`. Trains a few
 standard classifiers per seed, makes every attack on each of them with the same number of backward passes, and looks at
 what becomes of the clips on the model itself and on the others. Classifiers and successes are kept: run again, it goes
 on where it was.
@@ -23,20 +23,19 @@ from pydantic import Field, PositiveInt
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.__main__ import as_json, machine
-from benchmarks.demo_data import CONFIGS, make_demo_data
-from benchmarks.outcomes import Clips, Job, clean_rights, outcomes
-from benchmarks.row import Row
-from benchmarks.side_by_side import side_by_side
-from benchmarks.successes import Measured, Successes, on_victim, transfer, white_box
-from benchmarks.trainings import Training, name_of, trained
-from benchmarks.transfer_attacks import BASELINE, compared
-from benchmarks.transfer_picture import draw
+from benchmarks.row import Row, as_json, machine
 from pipeline.settings.load import ConfigError, load
 from preprocessing.places import Place
 from preprocessing.schema import Split
 from preprocessing.settings import Settings
 from preprocessing.storage.records import load_index
+from studies.demo_data import CONFIGS, make_demo_data
+from studies.outcomes import Clips, Job, clean_rights, outcomes
+from studies.side_by_side import side_by_side
+from studies.successes import Measured, Successes, on_victim, transfer, white_box
+from studies.trainings import Training, name_of, trained
+from studies.transfer.attacks import BASELINE, compared
+from studies.transfer.picture import draw
 from training.config import TrainConfig
 from training.models import ModelConfig
 from training.threat import ThreatModel
@@ -204,7 +203,3 @@ def show(threat: ThreatModel, results: Results, config: TransferConfig) -> None:
             cells += [f"{measured[name].rate:.1%}", difference]
         table.add_row(name, *cells)
     Console(width=None if sys.stdout.isatty() else 160).print(table)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.clips import write_clips
-from benchmarks.trainings import trained
-from benchmarks.transfer import TransferConfig, main, training
-from benchmarks.transfer_attacks import BASELINE, compared
 from pipeline.settings.load import load
 from preprocessing.schema import ClipFormat
+from studies.trainings import trained
+from studies.transfer.attacks import BASELINE, compared
+from studies.transfer.comparison import TransferConfig, main, training
 from training.attacks import MIFGSM
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.clips import write_clips
-from benchmarks.training_costs import cpu_seconds, timed_epochs, whole_over_timed
 from pipeline.settings.load import override
 from preprocessing.schema import ClipFormat
+from studies.training.costs import cpu_seconds, timed_epochs, whole_over_timed
 from training.config import TrainConfig
 from training.data import StoredSplit, open_split
 from training.models import ModelConfig

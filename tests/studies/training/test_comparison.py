@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from benchmarks.clips import write_clips
-from benchmarks.successes import shares
-from benchmarks.training import BenchmarkConfig, Results, chosen, headlines, main
-from benchmarks.training_methods import CURRICULUM, PEER, ablations, methods
 from pipeline.settings.load import load
 from preprocessing.schema import ClipFormat
+from studies.successes import shares
+from studies.training.comparison import BenchmarkConfig, Results, chosen, headlines, main
+from studies.training.methods import CURRICULUM, PEER, ablations, methods
 
 SEGMENTS = 8
 

@@ -1,4 +1,4 @@
-"""The picture of benchmarks/transfer.py: a dot and an interval per attack."""
+"""The picture: a dot and an interval per attack."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, cast
 import matplotlib
 from matplotlib.figure import Figure
 
-from benchmarks.successes import Measured
 from evaluation.pictures import ATTACKED, CLEAN, INK, MUTED, STYLE
+from studies.successes import Measured
 
 COLOURS = {"white-box": CLEAN, "transfer": ATTACKED}
 

@@ -1,0 +1,1 @@
+"""Transfer of attacks compared: how often clips crafted on one model fool others."""
