@@ -178,7 +178,7 @@ def measure(
         BudgetError: if the attack broke its promise to stay inside the threat model.
     """
     with count_unusable_gradients() as gradients:
-        perturbed = craft(model, batch, measurement, seed=seed)
+        perturbed = attack_checked(model, batch, measurement, seed=seed)
     threat = measurement.threat
     columns: dict[str, Sequence[object]] = {
         "perturbed_prediction": predict(model, perturbed).tolist(),
@@ -202,7 +202,7 @@ def measure(
     return [Certificate.model_validate(clip | shared | row) for clip, row in zip(facts.rows(batch), rows, strict=True)]
 
 
-def craft(model: nn.Module, batch: Batch, measurement: Measurement, *, seed: int) -> Batch:
+def attack_checked(model: nn.Module, batch: Batch, measurement: Measurement, *, seed: int) -> Batch:
     """Perturb the clips of a batch in full precision; randomness depends on `seed` and each clip's key only.
 
     Raises:

@@ -16,7 +16,7 @@ from ray import ObjectRef, ObjectRefGenerator
 from ray.exceptions import RayTaskError
 
 from evaluation.config import EvaluateConfig
-from evaluation.measurement import Example, Measurement, Piece, craft, measure_all, predict
+from evaluation.measurement import Example, Measurement, Piece, attack_checked, measure_all, predict
 from preprocessing.logmel import LogMel
 from training.checkpoint import load_model
 from training.data import evaluation_batches, open_split
@@ -91,7 +91,7 @@ def _show(config: EvaluateConfig, measurement: Measurement, position: int, class
     with exact_arithmetic(config.cpus_per_worker), torch.no_grad():
         model = _load(config)
         device = next(model.parameters()).device
-        perturbed = craft(model, clean.to(device), measurement, seed=config.seed)
+        perturbed = attack_checked(model, clean.to(device), measurement, seed=config.seed)
         mistaken_for = int(predict(model, perturbed)[row])
         heard = [clip.audio[row].cpu() for clip in (clean, perturbed)]
         if clean.has_waveform:

@@ -131,7 +131,7 @@ def verify(
         logger.error("%s", problem)
     if problems:
         raise typer.Exit(1)
-    logger.info("'%s' is sound", place)
+    logger.info("no problems found in '%s'", place)
 
 
 @app.command()

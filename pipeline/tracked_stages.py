@@ -29,7 +29,7 @@ def tracked_training(config: TrainConfig) -> TrainResult:
     follow = num_nodes() == 1 or not store.is_a_local_file
     if not follow:
         logger.warning("MLflow gets this run's epochs at its end: set MLFLOW_TRACKING_URI to a server to follow it")
-    key = run_key("train", config.output, config.decides_result())
+    key = run_key("train", config.output, config.fingerprint())
     with tracked_run(store, key, name=_name(config.output), settings=flatten(config)) as run:
         _show_schedules(config, run)
         result = train(config, callbacks=[EpochLogger(run)] if follow else [])

@@ -95,7 +95,7 @@ class PreprocessConfig(Settings):
         """When the decoder process is killed."""
         return ProcessLimits(clip_seconds=self.limits.clip_seconds, memory_mib=self.limits.memory_mib)
 
-    def decides_bytes(self) -> dict[str, object]:
+    def fingerprint(self) -> dict[str, object]:
         """The settings that decide what the shards hold, as plain data: a resumed run must have the same ones.
 
         Where videos, lists and shards lie, how many workers there are and what a clip may cost are not among them.

@@ -31,7 +31,7 @@ from preprocessing.schema import (
     Split,
 )
 from preprocessing.settings import Settings
-from preprocessing.storage.atomic_file import remove_abandoned, write_file, write_new_file
+from preprocessing.storage.atomic_file import remove_abandoned, write_file, write_file_if_absent
 from preprocessing.storage.libraries import describe_difference
 from preprocessing.storage.store import Store
 from preprocessing.tasks import build_all
@@ -81,7 +81,7 @@ def preprocess(config: PreprocessConfig) -> Summary:
     plan, duplicates = make_plan(
         listing,
         roots=config.dataset.roots,
-        settings=config.decides_bytes(),
+        settings=config.fingerprint(),
         shard_size=config.shard_size,
         seed=config.seed,
     )
@@ -138,7 +138,7 @@ def build(config: PreprocessConfig, plan: Plan, store: Store, *, most_rejected: 
 def begin(store: Store, plan: Plan) -> None:
     """Write the plan, or make sure that what lies there belongs to the same one; nothing abandoned takes up space."""
     remove_abandoned(store)
-    if not write_new_file(store, PLAN_NAME, plan.to_json()):
+    if not write_file_if_absent(store, PLAN_NAME, plan.to_json()):
         refuse_another(store, plan)
 
 

@@ -53,7 +53,7 @@ def trained(training: Training, folder: Path) -> Trained:
     """
     config = training.config
     index = load_index(config.data)
-    decides = json.dumps({**config.decides_result(), "dataset_sha256": index.content_sha256}, sort_keys=True)
+    decides = json.dumps({**config.fingerprint(), "dataset_sha256": index.content_sha256}, sort_keys=True)
     digest = hashlib.sha256(decides.encode()).hexdigest()[:8]
     checkpoint = folder / f"{training.name.replace(' ', '-')}-seed{config.seed}-{digest}"
     if not checkpoint.exists():
@@ -80,7 +80,7 @@ def _train(training: Training, checkpoint: Path) -> None:
         epoch=config.epochs,
         metrics=metrics,
     )
-    save(checkpoint, model=learner.shown, info=info, config=config.model_dump(mode="json"), state={})
+    save(checkpoint, model=learner.exported_model, info=info, config=config.model_dump(mode="json"), state={})
 
 
 def passes(config: TrainConfig, num_clips: int, num_segments: int, *, epochs: Iterable[int]) -> float:

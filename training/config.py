@@ -12,7 +12,7 @@ from preprocessing.places import Place
 from preprocessing.schema import ClipFormat
 from preprocessing.settings import Settings
 from training.attacks import PGD, AnyAttack
-from training.curriculum.monitoring import EarlyStopping, OverfittingMonitor, Verdict, judge
+from training.curriculum.monitoring import Decision, EarlyStopping, OverfittingMonitor, decide
 from training.models import Classifier, ModelConfig
 from training.objectives import AnyObjective, TMACurriculum
 from training.optimization import OptimizerConfig
@@ -63,7 +63,7 @@ class TrainConfig(Settings):
     channels_last: bool = False
     """Whether convolutions keep the channels of a pixel side by side in memory: the same numbers up to rounding."""
     gradient_clip: PositiveFloat | None = 1.0
-    """Longest gradient (L2 over all weights); unset = any."""
+    """Maximum global gradient norm (L2 over all weights); null disables clipping."""
     validation: ValidationConfig = ValidationConfig()
     """How an epoch is judged."""
     early_stopping: EarlyStopping | None = None
@@ -125,17 +125,17 @@ class TrainConfig(Settings):
             model.to(memory_format=torch.channels_last)
         return model
 
-    def after(self, history: Sequence[Metrics]) -> tuple[TrainConfig, Verdict]:
+    def for_next_epoch(self, history: Sequence[Metrics]) -> tuple[TrainConfig, Decision]:
         """The settings of the epoch after these, and whether there is to be one.
 
         Adaptive schedules stand still at their level, and roll-backs have lowered the learning rate.
         """
         accuracies = [metrics["validation/robust_accuracy"] for metrics in history]
-        verdict = judge(accuracies, early_stopping=self.early_stopping, overfitting=self.overfitting)
-        rate = self.optimizer.learning_rate * verdict.learning_rate_factor
+        decision = decide(accuracies, early_stopping=self.early_stopping, overfitting=self.overfitting)
+        rate = self.optimizer.learning_rate * decision.learning_rate_factor
         optimizer = self.optimizer.model_copy(update={"learning_rate": rate})
-        objective = self.objective.after(accuracies)
-        return self.model_copy(update={"optimizer": optimizer, "objective": objective}), verdict
+        objective = self.objective.for_next_epoch(accuracies)
+        return self.model_copy(update={"optimizer": optimizer, "objective": objective}), decision
 
     @property
     def audio_domain(self) -> AudioDomain:
@@ -153,7 +153,7 @@ class TrainConfig(Settings):
         """None for an objective that attacks nothing."""
         return getattr(self.objective, "threat", None)
 
-    def decides_result(self) -> dict[str, object]:
+    def fingerprint(self) -> dict[str, object]:
         """What decides the trained weights beside the data's content: a resumed run must have the same settings."""
         machine = {"data", "output", "workers", "gpu", "cpus_per_worker", "loader_threads", "cache_mib"}
         limits = {"warm_start_mib", "checkpoint_every", "max_failures"}

@@ -14,9 +14,9 @@ from training.batch import Batch
 from training.config import Precision, TrainConfig
 from training.data import StoredSplit, train_batches
 from training.learner import Learner
-from training.metrics import Means, Waiting
+from training.metrics import Means, TimedIterator
 from training.objectives.base import Loss
-from training.resuming import BegunEpoch
+from training.resuming import PartialEpoch
 from training.run_folder import Metrics
 from training.worker import Worker
 
@@ -47,8 +47,8 @@ def train_epoch(
     worker: Worker,
     *,
     epoch: int,
-    begun: BegunEpoch | None = None,
-    keep_step: Callable[[BegunEpoch], None] | None = None,
+    partial_epoch: PartialEpoch | None = None,
+    keep_step: Callable[[PartialEpoch], None] | None = None,
 ) -> Metrics:
     """One pass over the training split; returns the means of the loss and its parts over all workers.
 
@@ -58,9 +58,9 @@ def train_epoch(
     Raises:
         NonFiniteGradientError: before the weights are touched, on all workers at the same step.
     """
-    begun = begun or BegunEpoch()
+    partial_epoch = partial_epoch or PartialEpoch()
     num_steps = len(split) // config.batch_size
-    batches = Waiting(
+    batches = TimedIterator(
         train_batches(
             split,
             epoch=epoch,
@@ -68,19 +68,19 @@ def train_epoch(
             batch_size=config.batch_size,
             rank=worker.rank,
             world_size=worker.world_size,
-            first=begun.step,
+            first=partial_epoch.step,
             device=worker.device,
             threads=config.loader_threads,
         ),
-        seconds=begun.data_seconds,
+        seconds=partial_epoch.data_seconds,
     )
-    means, started = Means.going_on(begun.sums), time.monotonic() - begun.seconds
+    means, started = Means.going_on(partial_epoch.sums), time.monotonic() - partial_epoch.seconds
     learner.model.train()
-    for number, batch in enumerate(batches, begun.step):
+    for number, batch in enumerate(batches, partial_epoch.step):
         for measured in learn(config, learner, batch, worker, step=Step(epoch, number, num_steps)):
             means.add(measured, weight=len(batch))
         if keep_step and is_stored_after(number + 1, num_steps, every=config.checkpoint_every):
-            keep_step(BegunEpoch(number + 1, means.sums, time.monotonic() - started, batches.seconds))
+            keep_step(PartialEpoch(number + 1, means.sums, time.monotonic() - started, batches.seconds))
     if learner.warm_starts:
         learner.warm_starts.end_epoch(worker)
     seconds = time.monotonic() - started

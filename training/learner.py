@@ -56,7 +56,7 @@ class Learner:
         return cast(Classifier, bare(self.model))
 
     @property
-    def shown(self) -> Classifier:
+    def exported_model(self) -> Classifier:
         """What is validated and stored as the model: the averaged weights, if there are any."""
         return self.average.model if self.average else self.classifier
 

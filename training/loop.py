@@ -18,7 +18,7 @@ from training.epoch import train_epoch
 from training.learner import Learner, NonFiniteGradientError
 from training.members import ShardError
 from training.models import Classifier
-from training.resuming import BegunEpoch, Progress, Store
+from training.resuming import PartialEpoch, Progress, Store
 from training.run_folder import Metrics, RunFolder
 from training.validation import validate
 from training.worker import Worker
@@ -59,28 +59,34 @@ def train_epochs(config: TrainConfig, worker: Worker) -> Progress:
     learner = Learner.of(config, train_split, partial(prepared, config=config))
     store = Store(config, train_split, learner, worker)
     progress = store.resume()
-    settings, verdict = config.after(progress.history)
-    while progress.epochs < config.epochs and not verdict.stop:
-        begun, progress.begun = progress.begun, BegunEpoch()
-        started = time.monotonic() - begun.seconds
+    settings, decision = config.for_next_epoch(progress.history)
+    while progress.epochs < config.epochs and not decision.stop:
+        partial_epoch, progress.partial_epoch = progress.partial_epoch, PartialEpoch()
+        started = time.monotonic() - partial_epoch.seconds
         metrics: Metrics = {"epoch": float(progress.epochs + 1)}
         if config.overfitting:
-            metrics["train/roll_backs"] = float(verdict.roll_backs)
-        if verdict.roll_back and not begun.step:
+            metrics["train/roll_backs"] = float(decision.roll_backs)
+        if decision.roll_back and not partial_epoch.step:
             store.roll_back(progress.history)
         keep_step = partial(store.keep_step, progress.history)
         metrics |= train_epoch(
-            settings, train_split, learner, worker, epoch=progress.epochs, begun=begun, keep_step=keep_step
+            settings,
+            train_split,
+            learner,
+            worker,
+            epoch=progress.epochs,
+            partial_epoch=partial_epoch,
+            keep_step=keep_step,
         )
         learner.share_statistics()
-        metrics |= validate(config, validation_split, learner.shown, worker)
+        metrics |= validate(config, validation_split, learner.exported_model, worker)
         metrics["time/epoch_seconds"] = time.monotonic() - started
         finish_epoch(metrics, progress, store)
-        settings, verdict = config.after(progress.history)
+        settings, decision = config.for_next_epoch(progress.history)
     if progress.epochs < config.epochs:
-        progress.stopped = verdict.stop
+        progress.stopped = decision.stop
         if worker.rank == 0:
-            logger.info("training ends after epoch %d of %d: %s", progress.epochs, config.epochs, verdict.stop)
+            logger.info("training ends after epoch %d of %d: %s", progress.epochs, config.epochs, decision.stop)
     return progress
 
 
@@ -121,7 +127,7 @@ def open_splits(config: TrainConfig, worker: Worker) -> tuple[StoredSplit, Store
             split.verify(list(split.shards)[worker.rank :: worker.world_size])
     except ShardError as error:
         problem = str(error)
-    if problems := [text for text in worker.hear_all(problem) if text]:
+    if problems := [text for text in worker.all_gather(problem) if text]:
         raise ShardError(problems[0])
     return train_split, validation_split
 

@@ -107,7 +107,7 @@ class ModalityGap:
         return {"modality_gap": float((video - audio).norm()), "modality_agreement": float(means[-1])}
 
 
-class Waiting(Generic[T]):
+class TimedIterator(Generic[T]):
     """Passes items on and counts the seconds that were spent waiting for them."""
 
     def __init__(self, items: Iterable[T], *, seconds: float = 0.0) -> None:

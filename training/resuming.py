@@ -25,7 +25,7 @@ Buffers = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class BegunEpoch:
+class PartialEpoch:
     """How far one worker is in an epoch that is not finished."""
 
     step: int = 0
@@ -44,7 +44,7 @@ class Progress:
 
     history: list[Metrics] = field(default_factory=list)
     """Metrics of every finished epoch."""
-    begun: BegunEpoch = field(default_factory=BegunEpoch)
+    partial_epoch: PartialEpoch = field(default_factory=PartialEpoch)
     """The epoch after those, if it was interrupted."""
     resumed_from: int = 0
     """Epochs that an earlier attempt had finished."""
@@ -84,8 +84,8 @@ class Store:
             RuntimeError: if the workers do not see the same output folder.
         """
         newest = self.folder.newest()
-        said = f"{newest[0]} epochs and {newest[1]} steps" if self.folder.settings.exists() else "nothing"
-        seen = self.worker.hear_all(said)
+        value = f"{newest[0]} epochs and {newest[1]} steps" if self.folder.settings.exists() else "nothing"
+        seen = self.worker.all_gather(value)
         if len(set(seen)) > 1 or "nothing" in seen:
             raise RuntimeError(
                 f"the workers see {', '.join(seen)} in output='{self.config.output}': all nodes must share it"
@@ -94,13 +94,13 @@ class Store:
             return Progress()
         epochs, step = newest
         state = self.restore(self.folder.state(epochs, step))
-        begun = self._begun(state["begun"]) if step else BegunEpoch()
-        return Progress(history=state["history"], begun=begun, resumed_from=epochs, resumed_step=step)
+        partial_epoch = self._begun(state["begun"]) if step else PartialEpoch()
+        return Progress(history=state["history"], partial_epoch=partial_epoch, resumed_from=epochs, resumed_step=step)
 
     def restore(self, stored: Path) -> dict[str, Any]:
         """Give the learner what it had when `stored` was written; returns the state beside the weights."""
         learner = self.learner
-        load_weights(stored, learner.shown)
+        load_weights(stored, learner.exported_model)
         state = load_state(stored)
         if learner.average:
             learner.classifier.load_state_dict(state["weights"])
@@ -129,20 +129,28 @@ class Store:
             self._save(self.folder.epoch(len(history)), history)
             self.folder.keep_best_and_last(history, score=self.config.validation.score)
 
-    def keep_step(self, history: list[Metrics], begun: BegunEpoch) -> None:
+    def keep_step(self, history: list[Metrics], partial_epoch: PartialEpoch) -> None:
         """Store the middle of the epoch after `history`; every worker must call this, at the same step.
 
         Workers differ in their sums and in the model's buffers, which are averaged between epochs only: both are stored
         of each worker, so that storing changes nothing.
         """
-        own = {"sums": begun.sums.by_name, "weight": begun.sums.weight, "buffers": _buffers_of(self.learner.classifier)}
-        of_workers = self.worker.hear_all(own)
+        own = {
+            "sums": partial_epoch.sums.by_name,
+            "weight": partial_epoch.sums.weight,
+            "buffers": _buffers_of(self.learner.classifier),
+        }
+        of_workers = self.worker.all_gather(own)
         if self.learner.warm_starts:
             self.learner.warm_starts.exchange(self.worker)
         if self.worker.rank == 0:
-            state = {"step": begun.step, "seconds": begun.seconds, "data_seconds": begun.data_seconds}
+            state = {
+                "step": partial_epoch.step,
+                "seconds": partial_epoch.seconds,
+                "data_seconds": partial_epoch.data_seconds,
+            }
             begun_state = state | {"of_workers": of_workers}
-            self._save(self.folder.state(len(history), begun.step), history, begun=begun_state)
+            self._save(self.folder.state(len(history), partial_epoch.step), history, partial_epoch=begun_state)
             self.folder.keep_newest_step()
 
     def _save(self, path: Path, history: list[Metrics], **more: object) -> None:
@@ -160,9 +168,9 @@ class Store:
             state |= {"weights": learner.classifier.state_dict(), "averaged_steps": learner.average.steps}
         if learner.warm_starts:
             state["warm_starts"] = learner.warm_starts.state()
-        save(path, model=learner.shown, info=info, config=self.config.model_dump(mode="json"), state=state)
+        save(path, model=learner.exported_model, info=info, config=self.config.model_dump(mode="json"), state=state)
 
-    def _begun(self, stored: dict[str, Any]) -> BegunEpoch:
+    def _begun(self, stored: dict[str, Any]) -> PartialEpoch:
         """This worker's own part of a begun epoch; with another number of workers than before, its share of theirs."""
         of_workers = stored["of_workers"]
         sums = [Sums(each["sums"], each["weight"]) for each in of_workers]
@@ -174,7 +182,7 @@ class Store:
             buffers = _mean_buffers([each["buffers"] for each in of_workers])
         for name, buffer in self.learner.classifier.named_buffers():
             buffer.copy_(buffers[name])
-        return BegunEpoch(stored["step"], own, stored["seconds"], stored["data_seconds"])
+        return PartialEpoch(stored["step"], own, stored["seconds"], stored["data_seconds"])
 
 
 def _buffers_of(model: Classifier) -> Buffers:

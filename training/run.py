@@ -73,7 +73,7 @@ def train(config: TrainConfig, *, callbacks: Sequence[UserCallback] = ()) -> Tra
     config = with_absolute_paths(config)
     folder = RunFolder(Path(config.output))
     index = check_data(config, is_begun=folder.is_begun)
-    folder.claim({**config.decides_result(), "dataset_sha256": index.content_sha256})
+    folder.claim({**config.fingerprint(), "dataset_sha256": index.content_sha256})
     outcome = folder.outcome()
     if outcome is None:
         progress = fit(config, worker_resources(config), callbacks)

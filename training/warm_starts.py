@@ -69,10 +69,10 @@ class WarmStarts:
 
     def exchange(self, worker: Worker) -> None:
         """Learn what the other workers have kept; every worker must call this."""
-        num_rounds = max(worker.hear_all(math.ceil(len(self._unsaid) / self._num_said)))
+        num_rounds = max(worker.all_gather(math.ceil(len(self._unsaid) / self._num_said)))
         for number in range(num_rounds):
             rows = torch.tensor(self._unsaid[number * self._num_said :][: self._num_said], dtype=torch.long)
-            for kept, ends in worker.hear_all((rows, self._ends(rows))):
+            for kept, ends in worker.all_gather((rows, self._ends(rows))):
                 self._set_ends(kept, ends)
                 self._is_new[kept] = True
         self._unsaid = []

@@ -19,12 +19,12 @@ class Worker:
     world_size: int
     device: torch.device
 
-    def hear_all(self, said: T) -> list[T]:
+    def all_gather(self, value: T) -> list[T]:
         """What every worker says, in order of rank; every worker must call this."""
         if self.world_size == 1:
-            return [said]
-        everything = [said] * self.world_size
-        distributed.all_gather_object(everything, said)
+            return [value]
+        everything = [value] * self.world_size
+        distributed.all_gather_object(everything, value)
         return everything
 
 

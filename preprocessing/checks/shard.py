@@ -1,4 +1,4 @@
-"""Whether one stored shard is sound: its bytes, its keys, and every member of every sample."""
+"""Checks of one stored shard: its bytes, its keys, and every member of every sample."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def estimate(config: PreprocessConfig) -> Estimate:
         raise ValueError(f"dataset.root='{absent[0]}' is not a folder, and plan=true makes none")
     listing = config.dataset.listing()
     plan, duplicates = make_plan(
-        listing, roots=roots, settings=config.decides_bytes(), shard_size=config.shard_size, seed=config.seed
+        listing, roots=roots, settings=config.fingerprint(), shard_size=config.shard_size, seed=config.seed
     )
     if store.size(PLAN_NAME) is not None:
         refuse_another(store, plan)

@@ -20,7 +20,7 @@ from preprocessing.storage.store import Store
 TEMPORARY_PREFIX = ".unfinished-"
 
 
-class Draft:
+class AtomicFile:
     """A file that becomes `name` in `store`, or nothing.
 
     with Draft(store, "train/000000.tar") as draft:
@@ -36,7 +36,7 @@ class Draft:
         self._name = name
         self._num_bytes = 0
 
-    def __enter__(self) -> Draft:
+    def __enter__(self) -> AtomicFile:
         try:
             self._file = self._new_file()
         except OSError as error:
@@ -59,11 +59,11 @@ class Draft:
             raise self._store.failure("write", self._name, error) from error
         self._num_bytes += len(data)
 
-    def show(self) -> None:
+    def commit(self) -> None:
         """Show the complete file under its name."""
         self._publish(is_new=False)
 
-    def show_if_new(self) -> bool:
+    def commit_if_absent(self) -> bool:
         """Show the complete file under its name unless there is one already, in one step; whether it was."""
         return self._publish(is_new=True)
 
@@ -83,12 +83,12 @@ class Draft:
         return True
 
     def _rename(self, final: Path, *, is_new: bool) -> bool:
-        draft = Path(self._file.name)
-        draft.chmod(0o644)
-        if is_new and not link(draft, final):
+        file = Path(self._file.name)
+        file.chmod(0o644)
+        if is_new and not link(file, final):
             return False
         if not is_new:
-            draft.replace(final)
+            file.replace(final)
         descriptor = os.open(final.parent, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -110,16 +110,16 @@ class Draft:
             file.close()  # taken for abandoned in the moment before it was locked
 
 
-def link(draft: Path, final: Path) -> bool:
+def link(file: Path, final: Path) -> bool:
     """Give a file a second name unless that is taken; whether it was free."""
     try:
-        final.hardlink_to(draft)
+        final.hardlink_to(file)
     except FileExistsError:
         return False
     except OSError:  # a file system without links
         if final.exists():
             return False
-        draft.replace(final)
+        file.replace(final)
     return True
 
 
@@ -129,20 +129,20 @@ def write_file(store: Store, name: str, data: bytes) -> None:
     Raises:
         StoreError: if the store does not take it.
     """
-    with Draft(store, name) as draft:
-        draft.write(data)
-        draft.show()
+    with AtomicFile(store, name) as file:
+        file.write(data)
+        file.commit()
 
 
-def write_new_file(store: Store, name: str, data: bytes) -> bool:
+def write_file_if_absent(store: Store, name: str, data: bytes) -> bool:
     """Write a small file unless there is one; of several processes that try at once, one is told that it has.
 
     Raises:
         StoreError: if the store does not take it.
     """
-    with Draft(store, name) as draft:
-        draft.write(data)
-        return draft.show_if_new()
+    with AtomicFile(store, name) as file:
+        file.write(data)
+        return file.commit_if_absent()
 
 
 def remove_abandoned(store: Store) -> int:

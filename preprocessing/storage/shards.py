@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import TracebackType
 
 from preprocessing.schema import Rejection, ShardRecord, Split, StoredKey
-from preprocessing.storage.atomic_file import Draft, write_file
+from preprocessing.storage.atomic_file import AtomicFile, write_file
 from preprocessing.storage.records import record_name
 from preprocessing.storage.store import Readable, Store
 
@@ -33,19 +33,19 @@ class ShardWriter:
     def __init__(self, store: Store, name: str) -> None:
         self._store = store
         self._name = name
-        self._draft = Draft(store, name)
+        self._file = AtomicFile(store, name)
         self._samples: list[StoredKey] = []
         self._digest = hashlib.sha256()
         self._num_bytes = 0
 
     def __enter__(self) -> ShardWriter:
-        self._draft.__enter__()
+        self._file.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._draft.__exit__(kind, error, trace)
+        self._file.__exit__(kind, error, trace)
 
     def add(self, key: str, *, label: int, source_sha256: str, members: Mapping[str, bytes]) -> None:
         """Append a sample: each member is stored as `<key>.<name>`, in the order given."""
@@ -60,7 +60,7 @@ class ShardWriter:
     ) -> ShardRecord:
         """Finish the tar, show it under its name, then write its record."""
         self._write(END_OF_ARCHIVE)
-        self._draft.show()
+        self._file.commit()
         record = ShardRecord(
             name=self._name,
             split=split,
@@ -75,7 +75,7 @@ class ShardWriter:
         return record
 
     def _write(self, data: bytes) -> None:
-        self._draft.write(data)
+        self._file.write(data)
         self._digest.update(data)
         self._num_bytes += len(data)
 

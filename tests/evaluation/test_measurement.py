@@ -13,7 +13,7 @@ from evaluation.config import EvaluateConfig
 from evaluation.measurement import (
     BudgetError,
     Measurement,
-    craft,
+    attack_checked,
     measure_all,
     measurements_of,
     modality_threats,
@@ -110,7 +110,7 @@ def test_an_attack_that_leaves_its_budget_stops_the_evaluation(model: Classifier
     with pytest.raises(
         BudgetError, match=r"attack 'shift' left linf\(.*\): clip 'clip_1_0000' has video at distance 0.1"
     ):
-        craft(model, clips, Measurement(Shift(), ThreatModel()), seed=0)
+        attack_checked(model, clips, Measurement(Shift(), ThreatModel()), seed=0)
 
 
 def test_a_clip_without_finite_scores_has_no_class() -> None:

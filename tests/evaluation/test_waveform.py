@@ -13,7 +13,14 @@ from torch import Tensor, nn
 from evaluation.certificates import Certificates
 from evaluation.config import EvaluateConfig
 from evaluation.gradient_masking import clip_facts
-from evaluation.measurement import BudgetError, Measurement, craft, measure, signal_to_noise_db, unbounded_threat
+from evaluation.measurement import (
+    BudgetError,
+    Measurement,
+    attack_checked,
+    measure,
+    signal_to_noise_db,
+    unbounded_threat,
+)
 from evaluation.page import report_page
 from evaluation.report import Report
 from evaluation.verification import differences
@@ -143,15 +150,15 @@ def test_an_unbounded_attack_reaches_every_waveform(threat: str, expected: str, 
 def test_a_waveform_outside_its_box_stops_the_evaluation(listening_model: Classifier, tones: Batch) -> None:
     roomy = ThreatModel.model_validate("linf(waveform=2)")
     with pytest.raises(BudgetError, match=r"clip 'tone_1_0000' has audio .* values outside \[-1, 1\]"):
-        craft(listening_model, tones, Measurement(Beyond(), roomy), seed=0)
-    assert craft(listening_model, tones, Measurement(Beyond(to=-0.9), roomy), seed=0).audio.min() < -0.8
+        attack_checked(listening_model, tones, Measurement(Beyond(), roomy), seed=0)
+    assert attack_checked(listening_model, tones, Measurement(Beyond(to=-0.9), roomy), seed=0).audio.min() < -0.8
 
 
 def test_a_touched_segment_that_is_spared_stops_the_evaluation(listening_model: Classifier, tones: Batch) -> None:
     spared = ThreatModel.model_validate("linf(waveform=2, segments=1)")
     with pytest.raises(BudgetError, match=r"or a change of 0\.\d+ in a segment that must stay as it is"):
-        craft(listening_model, tones, Measurement(Beyond(to=0.5, segment=0), spared), seed=0)
-    craft(listening_model, tones, Measurement(Beyond(to=0.5, segment=1), spared), seed=0)
+        attack_checked(listening_model, tones, Measurement(Beyond(to=0.5, segment=0), spared), seed=0)
+    attack_checked(listening_model, tones, Measurement(Beyond(to=0.5, segment=1), spared), seed=0)
 
 
 def test_certificates_say_that_spared_segments_are_as_they_were(listening_model: Classifier, tones: Batch) -> None:

@@ -84,7 +84,7 @@ def test_crosscheck_says_which_clip_is_not_what_its_video_shows(
 def test_verify_finds_a_flipped_bit(tiny_dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         assert main(["verify", str(tiny_dataset)]) == 0
-    assert caplog.messages == [f"'{tiny_dataset}' is sound"]
+    assert caplog.messages == [f"no problems found in '{tiny_dataset}'"]
     copy = tmp_path / "copy"
     for file in tiny_dataset.rglob("*"):
         if file.is_file():

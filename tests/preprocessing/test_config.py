@@ -59,7 +59,7 @@ def test_unknown_settings_are_refused() -> None:
     ids=str,
 )
 def test_where_and_how_fast_does_not_decide_the_bytes(changes: dict[str, Any]) -> None:
-    assert config(**changes).decides_bytes() == config().decides_bytes()
+    assert config(**changes).fingerprint() == config().fingerprint()
 
 
 @pytest.mark.parametrize(
@@ -68,14 +68,14 @@ def test_where_and_how_fast_does_not_decide_the_bytes(changes: dict[str, Any]) -
     ids=lambda changes: next(iter(changes)),
 )
 def test_what_is_stored_decides_the_bytes(changes: dict[str, Any]) -> None:
-    assert config(**changes).decides_bytes() != config().decides_bytes()
+    assert config(**changes).fingerprint() != config().fingerprint()
 
 
 def test_where_lists_lie_does_not_decide_the_bytes_but_the_class_list_does() -> None:
     here = config(dataset={"name": "kinetics_sounds", "root": "/videos", "split_files": ["/a/train.csv"]})
     there = config(dataset={"name": "kinetics_sounds", "root": "/moved", "annotations": ["/b/all.csv"]})
     other = config(dataset={"name": "kinetics_sounds", "root": "/videos", "classes": "ks27"})
-    assert here.decides_bytes() == there.decides_bytes() != other.decides_bytes()
+    assert here.fingerprint() == there.fingerprint() != other.fingerprint()
 
 
 def test_the_decoder_gets_format_and_rules() -> None:

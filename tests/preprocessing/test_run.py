@@ -174,15 +174,15 @@ def test_a_setting_that_decides_bytes_is_in_the_plan_and_no_other() -> None:
     """Every setting of preprocessing is one or the other."""
     free = {"output", "workers", "max_rejected_share", "repair", "plan", "limits", "dataset.root"}
     whole = config(Path("videos"), Path("shards")).model_dump(mode="json")
-    decides = set(flat(config(Path("videos"), Path("shards")).decides_bytes()))
+    decides = set(flat(config(Path("videos"), Path("shards")).fingerprint()))
     others = {name for name in flat(whole) if name not in decides}
     assert {name if name in free else name.partition(".")[0] for name in others} == free
 
 
-@pytest.mark.parametrize("name", sorted(flat(config(Path("videos"), Path("shards")).decides_bytes())))
+@pytest.mark.parametrize("name", sorted(flat(config(Path("videos"), Path("shards")).fingerprint())))
 def test_each_of_them_is_named_when_it_differs(name: str, tmp_path: Path) -> None:
     store = Store(str(tmp_path))
-    settings = config(Path("videos"), Path("shards")).decides_bytes()
+    settings = config(Path("videos"), Path("shards")).fingerprint()
     begin(store, Plan(settings=settings, classes=("a",), shards=()))
     group: Any = json.loads(json.dumps(settings))
     changed = group

@@ -19,7 +19,7 @@ from tests.preprocessing.small_run import config, contents, kill_one
 def test_every_planned_shard_is_one_job_of_the_same_plan(videos: Path, tmp_path: Path) -> None:
     wanted = config(videos, tmp_path, repair=True)
     listing: Listing = wanted.dataset.listing()
-    plan, _ = make_plan(listing, roots=(videos,), settings=wanted.decides_bytes(), shard_size=4, seed=0)
+    plan, _ = make_plan(listing, roots=(videos,), settings=wanted.fingerprint(), shard_size=4, seed=0)
     told = jobs(wanted, plan, output=str(tmp_path))
     assert [job.shard for job in told] == list(plan.shards)
     assert {job.plan_sha256 for job in told} == {plan.sha256()}

@@ -148,7 +148,7 @@ def test_only_what_decides_the_weights_must_stay_the_same() -> None:
     config = TrainConfig(data="data", output="output")
     free = {"workers": 4, "gpu": True, "loader_threads": 2, "data": "moved", "output": "elsewhere", "max_failures": 0}
     same = TrainConfig.model_validate(config.model_dump() | free)
-    assert same.decides_result() == config.decides_result()
+    assert same.fingerprint() == config.fingerprint()
     for change in ({"seed": 1}, {"batch_size": 32}, {"objective": Standard()}, {"epochs": 1}):
         other = TrainConfig.model_validate(config.model_dump() | change)
-        assert other.decides_result() != config.decides_result()
+        assert other.fingerprint() != config.fingerprint()

@@ -8,7 +8,7 @@ import torch
 from torch import distributed, nn
 from torch.multiprocessing.spawn import spawn
 
-from training.metrics import Means, ModalityGap, Waiting, average_batch_statistics
+from training.metrics import Means, ModalityGap, TimedIterator, average_batch_statistics
 from training.models import Outputs
 
 CPU = torch.device("cpu")
@@ -40,7 +40,7 @@ def test_waiting_counts_only_the_time_items_take() -> None:
             time.sleep(0.01)
             yield item
 
-    items = Waiting(slow())
+    items = TimedIterator(slow())
     taken = []
     for item in items:
         time.sleep(0.02)

@@ -21,7 +21,7 @@ from training.metrics import Sums
 from training.models import ModelConfig
 from training.objectives import PGDAT, FreeAT, Objective, Standard, TMACurriculum
 from training.optimization import OptimizerConfig
-from training.resuming import BegunEpoch, Store
+from training.resuming import PartialEpoch, Store
 from training.run_folder import Metrics, RunFolder
 from training.worker import ALONE, Worker
 
@@ -57,17 +57,17 @@ def store_of(config: TrainConfig, worker: Worker = ALONE) -> Store:
 
 
 def rest_of_epoch(
-    store: Store, begun: BegunEpoch, *, history: Sequence[Metrics] = (), interrupted_after: int = 99
+    store: Store, partial_epoch: PartialEpoch, *, history: Sequence[Metrics] = (), interrupted_after: int = 99
 ) -> Metrics:
     """The epoch after `history` from `begun` on, without its times; every second step is kept."""
 
-    def keep_step(begun: BegunEpoch) -> None:
-        store.keep_step(list(history), begun)
-        if begun.step >= interrupted_after:
+    def keep_step(partial_epoch: PartialEpoch) -> None:
+        store.keep_step(list(history), partial_epoch)
+        if partial_epoch.step >= interrupted_after:
             raise InterruptionError
 
     train = partial(train_epoch, store.config, store.split, store.learner, store.worker, epoch=len(history))
-    metrics = train(begun=begun, keep_step=keep_step)
+    metrics = train(partial_epoch=partial_epoch, keep_step=keep_step)
     return {name: value for name, value in metrics.items() if not name.startswith("time/")}
 
 
@@ -80,39 +80,39 @@ def test_an_epoch_interrupted_midway_goes_on_to_the_same_bits(
     whole = store_of(
         settings(tiny_dataset, tmp_path / "whole", objective=objective, optimizer=optimizer, checkpoint_every=None)
     )
-    expected = rest_of_epoch(whole, BegunEpoch())
+    expected = rest_of_epoch(whole, PartialEpoch())
     config = settings(tiny_dataset, tmp_path / "cut", objective=objective, optimizer=optimizer)
     with pytest.raises(InterruptionError):
-        rest_of_epoch(store_of(config), BegunEpoch(), interrupted_after=4)
+        rest_of_epoch(store_of(config), PartialEpoch(), interrupted_after=4)
     torch.rand(5)  # another process has drawn other numbers
     resumed = store_of(config)
     progress = resumed.resume()
     assert (progress.epochs, progress.resumed_from, progress.resumed_step) == (0, 0, 4)
-    assert rest_of_epoch(resumed, progress.begun) == expected
+    assert rest_of_epoch(resumed, progress.partial_epoch) == expected
     assert all(
         torch.equal(value, resumed.learner.classifier.state_dict()[key])
         for key, value in whole.learner.classifier.state_dict().items()
     )
     assert all(
-        torch.equal(value, resumed.learner.shown.state_dict()[key])
-        for key, value in whole.learner.shown.state_dict().items()
+        torch.equal(value, resumed.learner.exported_model.state_dict()[key])
+        for key, value in whole.learner.exported_model.state_dict().items()
     )
 
 
 def test_warm_starts_go_on_from_the_middle_of_an_epoch_to_the_same_bits(tiny_dataset: Path, tmp_path: Path) -> None:
     """Steps of the second epoch have replaced the starts of their clips; those of the others are still to be used."""
     whole = store_of(settings(tiny_dataset, tmp_path / "whole", objective=WARM, checkpoint_every=None))
-    first = scored(rest_of_epoch(whole, BegunEpoch()), 0.5)
-    expected = rest_of_epoch(whole, BegunEpoch(), history=[first])
+    first = scored(rest_of_epoch(whole, PartialEpoch()), 0.5)
+    expected = rest_of_epoch(whole, PartialEpoch(), history=[first])
     cut = store_of(settings(tiny_dataset, tmp_path / "cut", objective=WARM))
-    rest_of_epoch(cut, BegunEpoch())
+    rest_of_epoch(cut, PartialEpoch())
     cut.keep_epoch([first])
     with pytest.raises(InterruptionError):
-        rest_of_epoch(cut, BegunEpoch(), history=[first], interrupted_after=2)
+        rest_of_epoch(cut, PartialEpoch(), history=[first], interrupted_after=2)
     resumed = store_of(cut.config)
     progress = resumed.resume()
     assert (progress.resumed_from, progress.resumed_step) == (1, 2)
-    assert rest_of_epoch(resumed, progress.begun, history=progress.history) == expected
+    assert rest_of_epoch(resumed, progress.partial_epoch, history=progress.history) == expected
     assert all(torch.equal(value, weights_of(resumed)[key]) for key, value in weights_of(whole).items())
     assert all(torch.equal(value, starts_of(resumed)[key]) for key, value in starts_of(whole).items())
     assert starts_of(resumed)["is_known"].all()
@@ -133,8 +133,8 @@ def starts_of(store: Store) -> dict[str, torch.Tensor]:
 
 def test_the_stored_model_is_the_averaged_one(tiny_dataset: Path, tmp_path: Path) -> None:
     store = store_of(settings(tiny_dataset, tmp_path, optimizer=OptimizerConfig(average_decay=0.9)))
-    rest_of_epoch(store, BegunEpoch())
-    store.keep_step([], BegunEpoch(step=5))
+    rest_of_epoch(store, PartialEpoch())
+    store.keep_step([], PartialEpoch(step=5))
     found = load_model(store.folder.state(0, 5))[0].state_dict()
     assert store.learner.average
     assert all(torch.equal(value, found[name]) for name, value in store.learner.average.model.state_dict().items())
@@ -144,14 +144,14 @@ def test_the_stored_model_is_the_averaged_one(tiny_dataset: Path, tmp_path: Path
 def test_a_step_tells_nothing_of_an_epoch_that_was_never_stored(tiny_dataset: Path, tmp_path: Path) -> None:
     """A state of the second epoch's middle is no use without the first, whose folder is lost."""
     store = store_of(settings(tiny_dataset, tmp_path))
-    store.keep_step([{"epoch": 1.0}], BegunEpoch(step=2))
+    store.keep_step([{"epoch": 1.0}], PartialEpoch(step=2))
     assert store.resume().resumed_step == 0
 
 
 def test_the_last_state_is_named_where_there_is_one(tiny_dataset: Path, tmp_path: Path) -> None:
     store = store_of(settings(tiny_dataset, tmp_path))
     assert where_the_last_state_lies(store.folder) == "no checkpoint was stored before it"
-    store.keep_step([], BegunEpoch(step=2))
+    store.keep_step([], PartialEpoch(step=2))
     assert where_the_last_state_lies(store.folder) == (
         f"the last checkpoint before it, after 0 epochs and 2 steps, is '{tmp_path}/steps/000000-000002'"
     )
@@ -163,7 +163,7 @@ def test_going_back_gives_weights_moments_and_starts_of_the_best_epoch(tiny_data
     history: list[Metrics] = []
     states = []
     for accuracy in (0.75, 0.25):
-        history.append(scored(rest_of_epoch(store, BegunEpoch(), history=history), accuracy))
+        history.append(scored(rest_of_epoch(store, PartialEpoch(), history=history), accuracy))
         store.keep_epoch(history)
         states.append((_copy_of(weights_of(store)), _moments_of(store), _copy_of(starts_of(store))))
     store.roll_back(history)
@@ -191,7 +191,7 @@ def test_workers_get_back_what_was_their_own_or_an_equal_share(tiny_dataset: Pat
     meeting = tmp_path / "meeting"
     spawn(_one_of_two, args=(str(meeting), str(tiny_dataset), str(tmp_path)), nprocs=2)  # type: ignore[no-untyped-call]
     alone = store_of(_with_batch_statistics(tiny_dataset, tmp_path))
-    assert alone.resume().begun.sums == Sums({"loss": 3.0}, 6)
+    assert alone.resume().partial_epoch.sums == Sums({"loss": 3.0}, 6)
     assert _mean_of_first_statistic(alone) == 1.5
     assert starts_of(alone)["is_new"].nonzero().flatten().tolist() == [0, 1]
     assert starts_of(alone)["video_largest"][:3].tolist() == [1.0, 2.0, 0.0]
@@ -205,10 +205,10 @@ def _one_of_two(rank: int, meeting: str, data: str, output: str) -> None:
     store = store_of(config, worker)
     _first_statistic(store).fill_(1.0 + rank)
     _keep_start(store, rank)
-    store.keep_step([], BegunEpoch(2, own))
+    store.keep_step([], PartialEpoch(2, own))
     distributed.barrier()
     resumed = store_of(config, worker)
-    assert resumed.resume().begun.sums == own
+    assert resumed.resume().partial_epoch.sums == own
     assert _mean_of_first_statistic(resumed) == 1.0 + rank
     assert starts_of(resumed)["is_new"].nonzero().flatten().tolist() == [0, 1]
     distributed.destroy_process_group()

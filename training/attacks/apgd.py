@@ -10,7 +10,7 @@ from torch import nn
 
 from training.attacks.base import Attack, Cost, TargetableAttack
 from training.attacks.engine.adaptive_ascent import AdaptiveAscent
-from training.attacks.engine.best_attempt import Contest
+from training.attacks.engine.best_attempt import BestAttempt
 from training.attacks.engine.losses import LossName, likely_wrong_classes
 from training.attacks.engine.starts import start_at_radius
 from training.batch import Batch
@@ -39,7 +39,8 @@ class APGD(TargetableAttack):
     restarts: PositiveInt = 1
     """Random starts; clips that are fooled are left out of the next."""
     loss: LossName = "cross_entropy"
-    """What grows: cross-entropy, probability of being wrong, margin of the best wrong class, or logits ratio."""
+    """The loss that the attack maximises: cross-entropy, probability of being wrong, margin of the best wrong class, or
+    logits ratio."""
 
     @property
     def cost_untargeted(self) -> Cost:
@@ -48,16 +49,16 @@ class APGD(TargetableAttack):
 
     def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
         """Climb from each random start."""
-        contest = Contest(model, batch, threat)
+        best_attempt = BestAttempt(model, batch, threat)
         climb = AdaptiveAscent(steps=self.steps, loss=self.loss)
         for restart in range(self.restarts):
-            rows = contest.remaining
+            rows = best_attempt.remaining
             if not len(rows):
                 break
             clips = batch.select(rows)
             start = start_at_radius(clips, threat, generator, f"start {restart}")
-            contest.enter_judged(rows, *climb(model, start, clips, clips, threat, generator, f"restart {restart}"))
-        return contest.best
+            best_attempt.update(rows, *climb(model, start, clips, clips, threat, generator, f"restart {restart}"))
+        return best_attempt.best
 
 
 class APGDT(Attack):
@@ -97,16 +98,16 @@ class APGDT(Attack):
                 f"apgdt needs at least 4 classes, the model has {logits.shape[1]}; use apgd with loss='margin' there"
             )
         targets = likely_wrong_classes(logits, batch, self.num_targets)
-        contest = Contest(model, batch, threat)
+        best_attempt = BestAttempt(model, batch, threat)
         climb = AdaptiveAscent(steps=self.steps, loss="dlr")
         for restart in range(self.restarts):
             for rank in range(targets.shape[1]):
-                rows = contest.remaining
+                rows = best_attempt.remaining
                 if not len(rows):
-                    return contest.best
+                    return best_attempt.best
                 clips = batch.select(rows)
                 aim = clips.with_targets(targets[rows, rank])
                 purpose = f"target {rank} restart {restart}"
                 start = start_at_radius(clips, threat, generator, purpose)
-                contest.enter_judged(rows, *climb(model, start, clips, aim, threat, generator, purpose))
-        return contest.best
+                best_attempt.update(rows, *climb(model, start, clips, aim, threat, generator, purpose))
+        return best_attempt.best

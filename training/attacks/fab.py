@@ -11,7 +11,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from training.attacks.base import Attack, Cost
-from training.attacks.engine.best_attempt import chosen, judged, replaced, verdict
+from training.attacks.engine.best_attempt import attack_margin, chosen, measured_margin, replaced
 from training.attacks.engine.boundary import boundary_at, shortest_change
 from training.attacks.engine.gradients import Streams
 from training.attacks.engine.losses import likely_wrong_classes
@@ -66,7 +66,7 @@ class FAB(Attack):
         with torch.no_grad():
             logits = model(batch.video, batch.audio).logits
         targets = likely_wrong_classes(logits, batch, self.num_targets)
-        margins = verdict(logits, batch)
+        margins = attack_margin(logits, batch)
         wrong, right = (margins > 0).nonzero()[:, 0], (margins <= 0).nonzero()[:, 0]
         result = batch
         if len(wrong):
@@ -116,8 +116,8 @@ class FAB(Attack):
                 _moved(clean, change_of_clean, self.overshoot, threat),
                 pull,
             )
-            margins = judged(model, here)
-            nearest.enter(here, margins)
+            margins = measured_margin(model, here)
+            nearest.evaluate(here, margins)
             here = _between(here, clean, torch.where(margins > 0, 1 - self.retreat, 0.0).to(pull.dtype))
 
 
@@ -134,7 +134,7 @@ class Nearest:
         self.radius: PerClip = self.clean.video.new_full((len(self.clean),), torch.inf)
         """Largest share of its budget that a modality uses; infinite where nothing has fooled the model."""
 
-    def enter(self, clips: Batch, margins: Float[Tensor, " batch"]) -> None:
+    def evaluate(self, clips: Batch, margins: Float[Tensor, " batch"]) -> None:
         """Keep these where they fool the model from nearer, or where nothing has."""
         streams: Streams = {name: clips.stream(name) - self.clean.stream(name) for name in self.threat.modalities}
         radius = torch.where(margins > 0, _size(streams, self.threat), torch.inf)
@@ -153,7 +153,7 @@ class Nearest:
             crossing = torch.where(high_margins.isfinite(), crossing, 0.5)
             tried = torch.minimum(low + (high - low) * crossing * SAFETY, high)
             point = _between(self.clean, outer, tried.to(self.radius.dtype))
-            margins = judged(model, point)
+            margins = measured_margin(model, point)
             fools = margins > 0
             closer = found & fools & (tried < high)
             self.clips = chosen(closer, point, self.clips)

@@ -67,7 +67,7 @@ class MIFGSM(MomentumAttack):
 
     name: Literal["mifgsm"] = "mifgsm"
     loss: LossName = "cross_entropy"
-    """What grows."""
+    """The loss that the attack maximises."""
 
     @property
     def cost_untargeted(self) -> Cost:
@@ -94,7 +94,7 @@ class NIFGSM(MomentumAttack):
 
     name: Literal["nifgsm"] = "nifgsm"
     loss: LossName = "cross_entropy"
-    """What grows."""
+    """The loss that the attack maximises."""
 
     @property
     def cost_untargeted(self) -> Cost:

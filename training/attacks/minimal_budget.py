@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from training.attacks.apgd import APGD
 from training.attacks.base import Attack, Cost, frozen
-from training.attacks.engine.best_attempt import judged, replaced
+from training.attacks.engine.best_attempt import measured_margin, replaced
 from training.batch import Batch
 from training.threat import ThreatModel
 
@@ -71,7 +71,7 @@ class MinimalBudget(Attack):
         """Clips and factors; low and high are the largest grid point that failed and the smallest that sufficed."""
         full = 2**self.rounds
         low = torch.zeros(len(batch), dtype=torch.long, device=batch.labels.device)
-        is_wrong = judged(model, batch) > 0
+        is_wrong = measured_margin(model, batch) > 0
         high = torch.where(is_wrong, 1, full)  # between 0 and 1 the grid has nothing to bisect
         result = batch
         is_found = torch.zeros_like(is_wrong)
@@ -81,7 +81,7 @@ class MinimalBudget(Attack):
                 rows = (tried == level).nonzero()[:, 0]
                 clips = batch.select(rows)
                 attempt = self.attack(model, clips, threat.scaled(level / full), generator)
-                fools = judged(model, attempt.with_targets(clips.targets)) > 0
+                fools = measured_margin(model, attempt.with_targets(clips.targets)) > 0
                 kept = fools | (level == high[rows]) & ~is_found[rows]
                 result = replaced(result, rows[kept], attempt.select(kept.nonzero()[:, 0]))
                 is_found[rows] |= fools

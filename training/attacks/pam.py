@@ -44,7 +44,7 @@ class PAM(MomentumAttack):
     num_scales: NonNegativeInt = 4
     """n points of each path, each half as far from the baseline as the one before; 0 is MI-FGSM."""
     loss: LossName = "cross_entropy"
-    """What grows."""
+    """The loss that the attack maximises."""
 
     @property
     def cost_untargeted(self) -> Cost:

@@ -10,7 +10,7 @@ from torch import nn
 
 from training.attacks.base import Cost, TargetableAttack
 from training.attacks.engine.ascent import Ascent, default_step_size
-from training.attacks.engine.best_attempt import Contest
+from training.attacks.engine.best_attempt import BestAttempt
 from training.attacks.engine.gradients import classification_gradient
 from training.attacks.engine.losses import LossName
 from training.batch import Batch
@@ -34,7 +34,8 @@ class PGD(TargetableAttack):
     restarts: PositiveInt = 1
     """Random starts; clips that are fooled are left out of the next, and each start costs one more forward pass."""
     loss: LossName = "cross_entropy"
-    """What grows: cross-entropy, probability of being wrong, margin of the best wrong class, or logits ratio."""
+    """The loss that the attack maximises: cross-entropy, probability of being wrong, margin of the best wrong class, or
+    logits ratio."""
 
     @model_validator(mode="after")
     def _restarts_differ(self) -> PGD:
@@ -52,12 +53,12 @@ class PGD(TargetableAttack):
         """Climb the loss, projecting after every step."""
         if self.restarts == 1:
             return self._climb(model, batch, threat, generator, restart=0)
-        contest = Contest(model, batch, threat)
+        best_attempt = BestAttempt(model, batch, threat)
         for restart in range(self.restarts):
-            rows = contest.remaining
+            rows = best_attempt.remaining
             if len(rows):
-                contest.enter(rows, self._climb(model, batch.select(rows), threat, generator, restart=restart))
-        return contest.best
+                best_attempt.evaluate(rows, self._climb(model, batch.select(rows), threat, generator, restart=restart))
+        return best_attempt.best
 
     def _climb(
         self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator, *, restart: int

@@ -10,7 +10,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from training.attacks.base import Cost, TargetableAttack
-from training.attacks.engine.best_attempt import Contest
+from training.attacks.engine.best_attempt import BestAttempt
 from training.attacks.engine.gradients import Streams
 from training.attacks.engine.randomness import clip_generator, uniform_like
 from training.attacks.engine.windows import (
@@ -65,21 +65,21 @@ class Square(TargetableAttack):
 
     def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
         """Repaint windows until every clip is fooled or the queries are used up."""
-        contest = Contest(model, batch, threat)
-        contest.enter(contest.remaining, _start(batch, threat, generator))
+        best_attempt = BestAttempt(model, batch, threat)
+        best_attempt.evaluate(best_attempt.remaining, _start(batch, threat, generator))
         draws = torch.empty(0)
         for query in range(1, self.queries):
-            rows = contest.remaining
+            rows = best_attempt.remaining
             if not len(rows):
                 break
             number = (query - 1) % QUERIES_PER_DRAW
             if number == 0:
                 draws = _draws(batch, rows, generator, f"queries {query}")
             share = self.share_at(query)
-            contest.enter(
-                rows, _repainted(contest.best.select(rows), batch.select(rows), threat, share, draws[rows, number])
+            best_attempt.evaluate(
+                rows, _repainted(best_attempt.best.select(rows), batch.select(rows), threat, share, draws[rows, number])
             )
-        return contest.best
+        return best_attempt.best
 
     def share_at(self, query: int) -> float:
         """Share of the values that a window of this query covers."""

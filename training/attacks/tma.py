@@ -37,7 +37,7 @@ class FeatureAttack(TargetableAttack):
     momentum_norm: MomentumNorm = "per_modality"
     """As in MI-FGSM."""
     loss: LossName = "cross_entropy"
-    """What grows beside the terms."""
+    """The loss that the attack maximises beside the terms."""
     sharing: Sharing = NOT_SHARED
     """Neighbouring segments that move together."""
     random_start: bool = False

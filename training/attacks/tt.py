@@ -47,7 +47,7 @@ class TT(MomentumAttack):
     weights: ShiftWeights = "gaussian"
     """How much the gradient of a shifted copy counts."""
     loss: LossName = "cross_entropy"
-    """What grows."""
+    """The loss that the attack maximises."""
 
     @property
     def cost_untargeted(self) -> Cost:

@@ -11,7 +11,7 @@ from pydantic import NonNegativeInt, PositiveFloat
 from torch import nn
 
 from training.attacks.base import Cost
-from training.attacks.engine.gradients import Gradient, GradientAt, Streams, classification_gradient, filling
+from training.attacks.engine.gradients import Gradient, GradientAt, Streams, classification_gradient, unit_noise
 from training.attacks.engine.losses import LossName
 from training.attacks.engine.randomness import uniform_like
 from training.attacks.mifgsm import MomentumAttack
@@ -39,7 +39,7 @@ class VMIFGSM(MomentumAttack):
     radius: PositiveFloat = 1.5
     """beta: how far they are, in units of epsilon."""
     loss: LossName = "cross_entropy"
-    """What grows."""
+    """The loss that the attack maximises."""
 
     @property
     def cost_untargeted(self) -> Cost:
@@ -87,5 +87,5 @@ class _VarianceTuned:
         for name in self.threat.modalities:
             noise = uniform_like(moved[name], point.keys, self.generator, f"{name} {purpose}")
             size = self.radius * self.threat.epsilon(name)
-            moved[name] = moved[name] + size * filling(noise, self.threat)
+            moved[name] = moved[name] + size * unit_noise(noise, self.threat)
         return point.with_streams(**moved)

@@ -10,7 +10,7 @@ from torch import nn
 
 from training.attacks.apgd import APGD, APGDT
 from training.attacks.base import Attack, Cost
-from training.attacks.engine.best_attempt import Contest
+from training.attacks.engine.best_attempt import BestAttempt
 from training.attacks.fab import FAB
 from training.attacks.square import Square
 from training.attacks.tma import TMA
@@ -46,10 +46,10 @@ class WorstCase(Attack):
 
     def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
         """Run every attack on the clips that are left."""
-        contest = Contest(model, batch, threat)
+        best_attempt = BestAttempt(model, batch, threat)
         for attack in self.attacks:
-            rows = contest.remaining
+            rows = best_attempt.remaining
             if not len(rows):
                 break
-            contest.enter(rows, attack(model, batch.select(rows), threat, generator))
-        return contest.best
+            best_attempt.evaluate(rows, attack(model, batch.select(rows), threat, generator))
+        return best_attempt.best

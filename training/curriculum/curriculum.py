@@ -26,7 +26,7 @@ class SharedAttack(Settings):
 
 
 class Curriculum(Settings):
-    """What grows while training goes on. All of it is off at evaluation (arXiv:2502.11858, Section 5)."""
+    """Schedules from easy to hard over a training. All of it is off at evaluation (arXiv:2502.11858, Section 5)."""
 
     attack_steps: AnySchedule = Linear(start=1, end=5, until=0.75)
     """Attack level: gradient steps of the attack, rounded."""
@@ -81,11 +81,11 @@ class Curriculum(Settings):
                 )
         return self
 
-    def after(self, accuracies: Sequence[float]) -> Curriculum:
+    def for_next_epoch(self, accuracies: Sequence[float]) -> Curriculum:
         """The curriculum of the next epoch: robust accuracies on validation decide where adaptive schedules stand."""
-        schedules = {name: getattr(self, name).after(accuracies) for name in SCHEDULES}
+        schedules = {name: getattr(self, name).for_next_epoch(accuracies) for name in SCHEDULES}
         others = tuple(
-            other.model_copy(update={"share": other.share.after(accuracies)}) for other in self.other_attacks
+            other.model_copy(update={"share": other.share.for_next_epoch(accuracies)}) for other in self.other_attacks
         )
         return self.model_copy(update={**schedules, "other_attacks": others})
 

@@ -56,7 +56,7 @@ class OverfittingMonitor(Settings):
     learning_rate_factor: float = Field(default=0.5, gt=0, le=1)
     """Each roll-back multiplies the rest of the learning rates by so much: what failed is not just tried again."""
 
-    def falls(self, accuracies: Sequence[float]) -> list[int]:
+    def collapses(self, accuracies: Sequence[float]) -> list[int]:
         """The epochs, counted from 1, after which robust accuracy lay too far below the best before."""
         return [
             number
@@ -66,7 +66,7 @@ class OverfittingMonitor(Settings):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Decision:
     """What follows from the epochs that are finished."""
 
     stop: str = ""
@@ -79,30 +79,30 @@ class Verdict:
     """What they have made of the learning rate."""
 
 
-def judge(
+def decide(
     accuracies: Sequence[float], *, early_stopping: EarlyStopping | None, overfitting: OverfittingMonitor | None
-) -> Verdict:
+) -> Decision:
     """Whether and how training goes on after epochs of these robust accuracies."""
-    verdict = _after_falls(accuracies, overfitting) if overfitting else Verdict()
+    decision = _after_falls(accuracies, overfitting) if overfitting else Decision()
     reason = early_stopping.reason(accuracies) if early_stopping else ""
-    if reason and not verdict.stop:
-        return replace(verdict, stop=reason, roll_back=False)
-    return verdict
+    if reason and not decision.stop:
+        return replace(decision, stop=reason, roll_back=False)
+    return decision
 
 
-def _after_falls(accuracies: Sequence[float], monitor: OverfittingMonitor) -> Verdict:
-    falls = monitor.falls(accuracies)
-    has_fallen = bool(falls) and falls[-1] == len(accuracies)
+def _after_falls(accuracies: Sequence[float], monitor: OverfittingMonitor) -> Decision:
+    collapses = monitor.collapses(accuracies)
+    has_fallen = bool(collapses) and collapses[-1] == len(accuracies)
     allowed = monitor.max_roll_backs if monitor.action == "roll_back" else 0
     stop = ""
-    if has_fallen and len(falls) > allowed:
+    if has_fallen and len(collapses) > allowed:
         stop = (
             f"catastrophic overfitting: robust accuracy on validation fell from {max(accuracies):.1%} to "
             f"{accuracies[-1]:.1%}, by more than overfitting.max_drop={monitor.max_drop:g}"
         )
         stop += f", after {allowed} roll-backs" if allowed else ""
-    roll_backs = min(len(falls), allowed)
-    return Verdict(stop, has_fallen and not stop, roll_backs, monitor.learning_rate_factor**roll_backs)
+    roll_backs = min(len(collapses), allowed)
+    return Decision(stop, has_fallen and not stop, roll_backs, monitor.learning_rate_factor**roll_backs)
 
 
 def epochs_without_gain(accuracies: Sequence[float], *, min_gain: float) -> int:

@@ -23,7 +23,7 @@ class Schedule(Settings):
     def at(self, progress: float) -> float:
         """The value at `progress` in [0, 1]."""
 
-    def after(self, accuracies: Sequence[float]) -> Schedule:
+    def for_next_epoch(self, accuracies: Sequence[float]) -> Schedule:
         """The schedule of the next epoch: `accuracies` are the robust ones on validation after each epoch before it."""
         return self
 
@@ -140,7 +140,7 @@ class Adaptive(Schedule):
         """Give the first level, at which training begins; `after` has those of later epochs."""
         return self.levels[0]
 
-    def after(self, accuracies: Sequence[float]) -> Constant:
+    def for_next_epoch(self, accuracies: Sequence[float]) -> Constant:
         """The level of the next epoch, constant."""
         level, begun = 0, 0
         for epoch in range(1, len(accuracies) + 1):

@@ -102,9 +102,9 @@ class AWP(SingleUpdate):
         """The other objective's."""
         return self.objective.loss_cost
 
-    def after(self, accuracies: Sequence[float]) -> AWP:
+    def for_next_epoch(self, accuracies: Sequence[float]) -> AWP:
         """The same around the other objective of the next epoch."""
-        return self.model_copy(update={"objective": self.objective.after(accuracies)})
+        return self.model_copy(update={"objective": self.objective.for_next_epoch(accuracies)})
 
     def settings_at(self, progress: float) -> dict[str, float]:
         """What the other objective's curriculum has set."""

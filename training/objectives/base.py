@@ -94,7 +94,7 @@ class Objective(Settings):
         It is exact unless an attack leaves out clips that are fooled already.
         """
 
-    def after(self, accuracies: Sequence[float]) -> Objective:
+    def for_next_epoch(self, accuracies: Sequence[float]) -> Objective:
         """The objective of the next epoch: `accuracies` are the robust ones on validation after each epoch before it.
 
         Its adaptive schedules, if it has any, stand still at the level that these call for.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.attacks.base import Attack, Cost
-from training.attacks.engine.gradients import Gradient, Streams, classification_gradient, direction, usable
+from training.attacks.engine.gradients import Gradient, Streams, classification_gradient, direction, normalised_or_noise
 from training.batch import MODALITIES, Batch
 from training.crafting import WHOLE, Crafting, craft
 from training.objectives.base import (
@@ -59,7 +59,9 @@ class JointPGD(Attack):
             slope = _packed({name: threat.epsilon(name) * stream for name, stream in found.streams.items()})
             # As one stream, so that a modality the model does not look at takes no part, and noise comes only where
             # the whole gradient is lost.
-            joint = usable(Gradient({"video": slope}, found.log_scale), batch, threat, generator, f"gradient {step}")
+            joint = normalised_or_noise(
+                Gradient({"video": slope}, found.log_scale), batch, threat, generator, f"gradient {step}"
+            )
             change = _packed({name: self._change(name, moved, batch, threat) for name in threat.modalities})
             change = change + (self.step_size or 1.0 / self.steps) * direction(joint.streams["video"], threat)
             moved = _unpacked(_into_ball(change), batch, threat)

@@ -10,7 +10,14 @@ from pydantic import PositiveFloat, PositiveInt
 from torch import nn
 
 from training.attacks.engine.ascent import Ascent
-from training.attacks.engine.gradients import Gradient, Streams, classification_gradient, direction, leaves, usable
+from training.attacks.engine.gradients import (
+    Gradient,
+    Streams,
+    classification_gradient,
+    detached_inputs,
+    direction,
+    normalised_or_noise,
+)
 from training.batch import MODALITIES, Batch
 from training.objectives.base import Classifying, Loss, Passes, bare
 from training.threat import ThreatModel
@@ -49,7 +56,7 @@ class FreeAT(Classifying):
         start = Ascent(steps=0, step_size=0.0, random_start=True)
         perturbed = start(bare(model), batch, self.threat, generator, classification_gradient())
         for replay in range(self.replays):
-            clips, streams = leaves(perturbed, self.threat.modalities)
+            clips, streams = detached_inputs(perturbed, self.threat.modalities)
             yield self.classification(model, clips)
             if replay + 1 < self.replays and streams:
                 perturbed = self._moved(clips, batch, generator, replay)
@@ -62,7 +69,7 @@ class FreeAT(Classifying):
             assert gradient is not None, "the caller goes backward before it asks for the next loss"
             gradients[name] = gradient
         free = clips.video.new_zeros(len(clips))
-        found = usable(Gradient(gradients, free), clips, self.threat, generator, f"gradient {replay}")
+        found = normalised_or_noise(Gradient(gradients, free), clips, self.threat, generator, f"gradient {replay}")
         moved: Streams = {name: clips.stream(name).detach() for name in MODALITIES}
         for name, stream in found.streams.items():
             moved[name] = moved[name] + self.step_size * self.threat.epsilon(name) * direction(stream, self.threat)

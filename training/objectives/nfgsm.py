@@ -11,7 +11,7 @@ from torch import nn
 
 from training.attacks.base import Attack, Cost
 from training.attacks.engine.ascent import Ascent
-from training.attacks.engine.gradients import Streams, classification_gradient, direction, usable
+from training.attacks.engine.gradients import Streams, classification_gradient, direction, normalised_or_noise
 from training.batch import MODALITIES, Batch
 from training.crafting import WHOLE, Crafting, craft
 from training.objectives.base import Classifying, LossOf, Passes, SingleUpdate, crafting_passes
@@ -46,7 +46,7 @@ class NoiseAndStep(Attack):
         start = Ascent(steps=0, step_size=0.0, random_start=True)
         gradient_at = classification_gradient()
         noisy = start(model, batch, threat.scaled(self.noise / reach), generator, gradient_at)
-        found = usable(gradient_at(model, noisy, threat.modalities), batch, threat, generator, "gradient")
+        found = normalised_or_noise(gradient_at(model, noisy, threat.modalities), batch, threat, generator, "gradient")
         moved: Streams = {name: noisy.stream(name) for name in MODALITIES}
         for name, stream in found.streams.items():
             moved[name] = moved[name] + threat.epsilon(name) * self.step_size / reach * direction(stream, threat)

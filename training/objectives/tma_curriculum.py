@@ -38,7 +38,7 @@ class TMACurriculum(Classifying, SingleUpdate):
     crafting: Crafting = WHOLE
     """How the attacks are applied; the ratio comes from the curriculum."""
     curriculum: Curriculum = Curriculum()
-    """What grows from easy to hard."""
+    """The schedules, from easy to hard."""
 
     @model_validator(mode="after")
     def _crafting_suits_the_curriculum(self) -> TMACurriculum:
@@ -88,9 +88,9 @@ class TMACurriculum(Classifying, SingleUpdate):
             passes += crafting_passes(attack.cost, self.crafting_at(progress), self.threat, num_segments) * clips
         return passes
 
-    def after(self, accuracies: Sequence[float]) -> TMACurriculum:
+    def for_next_epoch(self, accuracies: Sequence[float]) -> TMACurriculum:
         """The objective with the curriculum of the next epoch."""
-        return self.model_copy(update={"curriculum": self.curriculum.after(accuracies)})
+        return self.model_copy(update={"curriculum": self.curriculum.for_next_epoch(accuracies)})
 
     def crafting_at(self, progress: float) -> Crafting:
         """How the attacks are applied at `progress`."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from training.attacks.base import Attack, Cost
 from training.attacks.engine.ascent import Ascent, default_step_size
-from training.attacks.engine.gradients import Gradient, back, leaves
+from training.attacks.engine.gradients import Gradient, detached_inputs, vjp
 from training.batch import Batch, Modality
 from training.crafting import WHOLE, Crafting, craft
 from training.objectives.base import (
@@ -54,10 +54,10 @@ class DivergencePGD(Attack):
         ascent = Ascent(steps=self.steps, step_size=step_size, random_start=True)
 
         def gradient(model: nn.Module, clips: Batch, modalities: Sequence[Modality]) -> Gradient:
-            clips, streams = leaves(clips, modalities)
+            clips, streams = detached_inputs(clips, modalities)
             logits = model(clips.video, clips.audio).logits
             slope, log_scale = divergence_slope(logits, clean_logits)
-            return Gradient(dict(zip(modalities, back(logits, streams, slope), strict=True)), log_scale)
+            return Gradient(dict(zip(modalities, vjp(logits, streams, slope), strict=True)), log_scale)
 
         return ascent(model, batch, threat, generator, gradient)
 

@@ -14,7 +14,13 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from preprocessing.storage.atomic_file import TEMPORARY_PREFIX, Draft, remove_abandoned, write_file, write_new_file
+from preprocessing.storage.atomic_file import (
+    TEMPORARY_PREFIX,
+    AtomicFile,
+    remove_abandoned,
+    write_file,
+    write_file_if_absent,
+)
 from preprocessing.storage.store import Store, StoreError
 
 WRITE_AND_WAIT = """
@@ -77,10 +83,10 @@ def test_a_disk_that_takes_no_more_leaves_nothing_and_says_what_to_do(tmp_path: 
     store = Store(str(tmp_path))
 
     def fill() -> None:
-        with largest_file(num_bytes), Draft(store, "train/a.tar") as draft:
+        with largest_file(num_bytes), AtomicFile(store, "train/a.tar") as file:
             for _ in range(10):
-                draft.write(bytes(1000))
-            draft.show()
+                file.write(bytes(1000))
+            file.commit()
 
     with pytest.raises(
         StoreError, match=r"cannot write .*/train/a\.tar': no space is left there.*run the same command"
@@ -98,8 +104,8 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("root", ["folder", "memory://drafts"])
 def test_of_two_first_files_one_wins(root: str, tmp_path: Path) -> None:
     store = Store(root if "://" in root else str(tmp_path / root))
-    assert write_new_file(store, "plan.json", b"one")
-    assert not write_new_file(store, "plan.json", b"two")
+    assert write_file_if_absent(store, "plan.json", b"one")
+    assert not write_file_if_absent(store, "plan.json", b"two")
     assert store.read("plan.json") == b"one"
     write_file(store, "plan.json", b"three")
     assert store.read("plan.json") == b"three"

@@ -13,7 +13,7 @@ from tests.training.attacks.trained import trained_classifier
 from tests.training.conftest import random_batch
 from training.attacks import APGD, APGDT
 from training.attacks.engine.adaptive_ascent import AdaptiveAscent, checkpoints_of
-from training.attacks.engine.best_attempt import judged
+from training.attacks.engine.best_attempt import measured_margin
 from training.attacks.engine.losses import LossName
 from training.attacks.engine.starts import start_at_radius
 from training.batch import Batch
@@ -95,7 +95,7 @@ def test_on_a_linear_model_the_l2_optimum_is_reached(generator: torch.Generator)
     clips = clips.with_streams(clips.video.double(), clips.audio.double())
     threat = ThreatModel(norm="l2", video=0.5, audio=0.2)
     perturbed = APGD(steps=30)(model, clips, threat, generator)
-    grown = judged(model, perturbed) - judged(model, clips)
+    grown = measured_margin(model, perturbed) - measured_margin(model, clips)
     assert torch.allclose(grown, (2 * (0.5 * model.video.norm() + 0.2 * model.audio.norm())).detach(), rtol=1e-4)
 
 
@@ -111,14 +111,18 @@ def test_a_model_too_sure_for_single_precision_is_climbed_all_the_same(generator
     )
     best = [climb.best_loss for climb in climbs]
     assert (best[-1] < -100.0).all()
-    optimum = judged(model, clips) + 2e-3 * float(model.video.detach().abs().sum() + model.audio.detach().abs().sum())
+    optimum = measured_margin(model, clips) + 2e-3 * float(
+        model.video.detach().abs().sum() + model.audio.detach().abs().sum()
+    )
     assert torch.allclose(best[-1].double(), optimum, rtol=1e-4)
 
 
 def test_more_restarts_never_lower_the_margin() -> None:
     network, clips = trained_classifier()
     margins = [
-        judged(network, APGD(steps=3, restarts=count)(network, clips, SMALL, torch.Generator()).with_targets(None))
+        measured_margin(
+            network, APGD(steps=3, restarts=count)(network, clips, SMALL, torch.Generator()).with_targets(None)
+        )
         for count in (1, 2, 4)
     ]
     assert (margins[1] >= margins[0] - 1e-6).all()
@@ -148,7 +152,9 @@ def test_fewer_than_four_classes_are_refused(generator: torch.Generator) -> None
 def test_more_targets_never_lower_the_margin() -> None:
     network, clips = trained_classifier()
     margins = [
-        judged(network, APGDT(steps=3, num_targets=count)(network, clips, SMALL, torch.Generator()).with_targets(None))
+        measured_margin(
+            network, APGDT(steps=3, num_targets=count)(network, clips, SMALL, torch.Generator()).with_targets(None)
+        )
         for count in (1, 2, 4)
     ]
     assert (margins[1] >= margins[0] - 1e-6).all()
@@ -167,7 +173,7 @@ def test_clips_that_are_fooled_are_left_out_of_the_next_target() -> None:
     """64 looks, 64 clips times 4 passes for the first target, then 4 passes for those that it has left."""
     network, clips = trained_classifier()
     first = APGDT(steps=3, num_targets=1)(network, clips, SMALL, torch.Generator()).with_targets(None)
-    num_left = int((judged(network, first) <= 0).sum())
+    num_left = int((measured_margin(network, first) <= 0).sum())
     assert 0 < num_left < 64
     counted = Counted(network)
     APGDT(steps=3, num_targets=2)(counted, clips, SMALL, torch.Generator())

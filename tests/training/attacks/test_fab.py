@@ -10,7 +10,7 @@ from tests.training.attacks.linear import LinearClassifier
 from tests.training.attacks.trained import trained_classifier
 from tests.training.conftest import random_batch
 from training.attacks import FAB, PGD
-from training.attacks.engine.best_attempt import judged
+from training.attacks.engine.best_attempt import measured_margin
 from training.batch import MODALITIES, Batch
 from training.threat import ThreatModel
 
@@ -51,7 +51,7 @@ def test_on_a_linear_model_the_smallest_perturbation_is_found(norm: str, generat
     found = radius(perturbed, clips, threat)[is_inside]
     assert (found >= closed_form[is_inside] * (1 - 1e-9)).all()
     assert (found <= closed_form[is_inside] * 1.011).all()
-    assert torch.equal(judged(model, perturbed) > 0, closed_form < 1.0)
+    assert torch.equal(measured_margin(model, perturbed) > 0, closed_form < 1.0)
 
 
 def test_clips_are_fooled_from_nearer_than_a_search_at_full_budget_would() -> None:
@@ -60,8 +60,8 @@ def test_clips_are_fooled_from_nearer_than_a_search_at_full_budget_would() -> No
     clips = clips.select(torch.arange(32))
     fab = FAB(steps=5, num_targets=2)(network, clips, SMALL, torch.Generator()).with_targets(None)
     pgd = PGD(steps=10)(network, clips, SMALL, torch.Generator())
-    clean = judged(network, clips.with_targets(None)) <= 0
-    is_fooled = clean & (judged(network, fab) > 0)
+    clean = measured_margin(network, clips.with_targets(None)) <= 0
+    is_fooled = clean & (measured_margin(network, fab) > 0)
     assert is_fooled.sum() >= 5
     assert radius(fab, clips, SMALL)[is_fooled].mean() < 0.8 * radius(pgd, clips, SMALL)[is_fooled].mean()
 
@@ -73,7 +73,7 @@ def test_more_targets_or_restarts_never_leave_more_clips_right() -> None:
     for settings in ({"num_targets": 1}, {"num_targets": 4}, {"num_targets": 4, "restarts": 2}):
         attack = FAB.model_validate({"steps": 3} | settings)
         perturbed = attack(network, clips, SMALL, torch.Generator()).with_targets(None)
-        right.append(judged(network, perturbed) <= 0)
+        right.append(measured_margin(network, perturbed) <= 0)
     for before, after in itertools.pairwise(right):
         assert not (after & ~before).any()
 
@@ -86,4 +86,4 @@ def test_a_clip_that_is_wrong_untouched_is_moved_further_away(generator: torch.G
     near = scores < 0.5 * 0.2 * (model.video.abs().sum() + model.audio.abs().sum()).detach()
     perturbed = FAB(steps=1)(model, wrong, threat, generator)
     assert near.any()
-    assert torch.allclose(judged(model, perturbed)[near], 2 * judged(model, wrong)[near])
+    assert torch.allclose(measured_margin(model, perturbed)[near], 2 * measured_margin(model, wrong)[near])

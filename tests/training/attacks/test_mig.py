@@ -63,9 +63,11 @@ def test_steps_follow_the_published_recursion(model: Classifier, batch: Batch, g
     for _ in range(steps):
         total = {name: torch.zeros_like(stream) for name, stream in here.items()}
         for number in range(1, points + 1):
-            leaves = {name: (number / points * stream).requires_grad_() for name, stream in here.items()}
-            score = probability(model, **leaves, labels=clips.labels).sum()
-            for name, gradient in zip(MODALITIES, torch.autograd.grad(score, list(leaves.values())), strict=True):
+            detached_inputs = {name: (number / points * stream).requires_grad_() for name, stream in here.items()}
+            score = probability(model, **detached_inputs, labels=clips.labels).sum()
+            for name, gradient in zip(
+                MODALITIES, torch.autograd.grad(score, list(detached_inputs.values())), strict=True
+            ):
                 total[name] = total[name] + gradient
         for name in MODALITIES:
             contributions = here[name] * total[name] / points

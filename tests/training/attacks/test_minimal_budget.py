@@ -8,7 +8,7 @@ from tests.training.attacks.linear import LinearClassifier
 from tests.training.attacks.targets import Counted
 from tests.training.conftest import random_batch
 from training.attacks import FGSM, PGD, AnyAttack, MinimalBudget
-from training.attacks.engine.best_attempt import judged
+from training.attacks.engine.best_attempt import measured_margin
 from training.batch import MODALITIES, Batch
 from training.threat import ThreatModel
 
@@ -53,7 +53,7 @@ def test_clips_are_perturbed_within_their_smallest_budget_and_fooled(generator: 
     attack = MinimalBudget(attack=PGD(steps=5), rounds=5)
     factors = attack.smallest_factors(model, clips, threat, generator)
     perturbed = attack(model, clips, threat, generator)
-    assert (judged(model, perturbed) > 0).all()
+    assert (measured_margin(model, perturbed) > 0).all()
     for name, distance in threat.distances(perturbed, clips).items():
         assert (distance <= factors * threat.epsilon(name) * (1 + 1e-9)).all()
     assert factors.unique().numel() > 4  # type: ignore[no-untyped-call]

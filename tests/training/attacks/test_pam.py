@@ -74,9 +74,9 @@ def test_steps_follow_the_published_recursion(
     here = {name: clips.stream(name) for name in MODALITIES}
     velocity = {name: torch.zeros_like(stream) for name, stream in here.items()}
     for _ in range(steps):
-        leaves = {name: stream.detach().requires_grad_() for name, stream in here.items()}
-        loss = summed_loss(model, leaves, COLOURS[:num_baselines], clips.labels)
-        for name, gradient in zip(MODALITIES, torch.autograd.grad(loss, list(leaves.values())), strict=True):
+        detached_inputs = {name: stream.detach().requires_grad_() for name, stream in here.items()}
+        loss = summed_loss(model, detached_inputs, COLOURS[:num_baselines], clips.labels)
+        for name, gradient in zip(MODALITIES, torch.autograd.grad(loss, list(detached_inputs.values())), strict=True):
             size = gradient.abs().flatten(1).mean(1).view(-1, *[1] * (gradient.dim() - 1))
             velocity[name] = momentum * velocity[name] + gradient / size
             clean, epsilon = clips.stream(name), threat.epsilon(name)

@@ -6,7 +6,7 @@ import torch
 from tests.training.attacks.targets import THREATS, Constant, Counted, classifier, random_clips
 from tests.training.attacks.trained import trained_classifier
 from training.attacks import Square
-from training.attacks.engine.best_attempt import judged
+from training.attacks.engine.best_attempt import measured_margin
 from training.batch import MODALITIES
 from training.threat import ThreatModel
 
@@ -53,7 +53,8 @@ def test_more_queries_never_lower_the_margin(norm: str) -> None:
     clips = clips.select(torch.arange(16)).with_targets(None)
     threat = BY_NORM[norm]
     first, *later = (
-        judged(network, Square(queries=count)(network, clips, threat, torch.Generator())) for count in (1, 10, 40)
+        measured_margin(network, Square(queries=count)(network, clips, threat, torch.Generator()))
+        for count in (1, 10, 40)
     )
     assert all((margins >= first - 1e-6).all() for margins in later)
     assert later[1].clamp_max(0.0).mean() > first.clamp_max(0.0).mean()
@@ -63,10 +64,10 @@ def test_more_queries_never_lower_the_margin(norm: str) -> None:
 def test_scores_alone_suffice_to_fool_a_classifier(norm: str) -> None:
     network, clips = trained_classifier()
     clips = clips.select(torch.arange(16)).with_targets(None)
-    clean = int((judged(network, clips) <= 0).sum())
+    clean = int((measured_margin(network, clips) <= 0).sum())
     with torch.no_grad():
         perturbed = Square(queries=300)(network, clips, BY_NORM[norm], torch.Generator())
-    assert int((judged(network, perturbed) <= 0).sum()) < 0.5 * clean
+    assert int((measured_margin(network, perturbed) <= 0).sum()) < 0.5 * clean
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
@@ -76,7 +77,7 @@ def test_a_query_may_change_one_modality_alone(modality: str) -> None:
     clips = clips.select(torch.arange(16)).with_targets(None)
     threat = LARGE.only("video" if modality == "video" else "audio")
     start, end = (Square(queries=count)(network, clips, threat, torch.Generator()) for count in (1, 20))
-    assert judged(network, end).mean() > judged(network, start).mean()
+    assert measured_margin(network, end).mean() > measured_margin(network, start).mean()
 
 
 def test_l2_changes_use_the_whole_budget_inside_the_box() -> None:
@@ -94,7 +95,7 @@ def test_clips_that_are_fooled_are_left_out_of_further_queries() -> None:
     network, clips = trained_classifier()
     clips = clips.with_targets(None)
     first = Square(queries=1)(network, clips, LARGE, torch.Generator())
-    num_left = int((judged(network, first) <= 0).sum())
+    num_left = int((measured_margin(network, first) <= 0).sum())
     assert 0 < num_left < 64
     counted = Counted(network)
     Square(queries=2)(counted, clips, LARGE, torch.Generator())

@@ -74,13 +74,13 @@ def test_steps_follow_the_published_recursion(
     here = {name: clips.stream(name) for name in MODALITIES}
     velocity = {name: torch.zeros_like(stream) for name, stream in here.items()}
     for _ in range(steps):
-        leaves = {name: stream.detach().requires_grad_() for name, stream in here.items()}
+        detached_inputs = {name: stream.detach().requires_grad_() for name, stream in here.items()}
         loss = torch.zeros((), dtype=torch.float64)
         for shift, weight in zip(range(-2, 3), KERNELS[kind], strict=True):
             order = [(place - shift) % 4 for place in range(4)]
-            logits = ordered(**{name: leaf[:, order] for name, leaf in leaves.items()}).logits
+            logits = ordered(**{name: leaf[:, order] for name, leaf in detached_inputs.items()}).logits
             loss = loss + weight * nn.functional.cross_entropy(logits, clips.labels, reduction="sum")
-        for name, gradient in zip(MODALITIES, torch.autograd.grad(loss, list(leaves.values())), strict=True):
+        for name, gradient in zip(MODALITIES, torch.autograd.grad(loss, list(detached_inputs.values())), strict=True):
             size = gradient.abs().flatten(2).mean(2).view(len(clips), 4, *[1] * (gradient.dim() - 2))
             velocity[name] = momentum * velocity[name] + gradient / size
             clean, epsilon = clips.stream(name), THREAT.epsilon(name)

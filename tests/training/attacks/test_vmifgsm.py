@@ -45,9 +45,9 @@ def test_where_the_gradient_is_the_same_everywhere_it_is_mifgsm(batch: Batch, ge
 
 def gradients(model: Classifier, streams: Streams, labels: Tensor) -> Sequence[Tensor]:
     """What autograd makes of the summed cross-entropy, frames first."""
-    leaves = {name: stream.detach().requires_grad_() for name, stream in streams.items()}
-    loss = nn.functional.cross_entropy(model(**leaves).logits, labels, reduction="sum")
-    return torch.autograd.grad(loss, list(leaves.values()))
+    detached_inputs = {name: stream.detach().requires_grad_() for name, stream in streams.items()}
+    loss = nn.functional.cross_entropy(model(**detached_inputs).logits, labels, reduction="sum")
+    return torch.autograd.grad(loss, list(detached_inputs.values()))
 
 
 def test_steps_follow_the_published_recursion(model: Classifier, batch: Batch, generator: torch.Generator) -> None:

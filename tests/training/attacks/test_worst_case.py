@@ -9,7 +9,7 @@ from tests.training.attacks.targets import Counted
 from tests.training.attacks.trained import trained_classifier
 from training.attacks import APGD, APGDT, FAB, FGSM, IFGSM, PGD, AnyAttack, Attack, MinimalBudget, Square, WorstCase
 from training.attacks.base import Cost
-from training.attacks.engine.best_attempt import judged
+from training.attacks.engine.best_attempt import measured_margin
 from training.threat import ThreatModel
 
 SMALL = ThreatModel(video=6 / 255, audio=6 / 255)
@@ -52,8 +52,8 @@ def test_a_clip_that_any_of_the_attacks_fools_is_fooled() -> None:
     network, clips = trained_classifier()
     members = (FGSM(), Square(queries=10), IFGSM(steps=5))
     clips = clips.with_targets(None)
-    each = [judged(network, attack(network, clips, SMALL, torch.Generator())) > 0 for attack in members]
-    together = judged(network, WorstCase(attacks=members)(network, clips, SMALL, torch.Generator())) > 0
+    each = [measured_margin(network, attack(network, clips, SMALL, torch.Generator())) > 0 for attack in members]
+    together = measured_margin(network, WorstCase(attacks=members)(network, clips, SMALL, torch.Generator())) > 0
     assert torch.equal(together, each[0] | each[1] | each[2])
     assert all(one.sum() < together.sum() or torch.equal(one, together) for one in each)
 
@@ -62,7 +62,7 @@ def test_each_attack_sees_the_clips_that_none_before_has_fooled() -> None:
     """FGSM: one pass and a look at 64 clips; I-FGSM: five passes and a look at those that are left."""
     network, clips = trained_classifier()
     clips = clips.with_targets(None)
-    left = int((judged(network, FGSM()(network, clips, SMALL, torch.Generator())) <= 0).sum())
+    left = int((measured_margin(network, FGSM()(network, clips, SMALL, torch.Generator())) <= 0).sum())
     assert 0 < left < 64
     counted = Counted(network)
     WorstCase(attacks=(FGSM(), IFGSM(steps=5)))(counted, clips, SMALL, torch.Generator())
@@ -74,7 +74,7 @@ def test_more_attacks_never_lower_the_margin() -> None:
     network, clips = trained_classifier()
     clips = clips.with_targets(None)
     one, two = (
-        judged(network, WorstCase(attacks=attacks)(network, clips, SMALL, torch.Generator()))
+        measured_margin(network, WorstCase(attacks=attacks)(network, clips, SMALL, torch.Generator()))
         for attacks in ((FGSM(),), (FGSM(), PGD(steps=5)))
     )
     assert (two >= one - 1e-6).all()
@@ -87,7 +87,7 @@ def test_a_larger_epsilon_never_raises_robust_accuracy() -> None:
         attacks=(APGD(steps=5), APGDT(steps=3, num_targets=2), FAB(steps=2, num_targets=2), Square(queries=5))
     )
     robust = [
-        int((judged(network, attack(network, clips, SMALL.scaled(factor), torch.Generator())) <= 0).sum())
+        int((measured_margin(network, attack(network, clips, SMALL.scaled(factor), torch.Generator())) <= 0).sum())
         for factor in (0.5, 1.0, 2.0, 4.0)
     ]
     assert robust == sorted(robust, reverse=True)

@@ -83,7 +83,7 @@ def test_adaptive_schedules_stand_at_the_level_that_the_history_calls_for() -> N
         mask_ratio=Linear(start=0, end=0.5),
         other_attacks=(SharedAttack(attack=PGD(), share=Adaptive(levels=(0.75, 0.25), patience=2)),),
     )
-    found = [curriculum.after([0.5] * epochs).at(epochs / 4) for epochs in range(4)]
+    found = [curriculum.for_next_epoch([0.5] * epochs).at(epochs / 4) for epochs in range(4)]
     names = ("attack_steps", "epsilon_factor", "mask_ratio", "share_1_pgd")
     assert [tuple(values[name] for name in names) for values in found] == [
         (1.0, 0.5, 0.0, 0.75),

@@ -4,13 +4,13 @@ import pytest
 from pydantic import ValidationError
 
 from training.config import TrainConfig
-from training.curriculum.monitoring import EarlyStopping, OverfittingMonitor, Verdict, epochs_without_gain, judge
+from training.curriculum.monitoring import Decision, EarlyStopping, OverfittingMonitor, decide, epochs_without_gain
 
 
-def verdicts(accuracies: list[float], monitor: OverfittingMonitor) -> list[Verdict]:
+def verdicts(accuracies: list[float], monitor: OverfittingMonitor) -> list[Decision]:
     """After each epoch."""
     return [
-        judge(accuracies[:epochs], early_stopping=None, overfitting=monitor) for epochs in range(len(accuracies) + 1)
+        decide(accuracies[:epochs], early_stopping=None, overfitting=monitor) for epochs in range(len(accuracies) + 1)
     ]
 
 
@@ -45,19 +45,19 @@ def test_training_ends_when_patience_does_and_says_why() -> None:
 
 
 def test_nothing_ends_unless_it_is_asked_for() -> None:
-    assert judge([0.9, 0.0, 0.0, 0.0], early_stopping=None, overfitting=None) == Verdict()
+    assert decide([0.9, 0.0, 0.0, 0.0], early_stopping=None, overfitting=None) == Decision()
 
 
 def test_a_fall_by_just_what_is_allowed_is_none() -> None:
     """0.45 - 0.25 is 0.2, in floating point a little more."""
-    assert OverfittingMonitor(max_drop=0.2).falls([0.45, 0.25, 0.24, 0.45, 0.1]) == [3, 5]
+    assert OverfittingMonitor(max_drop=0.2).collapses([0.45, 0.25, 0.24, 0.45, 0.1]) == [3, 5]
 
 
 def test_a_fall_ends_training_and_says_why() -> None:
-    *before, after = verdicts([0.3, 0.5, 0.1], OverfittingMonitor())
-    assert before == [Verdict()] * 3
-    assert not after.roll_back
-    assert after.stop == (
+    *before, for_next_epoch = verdicts([0.3, 0.5, 0.1], OverfittingMonitor())
+    assert before == [Decision()] * 3
+    assert not for_next_epoch.roll_back
+    assert for_next_epoch.stop == (
         "catastrophic overfitting: robust accuracy on validation fell from 50.0% to 10.0%, by more than "
         "overfitting.max_drop=0.2"
     )
@@ -68,18 +68,18 @@ def test_each_fall_rolls_back_and_lowers_the_learning_rate_until_roll_backs_are_
     monitor = OverfittingMonitor(action="roll_back", max_roll_backs=2, learning_rate_factor=0.5)
     found = verdicts([0.5, 0.0, 0.5, 0.1, 0.0], monitor)
     assert found[:5] == [
-        Verdict(),
-        Verdict(),
-        Verdict(roll_back=True, roll_backs=1, learning_rate_factor=0.5),
-        Verdict(roll_back=False, roll_backs=1, learning_rate_factor=0.5),
-        Verdict(roll_back=True, roll_backs=2, learning_rate_factor=0.25),
+        Decision(),
+        Decision(),
+        Decision(roll_back=True, roll_backs=1, learning_rate_factor=0.5),
+        Decision(roll_back=False, roll_backs=1, learning_rate_factor=0.5),
+        Decision(roll_back=True, roll_backs=2, learning_rate_factor=0.25),
     ]
     assert not found[5].roll_back
     assert found[5].stop.endswith("overfitting.max_drop=0.2, after 2 roll-backs")
 
 
 def test_an_end_of_patience_goes_before_a_roll_back() -> None:
-    found = judge(
+    found = decide(
         [0.5, 0.0],
         early_stopping=EarlyStopping(patience=1),
         overfitting=OverfittingMonitor(action="roll_back"),
@@ -97,7 +97,7 @@ def test_going_back_to_an_epoch_chosen_by_clean_accuracy_is_refused() -> None:
 def test_the_next_epoch_has_the_learning_rate_that_roll_backs_have_left() -> None:
     config = TrainConfig.model_validate({"data": "a", "output": "b", "overfitting": {"action": "roll_back"}})
     history = [{"validation/robust_accuracy": value} for value in (0.5, 0.1)]
-    settings, verdict = config.after(history)
-    assert verdict.roll_back
+    settings, decision = config.for_next_epoch(history)
+    assert decision.roll_back
     assert settings.optimizer.learning_rate == config.optimizer.learning_rate / 2
-    assert config.after(history[:1]) == (config, Verdict())
+    assert config.for_next_epoch(history[:1]) == (config, Decision())

@@ -84,13 +84,13 @@ def test_a_schedule_stays_between_its_values(schedule: Schedule) -> None:
 def test_a_level_lasts_as_long_as_the_history_says(schedule: Adaptive, expected: list[float]) -> None:
     """The values of epochs 1 to 9 when robust accuracy rises to 0.3, stays, falls, and rises again."""
     accuracies = [0.2, 0.3, 0.3, 0.25, 0.26, 0.24, 0.5, 0.5]
-    found = [schedule.after(accuracies[:epochs]).value for epochs in range(9)]
+    found = [schedule.for_next_epoch(accuracies[:epochs]).value for epochs in range(9)]
     assert found == expected
 
 
 def test_other_schedules_do_not_hear_of_accuracies() -> None:
     schedule = Linear(start=1, end=5)
-    assert schedule.after([0.9, 0.1]) is schedule
+    assert schedule.for_next_epoch([0.9, 0.1]) is schedule
 
 
 def test_adaptation_needs_two_levels() -> None:

@@ -162,13 +162,13 @@ class Seen:
 def watch(model: Classifier) -> Seen:
     seen = Seen()
 
-    def back(gradient: Tensor) -> None:
+    def vjp(gradient: Tensor) -> None:
         seen.frames_back += len(gradient)
 
     def forward(module: nn.Module, arguments: tuple[Tensor], features: Tensor) -> None:
         seen.frames += len(arguments[0])
         if features.requires_grad:
-            features.register_hook(back)  # type: ignore[no-untyped-call]
+            features.register_hook(vjp)  # type: ignore[no-untyped-call]
 
     model.video_encoder.register_forward_hook(forward)
     return seen
@@ -461,7 +461,7 @@ def test_an_adaptive_curriculum_goes_on_with_the_history_and_costs_what_its_leve
     inner = TMACurriculum.model_validate({"curriculum": {"attack_steps": steps, "sampling_ratio": 1}})
     objective: Objective = AWP(objective=inner) if wrapped else inner
     for history, expected in (([], 1), ([0.5], 1), ([0.5, 0.5], 4)):
-        now = objective.after(history)
+        now = objective.for_next_epoch(history)
         assert now.settings_at(0.5)["attack_steps"] == expected
         assert now.cost(progress=0.5, num_segments=4).forward == expected + 1 + wrapped
 

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from training.attacks.engine.best_attempt import chosen, verdict
-from training.attacks.engine.gradients import Gradient, Streams, direction, scored_gradient, usable
+from training.attacks.engine.best_attempt import attack_margin, chosen
+from training.attacks.engine.gradients import Gradient, Streams, direction, normalised_or_noise, scored_gradient
 from training.attacks.engine.losses import LossName, exact_loss
 from training.batch import MODALITIES, Batch
 from training.threat import ThreatModel, per_clip
@@ -109,7 +109,7 @@ class AdaptiveAscent:
             best_gradient=gradient,
             best_loss=loss,
             result=here,
-            margins=verdict(logits, clean),
+            margins=attack_margin(logits, clean),
             step_size=torch.full_like(loss, 2.0),
             num_rises=torch.zeros_like(loss),
             loss_at_checkpoint=loss,
@@ -120,7 +120,7 @@ class AdaptiveAscent:
         self, climb: Climb, clean: Batch, threat: ThreatModel, generator: torch.Generator, purpose: str
     ) -> Streams:
         """The steepest step of one epsilon in each modality."""
-        found = usable(climb.gradient, clean, threat, generator, purpose).streams
+        found = normalised_or_noise(climb.gradient, clean, threat, generator, purpose).streams
         return {name: threat.epsilon(name) * direction(stream, threat) for name, stream in found.items()}
 
     def _move(self, climb: Climb, unit: Streams, clean: Batch, threat: ThreatModel, *, is_first: bool) -> None:
@@ -150,7 +150,7 @@ class AdaptiveAscent:
                 logits = model(here.video, here.audio).logits
         else:
             logits, climb.gradient = scored_gradient(model, here, threat.modalities, self.loss)
-        loss, margins = exact_loss(logits, aim, self.loss), verdict(logits, clean)
+        loss, margins = exact_loss(logits, aim, self.loss), attack_margin(logits, clean)
         climb.num_rises = climb.num_rises + (loss > climb.loss)
         climb.loss = loss
         is_higher = loss > climb.best_loss

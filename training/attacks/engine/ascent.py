@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from training.attacks.engine.gradients import Gradient, GradientAt, Streams, direction, filling, usable
+from training.attacks.engine.gradients import Gradient, GradientAt, Streams, direction, normalised_or_noise, unit_noise
 from training.attacks.engine.randomness import uniform_like
 from training.attacks.engine.temporal_groups import Sharing
 from training.batch import MODALITIES, Batch, Modality
@@ -84,7 +84,7 @@ class Ascent:
         if not self.random_start:
             return torch.zeros_like(stream)
         purpose = f"{modality} start" if self.restart == 0 else f"{modality} start {self.restart}"
-        return filling(self._as_shared(uniform_like(stream, batch.keys, generator, purpose)), threat)
+        return unit_noise(self._as_shared(uniform_like(stream, batch.keys, generator, purpose)), threat)
 
     def _as_shared(self, offset: Tensor) -> Tensor:
         """A point at which segments that share one perturbation have one."""
@@ -110,7 +110,7 @@ class Ascent:
         }
         is_joint = self.momentum_norm == "joint"
         gradient = Gradient(shared, found.log_scale)
-        return usable(gradient, batch, threat, generator, f"gradient {step}", joint=is_joint).streams
+        return normalised_or_noise(gradient, batch, threat, generator, f"gradient {step}", joint=is_joint).streams
 
     def _accumulated(self, velocity: Streams, found: Streams, threat: ThreatModel) -> Streams:
         if not self.momentum:

@@ -11,7 +11,7 @@ from training.batch import Batch
 from training.threat import ThreatModel, per_clip
 
 
-class Contest:
+class BestAttempt:
     """Keeps each clip's best attempt so far, by how far it brings the model to the wrong side (its margin).
 
     An attempt is looked at inside budget and box, as the caller of an attack will see it. Clips that are fooled need
@@ -36,13 +36,13 @@ class Contest:
         """Positions of the clips that are not fooled yet."""
         return (~self.is_fooled).nonzero()[:, 0]
 
-    def enter(self, rows: Int[Tensor, " chosen"], attempt: Batch) -> None:
+    def evaluate(self, rows: Int[Tensor, " chosen"], attempt: Batch) -> None:
         """Judge an attempt on the clips at these positions (one forward pass); the better one per clip stays."""
         clean = self._clean.select(rows)
         inside = self._threat.project(attempt, around=clean).with_targets(clean.targets)
-        self.enter_judged(rows, inside, judged(self._model, inside))
+        self.update(rows, inside, measured_margin(self._model, inside))
 
-    def enter_judged(self, rows: Int[Tensor, " chosen"], attempt: Batch, margins: Float[Tensor, " chosen"]) -> None:
+    def update(self, rows: Int[Tensor, " chosen"], attempt: Batch, margins: Float[Tensor, " chosen"]) -> None:
         """Enter an attempt inside the budget whose margins, as `judged` or `verdict` gives them, are known."""
         is_better = margins > self.margins[rows]
         better = rows[is_better]
@@ -50,13 +50,13 @@ class Contest:
         self.best = replaced(self.best, better, attempt.select(is_better.nonzero()[:, 0]))
 
 
-def judged(model: nn.Module, clips: Batch) -> Float[Tensor, " batch"]:
+def measured_margin(model: nn.Module, clips: Batch) -> Float[Tensor, " batch"]:
     """How far these clips bring the model to the wrong side: one forward pass, without gradients."""
     with torch.no_grad():
-        return verdict(model(clips.video, clips.audio).logits, clips)
+        return attack_margin(model(clips.video, clips.audio).logits, clips)
 
 
-def verdict(logits: Float[Tensor, "batch classes"], clips: Batch) -> Float[Tensor, " batch"]:
+def attack_margin(logits: Float[Tensor, "batch classes"], clips: Batch) -> Float[Tensor, " batch"]:
     """The margin in double precision: positive exactly where the model is fooled, infinite if it is not a number."""
     return margin(logits, clips).double().nan_to_num(nan=torch.inf, posinf=torch.inf)
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from training.attacks.engine.gradients import Streams, back, direction, leaves, note_unusable
+from training.attacks.engine.gradients import Streams, detached_inputs, direction, note_unusable, vjp
 from training.attacks.engine.randomness import uniform_like
 from training.batch import Batch
 from training.threat import ThreatModel, per_clip
@@ -55,13 +55,13 @@ def boundary_at(
     Where no modality's slopes carry information the gap is what nothing can close, so that a clip goes where the noise
     points instead of being called robust.
     """
-    differentiable, streams = leaves(clips, threat.modalities)
+    differentiable, streams = detached_inputs(clips, threat.modalities)
     logits = model(differentiable.video, differentiable.audio).logits
     rows = torch.arange(len(clips), device=logits.device)
     pair = torch.zeros_like(logits)
     pair[rows, targets] += 1.0
     pair[rows, clips.labels] -= 1.0
-    found = back(logits, streams, pair)
+    found = vjp(logits, streams, pair)
     slopes: Streams = {}
     steepest: Streams = {}
     is_empty = torch.ones(len(clips), dtype=torch.bool, device=logits.device)

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from training.attacks.engine.gradients import Gradient, GradientAt, back, classification_gradient, leaves
+from training.attacks.engine.gradients import Gradient, GradientAt, classification_gradient, detached_inputs, vjp
 from training.attacks.engine.losses import LossName, attack_loss, slope_at_logits
 from training.attacks.engine.terms import (
     AgreementName,
@@ -64,7 +64,7 @@ def tempered_gradient(
         varying = None if stands_still else temporal
         if varying is None and agreement is None:
             return plain(model, batch, modalities)
-        clips, streams = leaves(batch, modalities)
+        clips, streams = detached_inputs(batch, modalities)
         looks = [model(clips.video, clips.audio)]
         penalties: list[Penalty] = []
         if varying is not None:
@@ -77,7 +77,7 @@ def tempered_gradient(
         if combination == "weighted":
             total = attack_loss(logits, batch, loss).sum()
             total = total + torch.stack([weight * values.sum() for values, weight in penalties]).sum()
-            found = back(total, streams, torch.ones_like(total))
+            found = vjp(total, streams, torch.ones_like(total))
         else:
             # A modality without budget stands still, and so may one that the model does not look at.
             moving = [each for outputs in looks for each in features_of(outputs, model) if each.requires_grad]
@@ -86,7 +86,7 @@ def tempered_gradient(
                 (logits, slope, 1.0),
                 *((values, torch.ones_like(values), weight) for values, weight in penalties),
             ]
-            found = back(moving, streams, _unit_gradients(moving, wanted))
+            found = vjp(moving, streams, _unit_gradients(moving, wanted))
         return Gradient(dict(zip(modalities, found, strict=True)), torch.zeros_like(logits[:, 0]))
 
     return gradient

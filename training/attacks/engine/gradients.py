@@ -44,7 +44,7 @@ GradientAt = Callable[[nn.Module, Batch, Sequence[Modality]], Gradient]
 """(model, clips, modalities) -> gradient of what the attack wants to grow, at these clips."""
 
 
-def leaves(batch: Batch, modalities: Sequence[Modality]) -> tuple[Batch, list[Tensor]]:
+def detached_inputs(batch: Batch, modalities: Sequence[Modality]) -> tuple[Batch, list[Tensor]]:
     """The same clips with fresh tensors to differentiate at, and those of the wanted modalities."""
     fresh: Streams = {name: batch.stream(name).detach().requires_grad_(name in modalities) for name in MODALITIES}
     return batch.with_streams(**fresh), [fresh[name] for name in modalities]
@@ -63,13 +63,13 @@ def scored_gradient(
     model: nn.Module, batch: Batch, modalities: Sequence[Modality], loss: LossName
 ) -> tuple[Float[Tensor, "batch classes"], Gradient]:
     """The logits and the gradient of the classification loss, of one forward and one backward pass."""
-    clips, streams = leaves(batch, modalities)
+    clips, streams = detached_inputs(batch, modalities)
     logits = model(clips.video, clips.audio).logits
     slope, log_scale = slope_at_logits(logits, batch, loss)
-    return logits.detach(), Gradient(dict(zip(modalities, back(logits, streams, slope), strict=True)), log_scale)
+    return logits.detach(), Gradient(dict(zip(modalities, vjp(logits, streams, slope), strict=True)), log_scale)
 
 
-def back(outputs: Tensor | Sequence[Tensor], streams: list[Tensor], slopes: Tensor | Sequence[Tensor]) -> list[Tensor]:
+def vjp(outputs: Tensor | Sequence[Tensor], streams: list[Tensor], slopes: Tensor | Sequence[Tensor]) -> list[Tensor]:
     """One backward pass from the slopes at `outputs` to the streams: zeros where no way leads."""
     outputs, slopes = ([one] if isinstance(one, Tensor) else list(one) for one in (outputs, slopes))
     reaching = [(output, slope) for output, slope in zip(outputs, slopes, strict=True) if output.requires_grad]
@@ -124,7 +124,7 @@ def note_unusable(keys: tuple[str, ...], is_unusable: Bool[Tensor, " batch"]) ->
         counter.seen.update(keys)
 
 
-def usable(
+def normalised_or_noise(
     gradient: Gradient,
     batch: Batch,
     threat: ThreatModel,
@@ -186,7 +186,7 @@ def direction(stream: Float[Tensor, "batch *shape"], threat: ThreatModel) -> Flo
     return stream / per_clip(threat.length(stream).clamp_min(torch.finfo(stream.dtype).tiny), stream)
 
 
-def filling(noise: Float[Tensor, "batch *shape"], threat: ThreatModel) -> Float[Tensor, "batch *shape"]:
+def unit_noise(noise: Float[Tensor, "batch *shape"], threat: ThreatModel) -> Float[Tensor, "batch *shape"]:
     """Noise in [-1, 1] as a random change of unit size where the threat allows one.
 
     Uniform in the linf ball; for l2 a random direction at full length: nearly all of a large ball is at its border.

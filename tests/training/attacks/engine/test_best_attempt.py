@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tests.training.attacks.linear import LinearClassifier
 from tests.training.conftest import random_batch
-from training.attacks.engine.best_attempt import Contest, chosen, replaced, verdict
+from training.attacks.engine.best_attempt import BestAttempt, attack_margin, chosen, replaced
 from training.batch import Batch
 from training.threat import ThreatModel
 
@@ -28,27 +28,27 @@ def clips() -> Batch:
 
 
 def test_the_attempt_with_the_larger_margin_stays(clips: Batch) -> None:
-    contest = Contest(LinearClassifier(), clips, THREAT)
+    best_attempt = BestAttempt(LinearClassifier(), clips, THREAT)
     everyone = torch.arange(3)
     first, second = moved(clips, torch.full((3,), 0.01)), moved(clips, torch.full((3,), 0.02))
-    contest.enter_judged(everyone, first, torch.tensor([-1.0, -1.0, 2.0], dtype=torch.float64))
-    contest.enter_judged(everyone, second, torch.tensor([-2.0, 1.0, 1.0], dtype=torch.float64))
-    assert contest.margins.tolist() == [-1.0, 1.0, 2.0]
-    assert torch.equal(contest.best.video, torch.stack([first.video[0], second.video[1], first.video[2]]))
-    assert contest.remaining.tolist() == [0]
+    best_attempt.update(everyone, first, torch.tensor([-1.0, -1.0, 2.0], dtype=torch.float64))
+    best_attempt.update(everyone, second, torch.tensor([-2.0, 1.0, 1.0], dtype=torch.float64))
+    assert best_attempt.margins.tolist() == [-1.0, 1.0, 2.0]
+    assert torch.equal(best_attempt.best.video, torch.stack([first.video[0], second.video[1], first.video[2]]))
+    assert best_attempt.remaining.tolist() == [0]
 
 
 def test_an_attempt_is_judged_inside_the_budget(clips: Batch) -> None:
-    contest = Contest(LinearClassifier(), clips, THREAT)
-    contest.enter(torch.tensor([1]), moved(clips, torch.full((3,), 9.0)).select(torch.tensor([1])))
-    assert torch.allclose(contest.best.video[1], (clips.video[1] + 0.1).clamp(0, 1))
-    assert contest.margins[[0, 2]].isinf().all(), "the others have not been attempted"
+    best_attempt = BestAttempt(LinearClassifier(), clips, THREAT)
+    best_attempt.evaluate(torch.tensor([1]), moved(clips, torch.full((3,), 9.0)).select(torch.tensor([1])))
+    assert torch.allclose(best_attempt.best.video[1], (clips.video[1] + 0.1).clamp(0, 1))
+    assert best_attempt.margins[[0, 2]].isinf().all(), "the others have not been attempted"
 
 
 @pytest.mark.parametrize("score", [math.nan, math.inf])
 def test_scores_that_are_no_numbers_have_fooled_the_model(clips: Batch, score: float) -> None:
     """inf - inf is not a number either."""
-    margins = verdict(torch.full((3, 4), score), clips)
+    margins = attack_margin(torch.full((3, 4), score), clips)
     assert (margins == math.inf).all()
     assert margins.dtype == torch.float64
 
@@ -56,7 +56,7 @@ def test_scores_that_are_no_numbers_have_fooled_the_model(clips: Batch, score: f
 def test_a_score_of_minus_infinity_is_an_attempt_all_the_same(clips: Batch) -> None:
     """Its margin is the smallest number that there is, so that it beats having no attempt."""
     scores = torch.full((3, 4), -math.inf).scatter(1, clips.labels[:, None], 0.0)
-    margins = verdict(scores, clips)
+    margins = attack_margin(scores, clips)
     assert margins.isfinite().all()
     assert (margins < -1e300).all()
 

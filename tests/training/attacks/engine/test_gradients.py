@@ -12,7 +12,7 @@ from training.attacks.engine.gradients import (
     classification_gradient,
     count_unusable_gradients,
     direction,
-    usable,
+    normalised_or_noise,
 )
 from training.batch import MODALITIES, Batch
 from training.models import Classifier, Outputs
@@ -87,8 +87,8 @@ def test_tiny_gradients_keep_their_direction_and_huge_ones_their_finiteness(
 ) -> None:
     """Their squares would under- or overflow: 1e-30 and 1e30 in single precision."""
     for size in (1e-30, 1e30):
-        raw: dict[str, Tensor] = {"video": batch.video * size, "audio": batch.audio * size}
-        found = usable(Gradient(raw, torch.zeros(7)), batch, ThreatModel(norm="l2"), generator, "test").streams  # type: ignore[arg-type]
+        raw = Gradient({"video": batch.video * size, "audio": batch.audio * size}, torch.zeros(7))
+        found = normalised_or_noise(raw, batch, ThreatModel(norm="l2"), generator, "test").streams
         for name in MODALITIES:
             step = direction(found[name], ThreatModel(norm="l2"))
             assert torch.allclose(step.flatten(1).norm(dim=1), torch.ones(7))
@@ -103,7 +103,7 @@ def test_gradients_without_information_are_counted_and_replaced_by_each_clip_s_n
     video[2] = 0.0
     audio[4] = torch.nan
     with count_unusable_gradients() as found:
-        streams = usable(
+        streams = normalised_or_noise(
             Gradient({"video": video, "audio": audio}, torch.zeros(7)), batch, ThreatModel(), generator, "test"
         ).streams
     assert (found.unusable.total(), found.seen.total()) == (2, 14)
