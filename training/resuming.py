@@ -150,7 +150,7 @@ class Store:
                 "data_seconds": partial_epoch.data_seconds,
             }
             begun_state = state | {"of_workers": of_workers}
-            self._save(self.folder.state(len(history), partial_epoch.step), history, partial_epoch=begun_state)
+            self._save(self.folder.state(len(history), partial_epoch.step), history, begun=begun_state)
             self.folder.keep_newest_step()
 
     def _save(self, path: Path, history: list[Metrics], **more: object) -> None:
