@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import random
 import shutil
 import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from ray.util.state import list_actors
 from ray.util.state.exception import RayStateApiException
 
 from pipeline.environment import ENVIRONMENT, set_up_environment
+from pipeline.ports import free_port
 
 logger = logging.getLogger(__name__)
 
@@ -123,21 +123,6 @@ def environment(**variables: str) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-def free_port() -> int:
-    """A TCP port of this machine that nobody listens at, nor will by accident before it is used.
-
-    It lies below the ports that systems hand out by themselves (from 32768 on Linux, 49152 elsewhere), from which all
-    other parts of a starting Ray take theirs.
-    """
-    ports = list(range(20_000, 32_768))
-    random.SystemRandom().shuffle(ports)  # not the seeded generator: runs beside each other must differ
-    for port in ports:
-        with socket.socket() as listener, suppress(OSError):
-            listener.bind(("127.0.0.1", port))
-            return port
-    raise RuntimeError("all ports from 20000 to 32767 of 127.0.0.1 are taken; stop what listens there")
 
 
 @contextmanager

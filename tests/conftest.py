@@ -1,4 +1,7 @@
-"""What every test may use: one local Ray for the whole run, and settings that keep it quick and quiet."""
+"""One local Ray for the whole run, a real S3 API and small data, for every test that asks for them.
+
+Ray, MLflow and the S3 server are imported by the fixtures that need them alone: they take seconds.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,17 @@ import os
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from pipeline.cluster import free_port
 from pipeline.environment import set_up_environment
-from tests.s3_server import S3Server, credentials
+from pipeline.ports import free_port
+from tests.s3_credentials import credentials
 from tests.tiny_video import TINY_CLASSES, write_tiny_video
+
+if TYPE_CHECKING:
+    from tests.s3_server import S3Server
 
 # Set before anything starts Ray or loads a numerical library; worker processes inherit them.
 os.environ.update(
@@ -59,9 +66,11 @@ def pytest_runtest_makereport(
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Start another Ray after a failed test, whose actors may live on and hold CPUs that the next test waits for."""
+    if not item.config.stash.get(USED_RAY_AND_FAILED, False):
+        return
     import ray
 
-    if item.config.stash.get(USED_RAY_AND_FAILED, False) and ray.is_initialized():
+    if ray.is_initialized():
         item.config.stash[USED_RAY_AND_FAILED] = False
         RAY.close()
         start_ray()
@@ -70,6 +79,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(scope="session")
 def s3_session() -> Iterator[S3Server]:
     """A real S3 API on this machine; every process of the run has its address and credentials in the environment."""
+    from tests.s3_server import S3Server
+
     with S3Server(S3_PORT) as server:
         yield server
 

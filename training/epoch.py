@@ -53,7 +53,8 @@ def train_epoch(
     """One pass over the training split; returns the means of the loss and its parts over all workers.
 
     Beside them are the learning rate and what the curriculum has set, both as they are at its end.
-    With `partial_epoch` it is the rest of one. `keep_step` is given the middle of it every `config.checkpoint_every` steps.
+    With `partial_epoch` it is the rest of one. `keep_step` is given the middle of it every `config.checkpoint_every`
+    steps.
 
     Raises:
         NonFiniteGradientError: before the weights are touched, on all workers at the same step.

@@ -19,14 +19,6 @@ def test_the_dashboard_of_the_session_answers(ray_session: None) -> None:
     assert cluster.num_nodes() == 1
 
 
-def test_a_free_port_is_none_that_a_system_hands_out_by_itself() -> None:
-    ports = {cluster.free_port() for _ in range(20)}
-    assert len(ports) > 10
-    assert all(20_000 <= port < 32_768 for port in ports)
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", ports.pop()))
-
-
 def test_an_address_nobody_listens_at_is_refused_at_once() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

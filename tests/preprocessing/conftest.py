@@ -11,9 +11,7 @@ import imageio_ffmpeg
 import pytest
 
 from preprocessing.decoding.acceptance import DecodeOptions
-from preprocessing.run import preprocess
 from tests.preprocessing.recordings import RECIPES, Ffmpeg, Recording, make_recording
-from tests.preprocessing.small_run import config
 
 
 @pytest.fixture(scope="session")
@@ -95,6 +93,9 @@ def videos(tmp_path_factory: pytest.TempPathFactory, tiny_videos: Path) -> Path:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, videos: Path, ray_session: None) -> Path:
     """`videos` preprocessed by an undisturbed run."""
+    from preprocessing.run import preprocess
+    from tests.preprocessing.small_run import config
+
     output = tmp_path_factory.mktemp("finished") / "shards"
     preprocess(config(videos, output))
     return output

@@ -17,7 +17,8 @@ from preprocessing.storage.atomic_file import write_file
 from preprocessing.storage.records import load_index, load_shard_record
 from preprocessing.storage.store import Store, StoreError
 from tests.preprocessing.small_run import config, contents
-from tests.s3_server import SECRET, S3Server
+from tests.s3_credentials import SECRET
+from tests.s3_server import S3Server
 
 OUTPUT = "s3://bucket/ks/shards"
 pytestmark = pytest.mark.usefixtures("ray_session")

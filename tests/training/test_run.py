@@ -15,7 +15,8 @@ import yaml
 from ray.util.state import list_actors
 
 from preprocessing.storage.records import load_index
-from tests.s3_server import SECRET, S3Server
+from tests.s3_credentials import SECRET
+from tests.s3_server import S3Server
 from training.attacks import PGD
 from training.checkpoint import load_info, load_model, load_state, model_sha256
 from training.config import TrainConfig, ValidationConfig

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import ray
 from pydantic import NonNegativeInt, PositiveInt
 
 from preprocessing.datasets.base import Dataset, Listing
@@ -114,6 +113,8 @@ class Demo(Dataset):
             write_atomically(path, json.dumps(self.manifest(), indent=2) + "\n")
 
     def _make(self, plans: Sequence[ClipPlan]) -> None:
+        import ray  # takes a second, which reading settings is spared
+
         task = ray.remote(num_cpus=1)(make_clips)
         jobs = [(plan, self.path_of(plan).absolute()) for plan in plans]
         pending = [

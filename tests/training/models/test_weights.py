@@ -9,7 +9,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from pipeline.cluster import free_port
+from pipeline.ports import free_port
 from preprocessing.schema import ClipFormat
 from training.batch import MODALITIES, Modality
 from training.models import ModelConfig
