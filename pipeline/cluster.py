@@ -14,19 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private import worker as ray_worker
-from ray._private.ray_logging import global_worker_stdstream_dispatcher
-from ray._private.services import canonicalize_bootstrap_address
 from ray.util.state import list_actors
 from ray.util.state.exception import RayStateApiException
 
 from pipeline.environment import ENVIRONMENT, set_up_environment
 from pipeline.ports import free_port
+from training.ray_internals import bootstrap_address, own_processes, show_worker_lines_with
 
 logger = logging.getLogger(__name__)
 
-RAY_HANDLER = "ray_print_logs"
-"""Ray's name for what shows the lines of worker processes."""
 CHATTER = ("Reporting training result",)
 """How lines begin that say nothing to a user."""
 
@@ -82,12 +78,9 @@ def local_ray(*, num_cpus: int | None = None, num_gpus: int | None = None, show_
 
 def _end() -> None:
     """Shut the own Ray down and wait for all of it: on a busy machine it would leave what it has killed still dying."""
-    node = ray_worker._global_node
-    parts: list[subprocess.Popen[bytes]] = []
-    if node:
-        parts = [part.process for parts_of_kind in node.all_processes.values() for part in parts_of_kind]
+    processes = own_processes()
     ray.shutdown()
-    for process in parts:
+    for process in processes:
         try:
             process.wait(timeout=60)
         except subprocess.TimeoutExpired:
@@ -96,10 +89,7 @@ def _end() -> None:
 
 def repeat_as_own_lines() -> None:
     """Give what worker processes say the look of our own log lines, without Ray's chatter."""
-    handlers = global_worker_stdstream_dispatcher.handlers
-    if any(name == RAY_HANDLER for name, _ in handlers):
-        global_worker_stdstream_dispatcher.remove_handler(RAY_HANDLER)
-        global_worker_stdstream_dispatcher.add_handler(RAY_HANDLER, _repeat)
+    show_worker_lines_with(_repeat)
 
 
 def _repeat(said: Mapping[str, Any]) -> None:
@@ -152,7 +142,7 @@ def require_listener(address: str, *, timeout_seconds: float = 5.0) -> None:
             "An http:// address is for `ray job submit --address`"
         )
     try:
-        found = canonicalize_bootstrap_address(address) or ""
+        found = bootstrap_address(address)
         host, _, port = found.rpartition(":")
         with socket.create_connection((host, int(port)), timeout=timeout_seconds):
             return

@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 from ray.train import Checkpoint, UserCallback
 
+from training.ray_internals import RunContext
+
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
-    from ray.train.v2._internal.execution.context import TrainRunContext
 
 KEY_TAG = "run_key"
 """Names a run for good: what it does, where its output lies, and a hash of the settings that decide its result."""
@@ -196,7 +197,7 @@ class EpochLogger(UserCallback):
         self.run = run
 
     def after_report(
-        self, run_context: TrainRunContext, metrics: list[dict[str, Any]], checkpoint: Checkpoint | None
+        self, run_context: RunContext, metrics: list[dict[str, Any]], checkpoint: Checkpoint | None
     ) -> None:
         """Record rank 0's metrics at their epoch."""
         self.run.log_metrics(metrics[0], step=int(metrics[0][EPOCH]))

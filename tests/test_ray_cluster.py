@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
-from ray.autoscaler._private.util import prepare_config, validate_config
+
+from training.ray_internals import check_cluster_file
 
 ROOT = Path(__file__).parent.parent
 
@@ -20,13 +21,13 @@ def cluster() -> dict[str, Any]:
 
 
 def test_ray_accepts_the_file(cluster: dict[str, Any]) -> None:
-    validate_config(prepare_config(cluster))
+    check_cluster_file(cluster)
 
 
 def test_ray_would_refuse_a_misspelt_key(cluster: dict[str, Any]) -> None:
     cluster["max_worker"] = 3
     with pytest.raises(Exception, match="max_worker"):
-        validate_config(prepare_config(cluster))
+        check_cluster_file(cluster)
 
 
 def test_ray_and_python_are_the_pinned_ones(cluster: dict[str, Any]) -> None:

@@ -10,20 +10,24 @@ from pathlib import Path
 from typing import Any, cast
 
 import ray
-from ray._private.state import state as ray_state
 from ray.exceptions import RayActorError
-from ray.train.torch import TorchConfig
-from ray.train.v2.api.callback import UserCallback
-from ray.train.v2.api.config import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
-from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
-from ray.train.v2.api.result import Result
-from ray.train.v2.torch.torch_trainer import TorchTrainer
+from ray.train import (
+    FailureConfig,
+    LoggingConfig,
+    RunConfig,
+    ScalingConfig,
+    TrainingFailedError,
+    UserCallback,
+    WorkerGroupError,
+)
+from ray.train.torch import TorchConfig, TorchTrainer
 
 from preprocessing.schema import DatasetIndex
 from preprocessing.storage.records import load_index
 from training.config import TrainConfig
 from training.data import training_plan
 from training.loop import train_worker
+from training.ray_internals import max_resources
 from training.resuming import Progress
 from training.run_folder import Metrics, Outcome, RunFolder
 from training.warm_starts import check_memory
@@ -76,7 +80,7 @@ def train(config: TrainConfig, *, callbacks: Sequence[UserCallback] = ()) -> Tra
     folder.claim({**config.fingerprint(), "dataset_sha256": index.content_sha256})
     outcome = folder.outcome()
     if outcome is None:
-        progress = fit(config, worker_resources(config), callbacks)
+        progress = fit(config, worker_resources(config), list(callbacks))
         outcome = Outcome(progress.history, progress.stopped)
         resumed_from, resumed_step = progress.resumed_from, progress.resumed_step
     else:
@@ -131,7 +135,7 @@ def worker_resources(config: TrainConfig) -> dict[str, float]:
     needs = {"CPU": float(config.cpus_per_worker)}
     if has_gpu if config.gpu is None else config.gpu:
         needs["GPU"] = 1.0
-    most = ray_state.get_max_resources_from_cluster_config() or ray.cluster_resources()  # type: ignore[no-untyped-call]
+    most = max_resources() or ray.cluster_resources()  # type: ignore[no-untyped-call]
     for name, each in needs.items():
         if config.workers * each > most.get(name, 0):
             raise ValueError(
@@ -141,29 +145,29 @@ def worker_resources(config: TrainConfig) -> dict[str, float]:
     return needs
 
 
-def fit(config: TrainConfig, needs: dict[str, float], callbacks: Sequence[UserCallback]) -> Progress:
+def fit(config: TrainConfig, needs: dict[str, float], callbacks: list[UserCallback]) -> Progress:
     """Run the workers to the end; what goes wrong in them becomes one short error.
 
     Ray Train starts, watches and replaces workers. Checkpoints are our own (see `run_folder`): Ray's count only once
     its controller has noticed them, and its list of them is not written atomically.
     """
     trainer = TorchTrainer(
-        cast(Callable[[dict[str, Any]], Progress], train_worker),
+        cast(Callable[[dict[Any, Any]], None], train_worker),
         train_loop_config=cast(dict[str, Any], config),  # Ray hands any object through, so a typed config it is
         scaling_config=ScalingConfig(
             num_workers=config.workers, use_gpu="GPU" in needs, resources_per_worker=dict(needs)
         ),
         torch_config=TorchConfig(timeout_s=COLLECTIVE_TIMEOUT_SECONDS),
-        run_config=RunConfig(
+        run_config=RunConfig(  # type: ignore[call-arg]  # type checkers are shown the class of Ray Train's first version
             name="ray",
             storage_path=config.output,
             failure_config=FailureConfig(max_failures=config.max_failures),
-            callbacks=list(callbacks),
+            callbacks=cast(list[Any], callbacks),
             logging_config=LoggingConfig(log_level="ERROR"),
         ),
     )
     try:
-        result = cast(Result, trainer.fit())
+        result = cast(Any, trainer.fit())  # for the same reason
     except WorkerGroupError as error:
         raise TrainingError(f"training failed: {first_cause(error)}") from error
     except (TrainingFailedError, RayActorError) as error:

@@ -29,6 +29,7 @@ from pipeline.settings.tree import plain
 from preprocessing.places import Place
 from preprocessing.settings import Settings
 from training.config import TrainConfig
+from training.ray_internals import HEAD_NODE_RESOURCE
 from training.run import TrainingError, train, worker_resources
 
 logger = logging.getLogger(__name__)
@@ -143,7 +144,7 @@ def begin(config: TuneConfig) -> None:
 def tuner(config: TuneConfig, recorder: TrialRecorder, *, concurrent: int) -> tune.Tuner:
     """The search, new or as it was when it was interrupted."""
     trainable = tune.with_resources(
-        tune.with_parameters(run_trial, config=config), {"CPU": 0, "node:__internal_head__": 0.001}
+        tune.with_parameters(run_trial, config=config), {"CPU": 0, HEAD_NODE_RESOURCE: 0.001}
     )
     run_config = tune.RunConfig(name="tune", storage_path=config.output, callbacks=[recorder], verbose=0)
     stored = str(Path(config.output) / "tune")

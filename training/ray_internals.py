@@ -1,0 +1,91 @@
+"""The parts of Ray without a public name that this project cannot do without: nothing else imports Ray's internals.
+
+Each function says what it is for and which public name is missing. Ray may change them in any release: after an update
+`tests/training/test_ray_internals.py` says which function to mend, and what to look for in the new release.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from ray.train.v2._internal.execution.context import TrainRunContext
+
+    RunContext: TypeAlias = TrainRunContext
+else:
+    RunContext: TypeAlias = Any
+"""The first argument of `ray.train.UserCallback.after_report`, which is public while its type is not."""
+
+HEAD_NODE_RESOURCE = "node:__internal_head__"
+"""The resource that Ray gives to its head node alone: asking for a little of it puts a task or trial there.
+
+Ray's documentation names it, and no public constant holds it.
+"""
+PRINTER_NAME = "ray_print_logs"
+"""The name under which Ray registers what prints the lines of worker processes."""
+
+
+def max_resources() -> dict[str, float]:
+    """The resources that Ray could have once its autoscaler has added every node it may; empty if none is configured.
+
+    A demand beyond them would wait for ever. `ray.cluster_resources` knows the nodes that are there, and
+    `ray.autoscaler.sdk` can ask for nodes: no public name tells the limit.
+    """
+    from ray._private.state import state
+
+    found = state.get_max_resources_from_cluster_config()
+    return {name: float(amount) for name, amount in (found or {}).items()}
+
+
+def own_processes() -> list[subprocess.Popen[bytes]]:
+    """The processes of the Ray that this process has started, such as its raylet and dashboard; empty if it has none.
+
+    `ray.shutdown` kills some of them without waiting for their end, and no public name lists them.
+    """
+    from ray._private import worker
+
+    node = worker._global_node
+    return [part.process for parts in node.all_processes.values() for part in parts] if node else []
+
+
+def show_worker_lines_with(handler: Callable[[Mapping[str, Any]], None]) -> None:
+    """Give what worker processes print to `handler`, in place of Ray's own printer.
+
+    It is called with `{"pid": ..., "lines": [...]}`. Nothing happens if Ray prints nothing (`log_to_driver=False`) or
+    has been told before. `ray.init` can switch the lines on and off; no public name passes them on.
+    """
+    from ray._private.ray_logging import global_worker_stdstream_dispatcher as dispatcher
+
+    if any(name == PRINTER_NAME for name, _ in dispatcher.handlers):
+        dispatcher.remove_handler(PRINTER_NAME)
+        dispatcher.add_handler(PRINTER_NAME, handler)
+
+
+def bootstrap_address(address: str) -> str:
+    """The `host:port` that `ray.init(address)` would connect to; empty if `auto` finds no running Ray.
+
+    `ray.init` waits long for an address nobody listens at. It is asked for first, so that it can be tried, and no
+    public name resolves `auto`.
+
+    Raises:
+        ConnectionError: if `auto` finds no running Ray.
+        ValueError: if the address is of another form.
+    """
+    from ray._private.services import canonicalize_bootstrap_address
+
+    return canonicalize_bootstrap_address(address) or ""
+
+
+def check_cluster_file(content: dict[str, Any]) -> None:
+    """Refuse the content of a cluster file that `ray up` would refuse.
+
+    `ray up` itself would start the cluster, and no public name checks the file alone.
+
+    Raises:
+        Exception: with Ray's own message.
+    """
+    from ray.autoscaler._private.util import prepare_config, validate_config
+
+    validate_config(prepare_config(content))
