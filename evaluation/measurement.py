@@ -19,10 +19,11 @@ from training.attacks.base import Cost
 from training.attacks.engine.gradients import count_unusable_gradients
 from training.batch import MODALITIES, Batch
 from training.models.classifier import predicted_classes
+from training.norms import NORMS
 from training.threat import ThreatModel
 
-LINF = ThreatModel(norm="linf")
-L2 = ThreatModel(norm="l2")
+REPORTED_NORMS = ("linf", "l2")
+"""Norms in which every change is measured, whichever bounds it."""
 
 HELD_BYTES = 2**30
 """Clips that a worker keeps in memory while all attacks run over them."""
@@ -106,7 +107,7 @@ def unbounded_threat(threat: ThreatModel, clip_format: ClipFormat) -> ThreatMode
     for name in threat.modalities:
         low, high = threat.box(name)
         num_values = clip_format.num_segments * values_per_segment[name]
-        radius[name] = (high - low) * (1.0 if threat.norm == "linf" else num_values**0.5)
+        radius[name] = (high - low) * threat.geometry.length_of_ones(num_values)
     return ThreatModel(
         norm=threat.norm,
         video=radius.get("video", 0.0),
@@ -187,9 +188,10 @@ def measure(
         "psnr_video_db": peak_signal_to_noise_db(perturbed.video, batch.video),
         "snr_audio_db": signal_to_noise_db(perturbed.audio, batch.audio),
     }
-    for prefix, norm in (("distance", threat), ("linf", LINF), ("l2", L2)):
-        for name, values in norm.distances(perturbed, batch).items():
-            columns[f"{prefix}_{name}"] = values.tolist()
+    for name in MODALITIES:
+        change = perturbed.stream(name) - batch.stream(name)
+        columns[f"distance_{name}"] = threat.length(change).tolist()
+        columns |= {f"{norm}_{name}": NORMS[norm].length(change).tolist() for norm in REPORTED_NORMS}
     shared = {
         "attack": measurement.label,
         "threat": str(threat),

@@ -58,7 +58,7 @@ def threat_sentence(threat: ThreatModel) -> str:
     """The threat model in words."""
     is_waveform = threat.audio_domain == "waveform"
     what: dict[Modality, str]
-    if threat.norm == "linf":
+    if threat.geometry.is_per_value:
         what = {
             "video": "each pixel value",
             "audio": "each sample of the waveform" if is_waveform else "each log-mel value",
@@ -73,8 +73,8 @@ def threat_sentence(threat: ThreatModel) -> str:
 
 def _budget(threat: ThreatModel, modality: Modality) -> str:
     epsilon = threat.epsilon(modality)
-    if threat.norm == "l2":
-        return f"{epsilon:g} (L2)"
+    if not threat.geometry.is_per_value:
+        return f"{epsilon:g} ({threat.norm.upper()})"
     return f"{epsilon:g}" if modality == "audio" and threat.audio_domain == "waveform" else levels(epsilon)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 Modality = Literal["video", "audio"]
@@ -122,3 +122,8 @@ def gather_segments(
     """Pick segments `index[clip]` of each clip."""
     rows = torch.arange(len(stream), device=stream.device)[:, None]
     return stream[rows, index]
+
+
+def per_clip(values: Shaped[Tensor, " batch"], like: Float[Tensor, "batch *shape"]) -> Tensor:
+    """Shape one value per clip so that it broadcasts over the clip."""
+    return values.reshape(-1, *([1] * (like.dim() - 1)))

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import torch
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float
 from pydantic import BeforeValidator, Field, NonNegativeInt, model_validator
 from torch import Tensor
 
 from preprocessing.settings import Settings
 from training.batch import MODALITIES, Batch, Modality
+from training.norms import NORMS, Norm, NormName
 
-_THREAT_TEXT = re.compile(r"\s*(linf|l2)\s*\((.*)\)\s*")
+_THREAT_TEXT = re.compile(r"\s*(\w+)\s*\((.*)\)\s*")
 _SEGMENTS_TEXT = re.compile(r"\s*\d+(-\d+)?(\+\d+(-\d+)?)*\s*")
 
 
@@ -57,7 +58,7 @@ class ThreatModel(Settings):
     `waveform=0.002` in place of `audio=` is a budget of the waveform; `segments=0-3+7` spares all other segments.
     """
 
-    norm: Literal["linf", "l2"] = "linf"
+    norm: NormName = "linf"
     """`linf`: largest change of any value; `l2`: Euclidean length of the change over a whole clip."""
     video: Epsilon = 4 / 255
     """Budget of the frames, in units of [0, 1] pixels."""
@@ -77,7 +78,7 @@ class ThreatModel(Settings):
         parts = [part.partition("=") for part in match[2].split(",") if part.strip()] if match else []
         given = {name.strip(): text.strip() for name, _, text in parts}
         is_known = set(given) <= {"video", "audio", "waveform", "segments"} and not {"audio", "waveform"} <= set(given)
-        if not match or not is_known or len(given) < len(parts):
+        if not match or match[1] not in NORMS or not is_known or len(given) < len(parts):
             raise ValueError(
                 f"'{value}' is not a threat model such as 'linf(video=4/255, audio=4/255)' or "
                 f"'l2(video=0.5, waveform=0.1, segments=0-3)'"
@@ -97,6 +98,11 @@ class ThreatModel(Settings):
         audio = f"waveform={self.audio:.6g}" if is_waveform else f"audio={_text(self.audio)}"
         support = "" if self.segments is None else f", segments={segments_text(self.segments)}"
         return f"{self.norm}(video={_text(self.video)}, {audio}{support})"
+
+    @property
+    def geometry(self) -> Norm:
+        """The norm itself: lengths, projections and steepest steps."""
+        return NORMS[self.norm]
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
@@ -165,17 +171,11 @@ class ThreatModel(Settings):
             return clean
         if self.segments is not None:
             moved = torch.where(self.support(clean), moved, clean)
-        if self.norm == "linf":
-            return moved.clamp(clean - epsilon, clean + epsilon).clamp_(*self.box(modality))
-        return (clean + self.into_ball(modality, moved - clean)).clamp_(*self.box(modality))
+        return self.geometry.project(moved, clean, epsilon).clamp(*self.box(modality))
 
     def into_ball(self, modality: Modality, delta: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
         """The nearest change of a modality that is within its budget."""
-        epsilon = self.epsilon(modality)
-        if self.norm == "linf":
-            return delta.clamp(-epsilon, epsilon)
-        shrink = (epsilon / self.length(delta).clamp_min(torch.finfo(delta.dtype).tiny)).clamp_max(1.0)
-        return delta * per_clip(shrink, delta)
+        return self.geometry.into_ball(delta, self.epsilon(modality))
 
     def support(self, stream: Float[Tensor, "batch segments *shape"]) -> Bool[Tensor, "1 segments *ones"]:
         """Where `stream` may be touched: one truth per segment, shaped to broadcast over it."""
@@ -189,13 +189,7 @@ class ThreatModel(Settings):
 
     def length(self, delta: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
         """Size of each clip's change in this norm."""
-        flat = delta.flatten(1)
-        return flat.abs().amax(1) if self.norm == "linf" else flat.norm(dim=1)
-
-
-def per_clip(values: Shaped[Tensor, " batch"], like: Float[Tensor, "batch *shape"]) -> Tensor:
-    """Shape one value per clip so that it broadcasts over the clip."""
-    return values.reshape(-1, *([1] * (like.dim() - 1)))
+        return self.geometry.length(delta)
 
 
 def _text(epsilon: float) -> str:

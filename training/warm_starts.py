@@ -10,9 +10,9 @@ from jaxtyping import Float, Int8
 from torch import Tensor
 
 from preprocessing.schema import ClipFormat, DatasetIndex
-from training.batch import MODALITIES, Batch, Modality, Starts
+from training.batch import MODALITIES, Batch, Modality, Starts, per_clip
 from training.data import MIB, StoredSplit
-from training.threat import AudioDomain, per_clip
+from training.threat import AudioDomain
 from training.worker import Worker
 
 LARGEST = 127

@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from preprocessing.schema import ClipFormat
-from training.batch import Batch, Starts
+from training.batch import Batch, Starts, per_clip
 from training.models import Classifier, ModelConfig
-from training.threat import per_clip
 
 NUM_CLASSES = 4
 

@@ -16,8 +16,8 @@ from training.attacks.engine.boundary import boundary_at, shortest_change
 from training.attacks.engine.gradients import Streams
 from training.attacks.engine.losses import likely_wrong_classes
 from training.attacks.engine.starts import start_at_radius
-from training.batch import MODALITIES, Batch
-from training.threat import ThreatModel, per_clip
+from training.batch import MODALITIES, Batch, per_clip
+from training.threat import ThreatModel
 
 PerClip = Float[Tensor, " batch"]
 

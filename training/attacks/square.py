@@ -23,8 +23,8 @@ from training.attacks.engine.windows import (
     window_mask,
     window_sizes,
 )
-from training.batch import MODALITIES, Batch, Modality
-from training.threat import ThreatModel, per_clip
+from training.batch import MODALITIES, Batch, Modality, per_clip
+from training.threat import ThreatModel
 
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 """Queries of 10,000 after which the windows' share is halved (Andriushchenko et al. 2020, Section 5)."""
@@ -92,7 +92,7 @@ def _start(batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Bat
     for name in threat.modalities:
         stream = batch.stream(name)
         channels, space = (stream.shape[2:3], stream.shape[3:]) if name == "video" else ((), stream.shape[2:])
-        if threat.norm == "linf":  # along height or time the same
+        if threat.geometry.is_per_value:  # along height or time the same
             lines = (1, space[1]) if name == "video" else (space[0], *[1] * (len(space) - 1))
             pattern = _signs(stream.new_empty(len(stream), 1, *channels, *lines), batch, generator, f"{name} stripes")
         else:
@@ -152,12 +152,12 @@ def _painted(
     segments = threat.support(stream).flatten().nonzero()[:, 0]
     canvas, original = canvas_of(stream, segments), canvas_of(clean.stream(name), segments)
     shape = (canvas.shape[1], *canvas.shape[3:])
-    sizes = window_sizes(share, shape, smallest=1 if threat.norm == "linf" else 3)
+    sizes = window_sizes(share, shape, smallest=1 if threat.geometry.is_per_value else 3)
     corners = window_corners(draws[:, CORNER][:, : len(shape)], shape, sizes)
     window = window_mask(corners, shape, sizes)
     signs = torch.where(draws[:, SIGNS][:, : canvas.shape[2]] < 0.5, 1.0, -1.0).to(canvas)
     signs = signs.reshape(len(signs), 1, -1, *[1] * (len(shape) - 1))
-    if threat.norm == "linf":
+    if threat.geometry.is_per_value:
         return on_canvas(torch.where(window, original + epsilon * signs, canvas), stream, segments)
     others = window_corners(draws[:, OTHER_CORNER][:, : len(shape)], shape, sizes)
     other = window_mask(others, shape, sizes)

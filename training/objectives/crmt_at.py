@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from training.attacks.base import Attack, Cost
 from training.attacks.engine.gradients import Gradient, Streams, classification_gradient, direction, normalised_or_noise
-from training.batch import MODALITIES, Batch
+from training.batch import MODALITIES, Batch, per_clip
 from training.crafting import WHOLE, Crafting, craft
 from training.objectives.base import (
     Classifying,
@@ -26,7 +26,7 @@ from training.objectives.base import (
     accuracy,
     crafting_passes,
 )
-from training.threat import ThreatModel, per_clip
+from training.threat import ThreatModel
 
 
 class JointPGD(Attack):

@@ -12,9 +12,8 @@ from pydantic import PositiveFloat
 from torch import Tensor, nn
 
 from training.attacks.engine.randomness import clip_generator
-from training.batch import Batch
+from training.batch import Batch, per_clip
 from training.objectives.base import Classifying, Forward, Loss, LossOf, SingleUpdate
-from training.threat import per_clip
 
 
 class Mixup(Classifying, SingleUpdate):

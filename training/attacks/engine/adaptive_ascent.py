@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from training.attacks.engine.best_attempt import attack_margin, chosen
 from training.attacks.engine.gradients import Gradient, Streams, direction, normalised_or_noise, scored_gradient
 from training.attacks.engine.losses import LossName, exact_loss
-from training.batch import MODALITIES, Batch
-from training.threat import ThreatModel, per_clip
+from training.batch import MODALITIES, Batch, per_clip
+from training.threat import ThreatModel
 
 PerClip = Float[Tensor, " batch"]
 

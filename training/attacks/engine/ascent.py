@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,8 +12,8 @@ from torch import Tensor, nn
 from training.attacks.engine.gradients import Gradient, GradientAt, Streams, direction, normalised_or_noise, unit_noise
 from training.attacks.engine.randomness import uniform_like
 from training.attacks.engine.temporal_groups import Sharing
-from training.batch import MODALITIES, Batch, Modality
-from training.threat import ThreatModel, per_clip
+from training.batch import MODALITIES, Batch, Modality, per_clip
+from training.threat import ThreatModel
 
 MomentumNorm = Literal["per_modality", "per_segment", "joint"]
 NOT_SHARED = Sharing()
@@ -96,8 +95,8 @@ class Ascent:
             return perturbed
         ahead: Streams = {name: perturbed.stream(name) for name in MODALITIES}
         for name, stream in velocity.items():
-            num_values = stream.shape[1:].numel() * _allowed_share(stream, threat)
-            size = 1.0 if threat.norm == "linf" else math.sqrt(num_values)
+            num_values = round(stream.shape[1:].numel() * _allowed_share(stream, threat))
+            size = threat.geometry.length_of_ones(num_values)
             ahead[name] = ahead[name] + self.step_size * threat.epsilon(name) * self.momentum / size * stream
         return perturbed.with_streams(**ahead)
 

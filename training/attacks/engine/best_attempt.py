@@ -7,8 +7,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from training.attacks.engine.losses import margin
-from training.batch import Batch
-from training.threat import ThreatModel, per_clip
+from training.batch import Batch, per_clip
+from training.threat import ThreatModel
 
 
 class BestAttempt:

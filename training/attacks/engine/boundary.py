@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from training.attacks.engine.gradients import Streams, detached_inputs, direction, note_unusable, vjp
 from training.attacks.engine.randomness import uniform_like
-from training.batch import Batch
-from training.threat import ThreatModel, per_clip
+from training.batch import Batch, per_clip
+from training.threat import ThreatModel
 
 PerClip = Float[Tensor, " batch"]
 

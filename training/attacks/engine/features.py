@@ -27,9 +27,8 @@ from training.attacks.engine.terms import (
     variation_over_copies,
 )
 from training.attacks.engine.transforms import transformed
-from training.batch import Batch, Modality
+from training.batch import Batch, Modality, per_clip
 from training.models.classifier import Outputs
-from training.threat import per_clip
 
 Combination = Literal["normalised", "weighted"]
 Penalty = tuple[PerClip, float]

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from training.attacks.engine.losses import LossName, slope_at_logits
 from training.attacks.engine.randomness import uniform_like
-from training.batch import MODALITIES, Batch, Modality
-from training.threat import ThreatModel, per_clip
+from training.batch import MODALITIES, Batch, Modality, per_clip
+from training.threat import ThreatModel
 
 Streams = dict[Modality, Tensor]
 
@@ -181,15 +181,9 @@ def _with_faint_noise_at_silence(
 
 def direction(stream: Float[Tensor, "batch *shape"], threat: ThreatModel) -> Float[Tensor, "batch *shape"]:
     """The steepest step of length 1 in the threat's norm."""
-    if threat.norm == "linf":
-        return stream.sign()
-    return stream / per_clip(threat.length(stream).clamp_min(torch.finfo(stream.dtype).tiny), stream)
+    return threat.geometry.steepest(stream)
 
 
 def unit_noise(noise: Float[Tensor, "batch *shape"], threat: ThreatModel) -> Float[Tensor, "batch *shape"]:
-    """Noise in [-1, 1] as a random change of unit size where the threat allows one.
-
-    Uniform in the linf ball; for l2 a random direction at full length: nearly all of a large ball is at its border.
-    """
-    allowed = noise * threat.support(noise)
-    return allowed if threat.norm == "linf" else direction(allowed, threat)
+    """Noise in [-1, 1] as a random change of the threat's unit ball, where it allows one."""
+    return threat.geometry.random_change(noise * threat.support(noise))

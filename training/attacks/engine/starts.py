@@ -8,8 +8,8 @@ from torch import Tensor
 
 from training.attacks.engine.gradients import Streams
 from training.attacks.engine.randomness import normal_like, uniform_like
-from training.batch import Batch
-from training.threat import ThreatModel, per_clip
+from training.batch import Batch, per_clip
+from training.threat import ThreatModel
 
 
 def start_at_radius(
@@ -27,7 +27,7 @@ def start_at_radius(
     moved: Streams = {"video": batch.video, "audio": batch.audio}
     for name in threat.modalities:
         stream = batch.stream(name)
-        draw = uniform_like if threat.norm == "linf" else normal_like
+        draw = uniform_like if threat.geometry.is_per_value else normal_like
         noise = draw(stream, batch.keys, generator, f"{name} {purpose}") * threat.support(stream)
         scale = threat.epsilon(name) * radius / threat.length(noise)
         moved[name] = (stream + noise * per_clip(scale, noise)).clamp(*threat.box(name))

@@ -14,8 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from training.attacks.engine.randomness import clip_generator
-from training.batch import Batch, gather_segments
-from training.threat import per_clip
+from training.batch import Batch, gather_segments, per_clip
 
 TransformName = Literal["scale", "mask", "blur", "mixup"]
 SMALLEST_SCALE = 0.5
