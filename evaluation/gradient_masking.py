@@ -150,7 +150,7 @@ class Outcome:
 
     label: str
     threat: str
-    backward_passes: int
+    backward_passes: int | float
     is_robust: Bool[np.ndarray, " clips"]
 
 

@@ -15,11 +15,11 @@ from evaluation.config import EvaluateConfig, attack_label
 from evaluation.gradient_masking import ClipFacts, clip_facts, full_precision
 from preprocessing.schema import ClipFormat
 from training.attacks import Attack
-from training.attacks.base import Cost
 from training.attacks.engine.gradients import count_unusable_gradients
 from training.batch import MODALITIES, Batch
 from training.models.classifier import predicted_classes
 from training.norms import NORMS
+from training.passes import Passes
 from training.threat import ThreatModel
 
 REPORTED_NORMS = ("linf", "l2")
@@ -45,9 +45,9 @@ class Measurement:
         return attack_label(self.attack)
 
     @property
-    def cost(self) -> Cost:
+    def cost(self) -> Passes:
         """Forward and backward passes per clip, at most; none without a budget."""
-        return self.attack.cost if self.threat.modalities else Cost(0, 0)
+        return self.attack.cost if self.threat.modalities else Passes()
 
 
 @dataclass(frozen=True)

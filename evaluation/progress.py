@@ -23,12 +23,12 @@ class Progress:
 
     measurements: Sequence[Measurement]
     num_clips: int
-    work_done: int = 0
+    work_done: int | float = 0
     """Forward passes; a backward pass counts as `BACKWARD_IN_FORWARDS` of them."""
     last_line: float = field(default_factory=time.monotonic)
     _started: float | None = None
     """When the first batch arrived: before that, workers only start."""
-    _work_before: int = 0
+    _work_before: int | float = 0
     _seen: dict[int, int] = field(default_factory=dict)
     _robust: dict[int, int] = field(default_factory=dict)
 
@@ -65,6 +65,6 @@ class Progress:
         return f"{left // 60} min {left % 60:02d} s" if left >= 60 else f"{left} s"
 
 
-def work(measurement: Measurement) -> int:
+def work(measurement: Measurement) -> int | float:
     """What a measurement costs per clip, in forward passes."""
     return measurement.cost.forward + BACKWARD_IN_FORWARDS * measurement.cost.backward

@@ -12,7 +12,7 @@ from evaluation.config import EvaluateConfig
 from evaluation.gradient_masking import Check
 from evaluation.intervals import CONFIDENCE, Interval
 from preprocessing.settings import Settings
-from training.attacks.base import Cost
+from training.passes import Passes
 
 REPORT_NAME = "report.json"
 FORMAT_VERSION: Literal[2] = 2
@@ -168,9 +168,9 @@ class Report(Settings):
         temporary.replace(folder / REPORT_NAME)
 
     @property
-    def total_cost(self) -> Cost:
+    def total_cost(self) -> Passes:
         """Passes per clip of all attacks of the list, at most."""
-        return Cost(
+        return Passes(
             sum(attack.forward_passes for attack in self.attacks),
             sum(attack.backward_passes for attack in self.attacks),
         )

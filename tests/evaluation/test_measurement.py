@@ -24,10 +24,10 @@ from evaluation.measurement import (
 from pipeline.settings.load import override
 from preprocessing.schema import ClipFormat
 from training.attacks import FGSM, PGD, Attack
-from training.attacks.base import Cost
 from training.batch import Batch
 from training.models import Classifier
 from training.models.classifier import predicted_classes
+from training.passes import Passes
 from training.threat import ThreatModel
 
 Certify = Callable[..., Certificates]
@@ -45,8 +45,8 @@ class Shift(Attack):
         return batch
 
     @property
-    def cost(self) -> Cost:
-        return Cost(0, 0)
+    def cost(self) -> Passes:
+        return Passes()
 
 
 def test_the_size_of_the_batches_changes_no_verdict(

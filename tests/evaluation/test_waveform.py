@@ -27,10 +27,10 @@ from evaluation.verification import differences
 from pipeline.settings.load import override
 from preprocessing.schema import ClipFormat
 from training.attacks import FGSM, IFGSM, PGD, Attack
-from training.attacks.base import Cost
 from training.attacks.engine.gradients import count_unusable_gradients
 from training.batch import Batch
 from training.models import Classifier, Outputs
+from training.passes import Passes
 from training.threat import ThreatModel
 
 Certify = Callable[..., Certificates]
@@ -76,8 +76,8 @@ class Beyond(Attack):
         return batch
 
     @property
-    def cost(self) -> Cost:
-        return Cost(0, 0)
+    def cost(self) -> Passes:
+        return Passes()
 
 
 class Coarse(nn.Module):

@@ -8,12 +8,13 @@ import torch
 from pydantic import PositiveInt
 from torch import nn
 
-from training.attacks.base import Attack, Cost, TargetableAttack
+from training.attacks.base import Attack, TargetableAttack
 from training.attacks.engine.adaptive_ascent import AdaptiveAscent
 from training.attacks.engine.best_attempt import BestAttempt
 from training.attacks.engine.losses import LossName, likely_wrong_classes
 from training.attacks.engine.starts import start_at_radius
 from training.batch import Batch
+from training.passes import Passes
 from training.threat import ThreatModel
 
 
@@ -43,9 +44,9 @@ class APGD(TargetableAttack):
     logits ratio."""
 
     @property
-    def cost_untargeted(self) -> Cost:
+    def cost_untargeted(self) -> Passes:
         """One pass per step, and a look at the last point, per start."""
-        return Cost(self.steps + 1, self.steps) * self.restarts
+        return Passes(self.steps + 1, self.steps) * self.restarts
 
     def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
         """Climb from each random start."""
@@ -81,9 +82,9 @@ class APGDT(Attack):
     """Random starts towards each target."""
 
     @property
-    def cost(self) -> Cost:
+    def cost(self) -> Passes:
         """A look at the clean clip; per target and start one pass per step, and a look at the last point."""
-        return Cost(1, 0) + Cost(self.steps + 1, self.steps) * (self.restarts * self.num_targets)
+        return Passes(1, 0) + Passes(self.steps + 1, self.steps) * (self.restarts * self.num_targets)
 
     def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
         """Climb towards each target from each random start.

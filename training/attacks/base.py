@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
@@ -14,23 +13,8 @@ from torch import nn
 from preprocessing.settings import Settings
 from training.attacks.engine.losses import TargetChoice, choose_targets
 from training.batch import Batch
+from training.passes import Passes
 from training.threat import ThreatModel
-
-
-@dataclass(frozen=True)
-class Cost:
-    """How often an attack runs the model over a clip, at most: clips that are fooled already may be left out."""
-
-    forward: int
-    """Forward passes."""
-    backward: int
-    """Backward passes to the inputs."""
-
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(self.forward + other.forward, self.backward + other.backward)
-
-    def __mul__(self, times: int) -> Cost:
-        return Cost(self.forward * times, self.backward * times)
 
 
 class Attack(Settings):
@@ -82,7 +66,7 @@ class Attack(Settings):
 
     @property
     @abstractmethod
-    def cost(self) -> Cost:
+    def cost(self) -> Passes:
         """What one call costs per clip, at most."""
 
 
@@ -108,13 +92,13 @@ class TargetableAttack(Attack):
                 return batch.with_targets(choose_targets(self.target, logits, batch, generator))
 
     @property
-    def cost(self) -> Cost:
+    def cost(self) -> Passes:
         """The attack's own cost, and the look at the clean clip that a target may need."""
-        return self.cost_untargeted + Cost(0 if self.target in ("none", "given") else 1, 0)
+        return self.cost_untargeted + Passes(0 if self.target in ("none", "given") else 1, 0)
 
     @property
     @abstractmethod
-    def cost_untargeted(self) -> Cost:
+    def cost_untargeted(self) -> Passes:
         """What one call costs per clip when the target is known."""
 
 

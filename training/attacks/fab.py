@@ -10,13 +10,14 @@ from jaxtyping import Float, Int
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from training.attacks.base import Attack, Cost
+from training.attacks.base import Attack
 from training.attacks.engine.best_attempt import attack_margin, chosen, measured_margin, replaced
 from training.attacks.engine.boundary import boundary_at, shortest_change
 from training.attacks.engine.gradients import Streams
 from training.attacks.engine.losses import likely_wrong_classes
 from training.attacks.engine.starts import start_at_radius
 from training.batch import MODALITIES, Batch, per_clip
+from training.passes import Passes
 from training.threat import ThreatModel
 
 PerClip = Float[Tensor, " batch"]
@@ -57,9 +58,9 @@ class FAB(Attack):
     """beta: the share of a perturbation that fools the model from which the search for a smaller one goes on."""
 
     @property
-    def cost(self) -> Cost:
+    def cost(self) -> Passes:
         """A look at the clean clip, two passes per step, target and start, and the final search."""
-        return Cost(1 + SEARCH_STEPS, 0) + Cost(2, 1) * (self.steps * self.num_targets * self.restarts)
+        return Passes(1 + SEARCH_STEPS, 0) + Passes(2, 1) * (self.steps * self.num_targets * self.restarts)
 
     def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
         """Walk towards each target."""

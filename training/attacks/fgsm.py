@@ -8,10 +8,11 @@ import torch
 from pydantic import PositiveInt
 from torch import nn
 
-from training.attacks.base import Cost, TargetableAttack
+from training.attacks.base import TargetableAttack
 from training.attacks.engine.ascent import Ascent
 from training.attacks.engine.gradients import classification_gradient
 from training.batch import Batch
+from training.passes import Passes
 from training.threat import ThreatModel
 
 
@@ -22,9 +23,9 @@ class FGSM(TargetableAttack):
     begins_anywhere: ClassVar[bool] = True
 
     @property
-    def cost_untargeted(self) -> Cost:
+    def cost_untargeted(self) -> Passes:
         """One forward and backward pass."""
-        return Cost(1, 1)
+        return Passes(1, 1)
 
     def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
         """Take one step of size epsilon."""
@@ -40,9 +41,9 @@ class IFGSM(TargetableAttack):
     """K gradient steps; each costs one forward and one backward pass."""
 
     @property
-    def cost_untargeted(self) -> Cost:
+    def cost_untargeted(self) -> Passes:
         """One pass per step."""
-        return Cost(self.steps, self.steps)
+        return Passes(self.steps, self.steps)
 
     def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
         """Take K steps of size epsilon / K."""

@@ -10,12 +10,13 @@ import torch
 from pydantic import NonNegativeFloat, PositiveInt
 from torch import nn
 
-from training.attacks.base import Cost, TargetableAttack
+from training.attacks.base import TargetableAttack
 from training.attacks.engine.ascent import NOT_SHARED, Ascent, MomentumNorm
 from training.attacks.engine.gradients import GradientAt, classification_gradient
 from training.attacks.engine.losses import LossName
 from training.attacks.engine.temporal_groups import Sharing
 from training.batch import Batch
+from training.passes import Passes
 from training.threat import ThreatModel
 
 
@@ -70,9 +71,9 @@ class MIFGSM(MomentumAttack):
     """The loss that the attack maximises."""
 
     @property
-    def cost_untargeted(self) -> Cost:
+    def cost_untargeted(self) -> Passes:
         """One pass per step."""
-        return Cost(1, 1) * self.steps
+        return Passes(1, 1) * self.steps
 
     def gradient(self, clean: Batch, threat: ThreatModel, generator: torch.Generator) -> GradientAt:
         """The gradient of the loss where the clips are."""
@@ -97,9 +98,9 @@ class NIFGSM(MomentumAttack):
     """The loss that the attack maximises."""
 
     @property
-    def cost_untargeted(self) -> Cost:
+    def cost_untargeted(self) -> Passes:
         """One pass per step."""
-        return Cost(1, 1) * self.steps
+        return Passes(1, 1) * self.steps
 
     @property
     def ascent(self) -> Ascent:

@@ -10,11 +10,11 @@ import torch
 from pydantic import PositiveInt
 from torch import nn
 
-from training.attacks.base import Cost
 from training.attacks.engine.gradients import Gradient, GradientAt, Streams, classification_gradient
 from training.attacks.engine.paths import between, replaced_where_allowed
 from training.attacks.mifgsm import MomentumAttack
 from training.batch import MODALITIES, Batch, Modality
+from training.passes import Passes
 from training.threat import ThreatModel
 
 Attribution = Literal["integrated", "path_average"]
@@ -49,9 +49,9 @@ class MIG(MomentumAttack):
     with one point that is MI-FGSM."""
 
     @property
-    def cost_untargeted(self) -> Cost:
+    def cost_untargeted(self) -> Passes:
         """s passes per step."""
-        return Cost(1, 1) * self.steps * self.num_points
+        return Passes(1, 1) * self.steps * self.num_points
 
     def gradient(self, clean: Batch, threat: ThreatModel, generator: torch.Generator) -> GradientAt:
         """What the values contribute to -p_y, or to p_t."""

@@ -10,9 +10,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from training.attacks.apgd import APGD
-from training.attacks.base import Attack, Cost, frozen
+from training.attacks.base import Attack, frozen
 from training.attacks.engine.best_attempt import measured_margin, replaced
 from training.batch import Batch
+from training.passes import Passes
 from training.threat import ThreatModel
 
 if TYPE_CHECKING:
@@ -36,9 +37,9 @@ class MinimalBudget(Attack):
     """Bisections; the fraction is known to 1 / 2^rounds."""
 
     @property
-    def cost(self) -> Cost:
+    def cost(self) -> Passes:
         """One attack and look at the full budget and per round, and a look at the clean clip."""
-        return Cost(1, 0) + (self.attack.cost + Cost(1, 0)) * (1 + self.rounds)
+        return Passes(1, 0) + (self.attack.cost + Passes(1, 0)) * (1 + self.rounds)
 
     def aimed(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> Batch:
         """The clips with the targets of the attack that is tried."""

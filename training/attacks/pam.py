@@ -9,12 +9,12 @@ import torch
 from pydantic import Field, NonNegativeInt
 from torch import nn
 
-from training.attacks.base import Cost
 from training.attacks.engine.gradients import Gradient, GradientAt, classification_gradient
 from training.attacks.engine.losses import LossName
 from training.attacks.engine.paths import COLOURS, baselines, between, replaced_where_allowed
 from training.attacks.mifgsm import MomentumAttack
 from training.batch import Batch, Modality
+from training.passes import Passes
 from training.threat import ThreatModel
 
 
@@ -47,9 +47,9 @@ class PAM(MomentumAttack):
     """The loss that the attack maximises."""
 
     @property
-    def cost_untargeted(self) -> Cost:
+    def cost_untargeted(self) -> Passes:
         """One pass per step for the clip and for each point of each path."""
-        return Cost(1, 1) * self.steps * (1 + self.num_baselines * self.num_scales)
+        return Passes(1, 1) * self.steps * (1 + self.num_baselines * self.num_scales)
 
     def gradient(self, clean: Batch, threat: ThreatModel, generator: torch.Generator) -> GradientAt:
         """The sum of the gradients at the clip and along its paths."""

@@ -8,12 +8,13 @@ import torch
 from pydantic import PositiveFloat, PositiveInt, model_validator
 from torch import nn
 
-from training.attacks.base import Cost, TargetableAttack
+from training.attacks.base import TargetableAttack
 from training.attacks.engine.ascent import Ascent, default_step_size
 from training.attacks.engine.best_attempt import BestAttempt
 from training.attacks.engine.gradients import classification_gradient
 from training.attacks.engine.losses import LossName
 from training.batch import Batch
+from training.passes import Passes
 from training.threat import ThreatModel
 
 
@@ -44,9 +45,9 @@ class PGD(TargetableAttack):
         return self
 
     @property
-    def cost_untargeted(self) -> Cost:
+    def cost_untargeted(self) -> Passes:
         """One pass per step and start, and a look at each start's result if there are several."""
-        once = Cost(self.steps + (self.restarts > 1), self.steps)
+        once = Passes(self.steps + (self.restarts > 1), self.steps)
         return once * self.restarts
 
     def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:

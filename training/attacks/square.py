@@ -9,7 +9,7 @@ from jaxtyping import Float
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from training.attacks.base import Cost, TargetableAttack
+from training.attacks.base import TargetableAttack
 from training.attacks.engine.best_attempt import BestAttempt
 from training.attacks.engine.gradients import Streams
 from training.attacks.engine.randomness import clip_generator, uniform_like
@@ -24,6 +24,7 @@ from training.attacks.engine.windows import (
     window_sizes,
 )
 from training.batch import MODALITIES, Batch, Modality, per_clip
+from training.passes import Passes
 from training.threat import ThreatModel
 
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
@@ -59,9 +60,9 @@ class Square(TargetableAttack):
     """p: share of the values that the first windows cover."""
 
     @property
-    def cost_untargeted(self) -> Cost:
+    def cost_untargeted(self) -> Passes:
         """One forward pass per query, the start included."""
-        return Cost(self.queries, 0)
+        return Passes(self.queries, 0)
 
     def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
         """Repaint windows until every clip is fooled or the queries are used up."""

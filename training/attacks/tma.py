@@ -8,13 +8,14 @@ import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import nn
 
-from training.attacks.base import Cost, TargetableAttack
+from training.attacks.base import TargetableAttack
 from training.attacks.engine.ascent import NOT_SHARED, Ascent, MomentumNorm, default_step_size
 from training.attacks.engine.features import Combination, tempered_gradient
 from training.attacks.engine.losses import LossName
 from training.attacks.engine.temporal_groups import Sharing
 from training.attacks.engine.terms import AgreementTerm, TemporalTerm
 from training.batch import Batch
+from training.passes import Passes
 from training.threat import ThreatModel
 
 
@@ -46,10 +47,10 @@ class FeatureAttack(TargetableAttack):
     """How the terms are added: as unit gradients at the features, or as a plain weighted sum of losses."""
 
     @property
-    def cost_untargeted(self) -> Cost:
+    def cost_untargeted(self) -> Passes:
         """One pass per step for the clip itself, and one for each of its copies."""
         copies = self.copies_per_step if isinstance(self, TemporalTerm) else 0
-        return Cost(self.steps, self.steps) * (1 + copies)
+        return Passes(self.steps, self.steps) * (1 + copies)
 
     def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
         """Climb J."""

@@ -10,11 +10,11 @@ import torch
 from pydantic import NonNegativeInt
 from torch import nn
 
-from training.attacks.base import Cost
 from training.attacks.engine.gradients import Gradient, GradientAt, Streams, classification_gradient
 from training.attacks.engine.losses import LossName
 from training.attacks.mifgsm import MomentumAttack
 from training.batch import MODALITIES, Batch, Modality
+from training.passes import Passes
 from training.threat import ThreatModel
 
 ShiftWeights = Literal["gaussian", "linear", "uniform"]
@@ -50,9 +50,9 @@ class TT(MomentumAttack):
     """The loss that the attack maximises."""
 
     @property
-    def cost_untargeted(self) -> Cost:
+    def cost_untargeted(self) -> Passes:
         """2 R + 1 passes per step."""
-        return Cost(1, 1) * self.steps * (2 * self.max_shift + 1)
+        return Passes(1, 1) * self.steps * (2 * self.max_shift + 1)
 
     def weight(self, shift: int) -> float:
         """W_d, relative to the unshifted clip's."""

@@ -10,12 +10,12 @@ import torch
 from pydantic import NonNegativeInt, PositiveFloat
 from torch import nn
 
-from training.attacks.base import Cost
 from training.attacks.engine.gradients import Gradient, GradientAt, Streams, classification_gradient, unit_noise
 from training.attacks.engine.losses import LossName
 from training.attacks.engine.randomness import uniform_like
 from training.attacks.mifgsm import MomentumAttack
 from training.batch import MODALITIES, Batch, Modality
+from training.passes import Passes
 from training.threat import ThreatModel
 
 
@@ -42,9 +42,9 @@ class VMIFGSM(MomentumAttack):
     """The loss that the attack maximises."""
 
     @property
-    def cost_untargeted(self) -> Cost:
+    def cost_untargeted(self) -> Passes:
         """One pass per step, and N for every point but the last."""
-        return Cost(1, 1) * (self.steps + (self.steps - 1) * self.num_neighbours)
+        return Passes(1, 1) * (self.steps + (self.steps - 1) * self.num_neighbours)
 
     def gradient(self, clean: Batch, threat: ThreatModel, generator: torch.Generator) -> GradientAt:
         """The gradient of the loss plus the last point's variance."""

@@ -9,12 +9,13 @@ from pydantic import Field
 from torch import nn
 
 from training.attacks.apgd import APGD, APGDT
-from training.attacks.base import Attack, Cost
+from training.attacks.base import Attack
 from training.attacks.engine.best_attempt import BestAttempt
 from training.attacks.fab import FAB
 from training.attacks.square import Square
 from training.attacks.tma import TMA
 from training.batch import Batch
+from training.passes import Passes
 from training.threat import ThreatModel
 
 if TYPE_CHECKING:
@@ -37,11 +38,11 @@ class WorstCase(Attack):
     """Attacks in the order in which they are tried: the cheapest first costs least, and changes no verdict."""
 
     @property
-    def cost(self) -> Cost:
+    def cost(self) -> Passes:
         """All attacks, and a look at what each has found."""
-        total = Cost(0, 0)
+        total = Passes()
         for attack in self.attacks:
-            total = total + attack.cost + Cost(1, 0)
+            total = total + attack.cost + Passes(1, 0)
         return total
 
     def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from training.objectives.awp import AWP
-from training.objectives.base import Loss, Objective, Passes
+from training.objectives.base import Loss, Objective
 from training.objectives.crmt_at import CRMTAT
 from training.objectives.fast_at import FastAT
 from training.objectives.free_at import FreeAT
@@ -42,7 +42,6 @@ __all__ = [
     "MinSim",
     "Mixup",
     "Objective",
-    "Passes",
     "Standard",
     "TMACurriculum",
 ]

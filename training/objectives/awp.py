@@ -15,7 +15,7 @@ from torch.func import functional_call
 from training.batch import Batch
 from training.crafting import Crafting
 from training.models import Outputs
-from training.objectives.base import Forward, Loss, LossOf, Passes, SingleUpdate, bare
+from training.objectives.base import Forward, Loss, LossOf, SingleUpdate, bare
 from training.objectives.crmt_at import CRMTAT
 from training.objectives.fast_at import FastAT
 from training.objectives.mart import MART
@@ -27,6 +27,7 @@ from training.objectives.standard import Standard
 from training.objectives.tma_at import TMAAT
 from training.objectives.tma_curriculum import TMACurriculum
 from training.objectives.trades import TRADES
+from training.passes import Passes
 from training.threat import ThreatModel
 
 Wrapped = Annotated[

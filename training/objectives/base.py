@@ -14,10 +14,11 @@ from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
 from preprocessing.settings import Settings
-from training.attacks.base import Attack, Cost
+from training.attacks.base import Attack
 from training.batch import Batch, Starts
 from training.crafting import Crafting
 from training.models import Outputs
+from training.passes import Passes
 from training.threat import ThreatModel
 
 Logits = Float[Tensor, "batch classes"]
@@ -39,25 +40,6 @@ Forward = Callable[[Tensor, Tensor], Outputs]
 """A classifier, or anything that answers like one: (frames, sound) -> outputs."""
 LossOf = Callable[[Forward], Loss]
 """A loss as a function of the classifier alone: the clips are crafted already."""
-
-
-@dataclass(frozen=True)
-class Passes:
-    """What a batch costs per clip: runs of the encoders over its segments, all segments counting as one pass."""
-
-    forward: int | float = 0
-    """Forward passes."""
-    backward: int | float = 0
-    """Backward passes, to the inputs or to the weights."""
-
-    def __add__(self, other: Passes) -> Passes:
-        return Passes(self.forward + other.forward, self.backward + other.backward)
-
-    def __mul__(self, times: int | float) -> Passes:
-        return Passes(self.forward * times, self.backward * times)
-
-    def __str__(self) -> str:
-        return f"{self.forward:g} F + {self.backward:g} B"
 
 
 class Objective(Settings):
@@ -162,10 +144,9 @@ class Classifying(Objective):
         return Loss(total, parts, batch.starts)
 
 
-def crafting_passes(cost: Cost, crafting: Crafting, threat: ThreatModel, num_segments: int) -> Passes:
+def crafting_passes(cost: Passes, crafting: Crafting, threat: ThreatModel, num_segments: int) -> Passes:
     """What an attack of this cost comes to, applied to clips of `num_segments` segments as `crafting` says."""
-    attack = Passes(cost.forward, cost.backward) * crafting.share(threat, num_segments)
-    return attack + Passes(forward=crafting.context_share(threat, num_segments))
+    return cost * crafting.share(threat, num_segments) + Passes(forward=crafting.context_share(threat, num_segments))
 
 
 def bare(model: nn.Module) -> nn.Module:

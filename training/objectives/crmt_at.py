@@ -11,7 +11,7 @@ from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, model_validat
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.attacks.base import Attack, Cost
+from training.attacks.base import Attack
 from training.attacks.engine.gradients import Gradient, Streams, classification_gradient, direction, normalised_or_noise
 from training.batch import MODALITIES, Batch, per_clip
 from training.crafting import WHOLE, Crafting, craft
@@ -21,11 +21,11 @@ from training.objectives.base import (
     Logits,
     Loss,
     LossOf,
-    Passes,
     SingleUpdate,
     accuracy,
     crafting_passes,
 )
+from training.passes import Passes
 from training.threat import ThreatModel
 
 
@@ -44,9 +44,9 @@ class JointPGD(Attack):
     """Step in units of the ball's radius; unset = 1 / steps."""
 
     @property
-    def cost(self) -> Cost:
+    def cost(self) -> Passes:
         """One pass per step."""
-        return Cost(self.steps, self.steps)
+        return Passes(self.steps, self.steps)
 
     def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
         """Climb the cross-entropy in coordinates in which the ball is round and of radius 1.

@@ -12,7 +12,8 @@ from torch import nn
 from training.attacks.pgd import PGD
 from training.batch import Batch
 from training.crafting import WHOLE, Crafting, craft
-from training.objectives.base import Classifying, LossOf, Passes, SingleUpdate, crafting_passes
+from training.objectives.base import Classifying, LossOf, SingleUpdate, crafting_passes
+from training.passes import Passes
 from training.threat import ThreatModel
 
 

@@ -19,7 +19,8 @@ from training.attacks.engine.gradients import (
     normalised_or_noise,
 )
 from training.batch import MODALITIES, Batch
-from training.objectives.base import Classifying, Loss, Passes, bare
+from training.objectives.base import Classifying, Loss, bare
+from training.passes import Passes
 from training.threat import ThreatModel
 
 

@@ -19,13 +19,13 @@ from training.objectives.base import (
     Logits,
     Loss,
     LossOf,
-    Passes,
     SingleUpdate,
     accuracy,
     crafting_passes,
     logits_of_both,
 )
 from training.objectives.trades import divergences
+from training.passes import Passes
 from training.threat import ThreatModel
 
 

@@ -9,12 +9,13 @@ import torch
 from pydantic import PositiveFloat
 from torch import nn
 
-from training.attacks.base import Attack, Cost
+from training.attacks.base import Attack
 from training.attacks.engine.ascent import Ascent
 from training.attacks.engine.gradients import Streams, classification_gradient, direction, normalised_or_noise
 from training.batch import MODALITIES, Batch
 from training.crafting import WHOLE, Crafting, craft
-from training.objectives.base import Classifying, LossOf, Passes, SingleUpdate, crafting_passes
+from training.objectives.base import Classifying, LossOf, SingleUpdate, crafting_passes
+from training.passes import Passes
 from training.threat import ThreatModel
 
 
@@ -33,9 +34,9 @@ class NoiseAndStep(Attack):
     """alpha, the step in units of epsilon."""
 
     @property
-    def cost(self) -> Cost:
+    def cost(self) -> Passes:
         """One step's."""
-        return Cost(1, 1)
+        return Passes(1, 1)
 
     def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
         """Add the noise, inside the box, and take the step from there.

@@ -12,7 +12,8 @@ from training.attacks.engine.ascent import NOT_SHARED
 from training.attacks.tma import TMA
 from training.batch import Batch
 from training.crafting import Crafting, craft
-from training.objectives.base import Classifying, LossOf, Passes, SingleUpdate, crafting_passes
+from training.objectives.base import Classifying, LossOf, SingleUpdate, crafting_passes
+from training.passes import Passes
 from training.threat import ThreatModel
 
 CRAFTING = TMA(

@@ -16,8 +16,9 @@ from training.crafting import WHOLE, Crafting, craft_mixed
 from training.curriculum.curriculum import Curriculum
 from training.curriculum.masking import mask_segments
 from training.models import Classifier
-from training.objectives.base import Classifying, LossOf, Passes, SingleUpdate, crafting_passes
+from training.objectives.base import Classifying, LossOf, SingleUpdate, crafting_passes
 from training.objectives.tma_at import CRAFTING
+from training.passes import Passes
 from training.threat import ThreatModel
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from training.attacks.base import Attack, Cost
+from training.attacks.base import Attack
 from training.attacks.engine.ascent import Ascent, default_step_size
 from training.attacks.engine.gradients import Gradient, detached_inputs, vjp
 from training.batch import Batch, Modality
@@ -22,12 +22,12 @@ from training.objectives.base import (
     Logits,
     Loss,
     LossOf,
-    Passes,
     SingleUpdate,
     accuracy,
     crafting_passes,
     logits_of_both,
 )
+from training.passes import Passes
 from training.threat import ThreatModel
 
 
@@ -42,9 +42,9 @@ class DivergencePGD(Attack):
     """Step in units of epsilon; unset = as in PGD."""
 
     @property
-    def cost(self) -> Cost:
+    def cost(self) -> Passes:
         """One pass per step, and a look at the clean clip."""
-        return Cost(self.steps + 1, self.steps)
+        return Passes(self.steps + 1, self.steps)
 
     def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
         """Climb the divergence from a random point of the ball; at the clean clip it has no slope."""

@@ -95,7 +95,7 @@ class Steadfast(nn.Module):
 class Counted(nn.Module):
     """Counts passes over clips, and raises at the one numbered `fails_at`."""
 
-    def __init__(self, model: nn.Module, fails_at: int = -1) -> None:
+    def __init__(self, model: nn.Module, fails_at: int | float = -1) -> None:
         super().__init__()
         self.model = model
         self.fails_at = fails_at

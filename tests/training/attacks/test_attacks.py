@@ -45,10 +45,10 @@ from training.attacks import (
     Square,
     WorstCase,
 )
-from training.attacks.base import Cost
 from training.attacks.engine.temporal_groups import Sharing
 from training.batch import MODALITIES, Batch
 from training.models import Classifier
+from training.passes import Passes
 from training.threat import ThreatModel
 
 ATTACKS: list[Attack] = [
@@ -256,9 +256,9 @@ def is_random(attack: Attack) -> bool:
     return is_drawn or bool(getattr(attack, "random_start", False)) or getattr(attack, "copies_per_step", 0) > 0
 
 
-def cost_where_nothing_is_fooled(attack: Attack) -> Cost:
+def cost_where_nothing_is_fooled(attack: Attack) -> Passes:
     """What the attack costs if no clip can be left out; a budget that does not suffice at all is not bisected."""
-    return attack.attack.cost + Cost(2, 0) if isinstance(attack, MinimalBudget) else attack.cost
+    return attack.attack.cost + Passes(2, 0) if isinstance(attack, MinimalBudget) else attack.cost
 
 
 @every_attack

@@ -8,7 +8,6 @@ from torch import nn
 
 from tests.training.conftest import random_batch
 from training.attacks import MIFGSM, MMA, PGD, TIA, TMA
-from training.attacks.base import Cost
 from training.attacks.engine.features import agreement_between, variation
 from training.attacks.engine.temporal_groups import Sharing
 from training.attacks.engine.terms import AgreementName
@@ -16,6 +15,7 @@ from training.attacks.engine.transforms import transformed
 from training.attacks.tma import FeatureAttack
 from training.batch import Batch
 from training.models import Classifier, Outputs
+from training.passes import Passes
 from training.threat import ThreatModel
 
 THREAT = ThreatModel(video=8 / 255, audio=8 / 255)
@@ -80,17 +80,17 @@ def test_weight_zero_shares_and_climbs_as_mifgsm_does(
 @pytest.mark.parametrize(
     ("attack", "cost"),
     [
-        (TIA(steps=10), Cost(10, 10)),
-        (TIA(steps=5, temporal="copies", num_copies=1), Cost(10, 10)),
-        (TMA(steps=3, temporal="copies", num_copies=2), Cost(9, 9)),
-        (TIA(steps=5, temporal="copies", num_copies=2, temporal_weight=0.0), Cost(5, 5)),
-        (TMA(steps=2, temporal="copies", target="least_likely"), Cost(5, 4)),
-        (MMA(steps=10), Cost(10, 10)),
+        (TIA(steps=10), Passes(10, 10)),
+        (TIA(steps=5, temporal="copies", num_copies=1), Passes(10, 10)),
+        (TMA(steps=3, temporal="copies", num_copies=2), Passes(9, 9)),
+        (TIA(steps=5, temporal="copies", num_copies=2, temporal_weight=0.0), Passes(5, 5)),
+        (TMA(steps=2, temporal="copies", target="least_likely"), Passes(5, 4)),
+        (MMA(steps=10), Passes(10, 10)),
     ],
     ids=str,
 )
 def test_every_copy_costs_a_pass_and_the_model_is_run_as_often(
-    attack: FeatureAttack, cost: Cost, model: Classifier, batch: Batch, generator: torch.Generator
+    attack: FeatureAttack, cost: Passes, model: Classifier, batch: Batch, generator: torch.Generator
 ) -> None:
     class Counting(nn.Module):
         calls = 0

@@ -8,8 +8,8 @@ from pydantic import TypeAdapter, ValidationError
 from tests.training.attacks.targets import Counted
 from tests.training.attacks.trained import trained_classifier
 from training.attacks import APGD, APGDT, FAB, FGSM, IFGSM, PGD, AnyAttack, Attack, MinimalBudget, Square, WorstCase
-from training.attacks.base import Cost
 from training.attacks.engine.best_attempt import measured_margin
+from training.passes import Passes
 from training.threat import ThreatModel
 
 SMALL = ThreatModel(video=6 / 255, audio=6 / 255)
@@ -45,7 +45,7 @@ def test_the_default_has_autoattacks_four_and_ours_the_cheapest_first() -> None:
 
 def test_the_cost_is_the_sum_and_a_look_at_each_result() -> None:
     """1 + 1 and 3 + 1 forward passes, 1 and 3 backward ones."""
-    assert WorstCase(attacks=(FGSM(), IFGSM(steps=3))).cost == Cost(6, 4)
+    assert WorstCase(attacks=(FGSM(), IFGSM(steps=3))).cost == Passes(6, 4)
 
 
 def test_a_clip_that_any_of_the_attacks_fools_is_fooled() -> None:

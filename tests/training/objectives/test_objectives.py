@@ -39,7 +39,6 @@ from training.objectives import (
     MinSim,
     Mixup,
     Objective,
-    Passes,
     Standard,
     TMACurriculum,
 )
@@ -47,6 +46,7 @@ from training.objectives.awp import Wrapped
 from training.objectives.base import Classifying, SingleUpdate
 from training.objectives.crmt_at import JointPGD
 from training.objectives.trades import DivergencePGD
+from training.passes import Passes
 from training.threat import ThreatModel
 
 GROWING = Curriculum(
