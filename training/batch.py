@@ -6,39 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 Modality = Literal["video", "audio"]
 MODALITIES: tuple[Modality, Modality] = ("video", "audio")
-
-
-@dataclass(frozen=True)
-class Starts:
-    """Where attacks on the clips of a batch begin: a perturbation of each in units of the budget, as it then is."""
-
-    video: Float[Tensor, "batch segments 3 height width"]
-    """Change of the frames in units of their budget; zeros for a clip that has no start."""
-    audio: Float[Tensor, "batch segments *patch"]
-    """Change of the sound in units of its budget; zeros for a clip that has no start."""
-    is_known: Bool[Tensor, " batch"]
-    """Which clips have a start; attacks on the others begin as they do without any."""
-
-    def stream(self, modality: Modality) -> Tensor:
-        """The change of the frames or of the sound."""
-        return self.video if modality == "video" else self.audio
-
-    def to(self, device: torch.device | str) -> Starts:
-        """Move the tensors to `device`."""
-        return Starts(self.video.to(device), self.audio.to(device), self.is_known.to(device))
-
-    def select(self, rows: Int[Tensor, " chosen"]) -> Starts:
-        """Those of the clips at these positions."""
-        return Starts(self.video[rows], self.audio[rows], self.is_known[rows])
-
-    def select_segments(self, index: Int[Tensor, "batch chosen"]) -> Starts:
-        """Those of segments `index[clip]` of each clip."""
-        return replace(self, video=gather_segments(self.video, index), audio=gather_segments(self.audio, index))
 
 
 @dataclass(frozen=True)
@@ -54,8 +26,6 @@ class Batch:
     """Names of the clips: per-clip randomness is keyed by them."""
     targets: Int[Tensor, " batch"] | None = None
     """Class that a targeted attack wants the model to name; unset = any but the label."""
-    starts: Starts | None = None
-    """Where an attack begins; unset = each as it is written. Of crafted clips: where the next one shall begin."""
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -77,14 +47,12 @@ class Batch:
     def to(self, device: torch.device | str) -> Batch:
         """Move the tensors to `device`."""
         targets = None if self.targets is None else self.targets.to(device)
-        starts = None if self.starts is None else self.starts.to(device)
         return replace(
             self,
             video=self.video.to(device),
             audio=self.audio.to(device),
             labels=self.labels.to(device),
             targets=targets,
-            starts=starts,
         )
 
     def with_streams(self, video: Tensor, audio: Tensor) -> Batch:
@@ -95,10 +63,6 @@ class Batch:
         """The same clips with other classes to be mistaken for."""
         return replace(self, targets=targets)
 
-    def with_starts(self, starts: Starts | None) -> Batch:
-        """The same clips with other points for an attack to begin at."""
-        return replace(self, starts=starts)
-
     def select(self, rows: Int[Tensor, " chosen"]) -> Batch:
         """The clips at these positions."""
         return Batch(
@@ -107,13 +71,11 @@ class Batch:
             labels=self.labels[rows],
             keys=tuple(self.keys[row] for row in rows.tolist()),
             targets=None if self.targets is None else self.targets[rows],
-            starts=None if self.starts is None else self.starts.select(rows),
         )
 
     def select_segments(self, index: Int[Tensor, "batch chosen"]) -> Batch:
         """Keep segments `index[clip]` of each clip, the same ones of both modalities."""
-        clips = self.with_streams(gather_segments(self.video, index), gather_segments(self.audio, index))
-        return clips.with_starts(None if self.starts is None else self.starts.select_segments(index))
+        return self.with_streams(gather_segments(self.video, index), gather_segments(self.audio, index))
 
 
 def gather_segments(

@@ -80,9 +80,6 @@ class TrainConfig(Settings):
     """Threads per worker that read and decode the next batches while the model works; 0 = none."""
     cache_mib: NonNegativeInt = 1024
     """Memory per worker and split for decoded clips, so that a small data set is decoded once and not once an epoch."""
-    warm_start_mib: PositiveInt = 1024
-    """Memory per worker for where crafting has ended with every training clip, if the objective's `crafting.warm_start`
-    is set: a byte for each value of each clip, in every stored state as well."""
     seed: int = 0
     """Decides initial weights, the order of clips and, with the clips' keys, all attack randomness."""
     checkpoint_every: PositiveInt | None = None
@@ -143,12 +140,6 @@ class TrainConfig(Settings):
         return self.validation.threat.audio_domain
 
     @property
-    def starts_warm(self) -> bool:
-        """Whether crafting begins where it ended in the epoch before."""
-        crafting = self.objective.crafting_at(0.0)
-        return crafting is not None and crafting.warm_start
-
-    @property
     def _objective_threat(self) -> ThreatModel | None:
         """None for an objective that attacks nothing."""
         return getattr(self.objective, "threat", None)
@@ -156,5 +147,5 @@ class TrainConfig(Settings):
     def fingerprint(self) -> dict[str, object]:
         """What decides the trained weights beside the data's content: a resumed run must have the same settings."""
         machine = {"data", "output", "workers", "gpu", "cpus_per_worker", "loader_threads", "cache_mib"}
-        limits = {"warm_start_mib", "checkpoint_every", "max_failures"}
+        limits = {"checkpoint_every", "max_failures"}
         return self.model_dump(mode="json", exclude=machine | limits)

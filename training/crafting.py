@@ -1,51 +1,43 @@
-"""Efficient crafting: perturb a sample of the segments and share what is found with their neighbours."""
+"""Efficient crafting: perturb a sample of the segments and hand what is found to their neighbours."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from preprocessing.settings import Settings
 from training.attacks import Attack
 from training.attacks.engine.randomness import clip_generator
-from training.batch import MODALITIES, Batch, Starts, gather_segments
-from training.partial_view import SampleAmongClean, SampleSharingGradients
+from training.batch import MODALITIES, Batch, gather_segments
+from training.models import Outputs
 from training.threat import ThreatModel
 
 
 class Crafting(Settings):
-    """How an objective applies its attack; with the defaults, as the attack is written.
+    """The part of each clip that an objective's attack works on; with the defaults, all of it.
 
     What it saves is what the encoders do not run: with the ratio r an attack step costs r of a pass
     (arXiv:2502.11858, efficient adversarial perturbation).
     """
 
     sampling_ratio: float = Field(default=1.0, gt=0, le=1)
-    """Share of the segments that are attacked, at least one. One
-    set of segments serves both modalities, drawn for each clip and epoch evenly over the clip's length."""
+    """Share of the segments that are attacked, at least one. One set of segments serves both modalities, drawn for each
+    clip and epoch evenly over the clip's length."""
     sharing: Literal["perturbation", "gradient", "none"] = "perturbation"
-    """What the others take over from the attacked segment that is nearest. `perturbation`: the finished one, cut off at
-    each segment's own ball and box. `gradient`: in every step, so that each segment moves by itself from a start of its
-    own; no dearer. `none`: nothing, they stay clean. (A perturbation that is optimised as applied to all segments at
-    once is an attack's own `sharing`, with a ratio of 1.)"""
-    context: Literal["none", "clean_features"] = "none"
-    """What the loss sees beside the sampled segments. `none`: they are taken for the whole clip. `clean_features`: the
-    others as they are when clean, so that gradients are those of the whole clip; their features are computed once, for
-    1 - r of a forward pass."""
-    warm_start: bool = False
-    """Whether an attack begins where that on the same clip ended in the epoch before (ATTA, Zheng et al. 2020,
-    arXiv:1912.11969), so that few steps come as far as many. Clips that the epoch before has left out, and all in the
-    first one, begin as the attack is written. What is kept is in units of the budget, so it grows with the budget, and
-    takes a byte a value (`warm_start_mib`). ATTA also forgets every few epochs; this does not."""
+    """What segments outside the sample take over from the nearest one in it. `perturbation`: the finished one, cut off
+    at each segment's own ball and box. `gradient`: in every step, so that each segment moves by itself from a start of
+    its own; no dearer. `none`: nothing, they stay clean. (Not the `sharing` of an attack, which ties neighbours inside
+    the attack and saves nothing.)"""
 
     def num_sampled(self, threat: ThreatModel, num_segments: int) -> int | None:
-        """How many segments the encoders run on; None where the attack is given whole clips."""
+        """Number of segments that the encoders run on; None where the attack is given whole clips."""
         num_touchable = len(threat.segments or range(num_segments))
         num_sampled = num_sampled_segments(num_touchable, self.sampling_ratio)
         return None if num_sampled == num_touchable else num_sampled
@@ -55,31 +47,17 @@ class Crafting(Settings):
         num_sampled = self.num_sampled(threat, num_segments)
         return 1.0 if num_sampled is None else num_sampled / num_segments
 
-    def context_share(self, threat: ThreatModel, num_segments: int) -> float:
-        """Share of a clip's segments whose clean features are computed, once and without gradients."""
-        return 0.0 if self.context == "none" else 1.0 - self.share(threat, num_segments)
-
     def refuse(self, *attacks: Attack) -> None:
-        """Refuse attacks that these settings mean nothing to, or that they would be wrong for.
-
-        One that leaves out clips while it works would mix up what is known of the others; one that chooses where it
-        begins would be no warmer.
+        """Refuse attacks that leave out clips while they work, where what is known of each clip would be mixed up.
 
         Raises:
             ValueError: naming the settings that do not go together.
         """
-        needs_every_clip = self.context != "none" or self.sharing == "gradient"
         for attack in attacks:
-            if self.warm_start and not attack.begins_anywhere:
-                raise ValueError(
-                    f"{attack.name} chooses by itself where it begins, which crafting.warm_start=true cannot change: "
-                    "set warm_start=false, or take an attack that climbs from any point, such as pgd or tma"
-                )
-            if needs_every_clip and (restarts := getattr(attack, "restarts", 1)) > 1:
+            if self.sharing == "gradient" and (restarts := getattr(attack, "restarts", 1)) > 1:
                 raise ValueError(
                     f"{attack.name} with restarts={restarts} leaves out clips that are fooled, which "
-                    f"crafting.context={self.context} with crafting.sharing={self.sharing} does not allow: set "
-                    "restarts=1, or context=none and sharing=perturbation"
+                    "crafting.sharing=gradient does not allow: set restarts=1, or sharing=perturbation"
                 )
 
 
@@ -98,32 +76,19 @@ def craft(
     """Attack the clips as `crafting` says; with its defaults it is the attack itself.
 
     Ball, box and the threat's support hold for every segment: the sample is drawn from the segments that may be
-    touched. With warm starts the crafted clips' `starts` are where the attack ended.
-
-    `model` is the bare module, not its distributed wrapper: crafting must not synchronise gradients.
+    touched. `model` is the bare module, not its distributed wrapper: crafting must not synchronise gradients.
     """
-    return craft_mixed(model, batch, [attack], [], threat, generator, crafting=crafting)
-
-
-def _crafted(
-    model: nn.Module,
-    batch: Batch,
-    attack: Attack,
-    threat: ThreatModel,
-    generator: torch.Generator,
-    crafting: Crafting,
-) -> Batch:
+    crafting.refuse(attack)
     num_sampled = crafting.num_sampled(threat, batch.num_segments)
     if num_sampled is None:
         return attack(model, batch, threat, generator)
     touchable = torch.tensor(threat.segments or range(batch.num_segments), device=batch.video.device)
     index = touchable[stratified_segments(len(touchable), num_sampled, batch.keys, generator, batch.video.device)]
     nearest = nearest_sampled(index, batch.num_segments)
-    view = model if crafting.context == "none" else SampleAmongClean.of(model, batch, index)
     if crafting.sharing == "gradient":
-        return attack(SampleSharingGradients(view, index, nearest), batch, threat, generator)
+        return attack(SampleSharingGradients(model, index, nearest), batch, threat, generator)
     clean = batch.select_segments(index)
-    perturbed = attack(view, clean, threat.anywhere(), generator)
+    perturbed = attack(model, clean, threat.anywhere(), generator)
     changes = {name: gather_segments(perturbed.stream(name) - clean.stream(name), nearest) for name in MODALITIES}
     if crafting.sharing == "none":
         is_other = index.gather(1, nearest) != torch.arange(batch.num_segments, device=index.device)
@@ -149,29 +114,16 @@ def craft_mixed(
     is `craft` with the first attack.
     """
     crafting.refuse(*attacks)
-    begun = batch if crafting.warm_start else batch.with_starts(None)
     drawn = drawn_attacks(shares, batch.keys, generator)
-    if any(drawn):
-        video, audio = batch.video.clone(), batch.audio.clone()
-        for number, attack in enumerate(attacks):
-            rows = torch.tensor([row for row, each in enumerate(drawn) if each == number], device=video.device).long()
-            if len(rows):
-                part = _crafted(model, begun.select(rows), attack, threat, generator, crafting)
-                video[rows], audio[rows] = part.video, part.audio
-        crafted = batch.with_streams(video, audio)
-    else:
-        crafted = _crafted(model, begun, attacks[0], threat, generator, crafting)
-    return crafted.with_starts(_reached(crafted, batch, threat, crafting))
-
-
-def _reached(crafted: Batch, clean: Batch, threat: ThreatModel, crafting: Crafting) -> Starts | None:
-    """What was changed, in units of the budgets; None if nobody is to begin there, or if there was no budget."""
-    if not (crafting.warm_start and threat.modalities):
-        return None
-    change = {name: crafted.stream(name) - clean.stream(name) for name in MODALITIES}
-    for name in threat.modalities:
-        change[name] = change[name] / threat.epsilon(name)
-    return Starts(**change, is_known=torch.ones_like(clean.labels, dtype=torch.bool))
+    if not any(drawn):
+        return craft(model, batch, attacks[0], threat, generator, crafting=crafting)
+    video, audio = batch.video.clone(), batch.audio.clone()
+    for number, attack in enumerate(attacks):
+        rows = torch.tensor([row for row, each in enumerate(drawn) if each == number], device=video.device).long()
+        if len(rows):
+            part = craft(model, batch.select(rows), attack, threat, generator, crafting=crafting)
+            video[rows], audio[rows] = part.video, part.audio
+    return batch.with_streams(video, audio)
 
 
 def drawn_attacks(shares: Sequence[float], keys: tuple[str, ...], generator: torch.Generator) -> list[int]:
@@ -184,7 +136,7 @@ def drawn_attacks(shares: Sequence[float], keys: tuple[str, ...], generator: tor
 
 
 def num_sampled_segments(num_segments: int, sampling_ratio: float) -> int:
-    """How many of `num_segments` a ratio in (0, 1] samples: at least one."""
+    """Number of segments that a ratio in (0, 1] samples of `num_segments`: at least one."""
     return max(1, min(num_segments, round(sampling_ratio * num_segments)))
 
 
@@ -199,6 +151,44 @@ def stratified_segments(
 
 
 def nearest_sampled(index: Int[Tensor, "batch sampled"], num_segments: int) -> Int[Tensor, "batch segments"]:
-    """For every segment, which of the sampled ones is nearest in time (the earlier one of two)."""
+    """For every segment, the position in `index` of the sampled one nearest in time; of two the earlier one."""
     times = torch.arange(num_segments, device=index.device)
     return (times[None, :, None] - index[:, None, :]).abs().argmin(2)
+
+
+class SampleSharingGradients(nn.Module):
+    """A model for whole clips that encodes only the sampled segments.
+
+    Every segment is given the gradient of the sampled one that is nearest to it.
+    """
+
+    def __init__(
+        self, model: nn.Module, index: Int[Tensor, "batch sampled"], nearest: Int[Tensor, "batch segments"]
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.index = index
+        self.nearest = nearest
+
+    def forward(
+        self, video: Float[Tensor, "batch segments 3 height width"], audio: Float[Tensor, "batch segments *patch"]
+    ) -> Outputs:
+        """Classify the sample."""
+        sampled = (_Sample.apply(stream, self.index, self.nearest) for stream in (video, audio))
+        outputs: Outputs = self.model(*sampled)
+        return outputs
+
+
+class _Sample(torch.autograd.Function):
+    """Picks segments; backwards every segment gets the gradient of the picked one that is nearest to it."""
+
+    @staticmethod
+    def forward(ctx: Any, stream: Tensor, index: Tensor, nearest: Tensor) -> Tensor:
+        ctx.save_for_backward(nearest)
+        return gather_segments(stream, index)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (nearest,) = ctx.saved_tensors
+        return gather_segments(gradient, nearest), None, None

@@ -82,8 +82,6 @@ def train_epoch(
             means.add(measured, weight=len(batch))
         if keep_step and is_stored_after(number + 1, num_steps, every=config.checkpoint_every):
             keep_step(PartialEpoch(number + 1, means.sums, time.monotonic() - started, batches.seconds))
-    if learner.warm_starts:
-        learner.warm_starts.end_epoch(worker)
     seconds = time.monotonic() - started
     done = (epoch + 1) / config.epochs
     return {
@@ -99,9 +97,7 @@ def learn(
     config: TrainConfig, learner: Learner, batch: Batch, worker: Worker, *, step: Step
 ) -> Iterator[dict[str, Tensor]]:
     """Make every update that the objective asks for on a batch; yields the loss, its parts and the gradient's norms."""
-    objective, warm_starts = config.objective, learner.warm_starts
-    if warm_starts:
-        batch = warm_starts.give(batch)
+    objective = config.objective
     torch.manual_seed(seed_of(config.seed, "dropout", step.epoch, step.number, worker.rank))
     generator = torch.Generator().manual_seed(seed_of(config.seed, "attacks", step.epoch))
     losses = objective.losses(learner.model, batch, progress=step.progress(config.epochs), generator=generator)
@@ -113,8 +109,6 @@ def learn(
             gradient_clip=config.gradient_clip,
             where=str(step),
         )
-        if warm_starts and loss.reached:
-            warm_starts.keep(batch.keys, loss.reached)
         yield {"loss": loss.total, **loss.parts, **norms}
 
 

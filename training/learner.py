@@ -17,7 +17,6 @@ from training.metrics import average_batch_statistics
 from training.models import Classifier
 from training.objectives.base import bare
 from training.optimization import WeightAverage, set_learning_rate
-from training.warm_starts import WarmStarts
 
 
 class NonFiniteGradientError(ArithmeticError):
@@ -33,8 +32,6 @@ class Learner:
     optimizer: torch.optim.Optimizer
     average: WeightAverage | None = None
     """The average of the classifier's weights, if there is one."""
-    warm_starts: WarmStarts | None = None
-    """Where crafting begins, if it begins where it ended."""
 
     @classmethod
     def of(
@@ -47,8 +44,7 @@ class Learner:
         torch.manual_seed(config.seed)
         classifier = config.build_model(split.index.format, len(split.index.classes))
         model = prepare(classifier) if prepare else classifier
-        warm_starts = WarmStarts.of(split) if config.starts_warm else None
-        return cls(model, config.optimizer.build(classifier), config.optimizer.build_average(classifier), warm_starts)
+        return cls(model, config.optimizer.build(classifier), config.optimizer.build_average(classifier))
 
     @property
     def classifier(self) -> Classifier:

@@ -106,8 +106,6 @@ class Store:
             learner.classifier.load_state_dict(state["weights"])
             learner.average.go_on(state["averaged_steps"])
         learner.optimizer.load_state_dict(state["optimizer"])
-        if learner.warm_starts:
-            learner.warm_starts.load_state(state["warm_starts"])
         return state
 
     def roll_back(self, history: list[Metrics]) -> None:
@@ -141,8 +139,6 @@ class Store:
             "buffers": _buffers_of(self.learner.classifier),
         }
         of_workers = self.worker.all_gather(own)
-        if self.learner.warm_starts:
-            self.learner.warm_starts.exchange(self.worker)
         if self.worker.rank == 0:
             state = {
                 "step": partial_epoch.step,
@@ -166,8 +162,6 @@ class Store:
         state = {"optimizer": learner.optimizer.state_dict(), "history": history, **more}
         if learner.average:
             state |= {"weights": learner.classifier.state_dict(), "averaged_steps": learner.average.steps}
-        if learner.warm_starts:
-            state["warm_starts"] = learner.warm_starts.state()
         save(path, model=learner.exported_model, info=info, config=self.config.model_dump(mode="json"), state=state)
 
     def _begun(self, stored: dict[str, Any]) -> PartialEpoch:

@@ -30,7 +30,6 @@ from training.loop import train_worker
 from training.ray_internals import max_resources
 from training.resuming import Progress
 from training.run_folder import Metrics, Outcome, RunFolder
-from training.warm_starts import check_memory
 
 logger = logging.getLogger(__name__)
 
@@ -117,8 +116,6 @@ def check_data(config: TrainConfig, *, is_begun: bool) -> DatasetIndex:
     if not index.num_clips.get("validation"):
         raise ValueError(f"data='{config.data}' has no validation clips")
     training_plan(index.num_clips.get("train", 0), batch_size=config.batch_size, seed=config.seed, epoch=0)
-    if config.starts_warm:
-        check_memory(index, config.audio_domain, limit_mib=config.warm_start_mib)
     model = config.model.build(index.format, len(index.classes))
     if not is_begun:
         config.model.load_pretrained(model)

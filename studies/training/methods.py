@@ -70,8 +70,6 @@ def ablations() -> dict[str, Method]:
         },
         "sharing: each step's gradient": {"crafting.sharing": "gradient"},
         "sharing: none": {"crafting.sharing": "none"},
-        "context: clean features": {"crafting.context": "clean_features"},
-        "warm starts": {"crafting.warm_start": True},
         "attack: PGD": {"attack": PGD().model_dump()},
         "masking: a quarter": {"curriculum.mask_ratio": 0.25},
         "masking: apart": {"curriculum.mask_ratio": 0.25, "curriculum.masking": "asynchronous"},

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from preprocessing.schema import ClipFormat
-from training.batch import Batch, Starts, per_clip
+from training.batch import Batch
 from training.models import Classifier, ModelConfig
 
 NUM_CLASSES = 4
@@ -48,17 +48,6 @@ def random_batch(num_clips: int, num_segments: int = 4) -> Batch:
     audio = (torch.rand(num_clips, num_segments, 16, 16, generator=source) * 1.2 - 0.1).clamp(0, 1)
     labels = torch.randint(NUM_CLASSES, (num_clips,), generator=source)
     return Batch(video, audio, labels, tuple(f"clip_{number}" for number in range(num_clips)))
-
-
-def random_starts(batch: Batch, *, without: tuple[int, ...] = ()) -> Starts:
-    """Uniform noise in [-1, 1], and none for the clips at the positions `without`."""
-    source = torch.Generator().manual_seed(2)
-    is_known = torch.tensor([row not in without for row in range(len(batch))])
-    video, audio = (
-        (torch.rand(stream.shape, generator=source, dtype=stream.dtype) * 2 - 1) * per_clip(is_known, stream)
-        for stream in (batch.video, batch.audio)
-    )
-    return Starts(video, audio, is_known)
 
 
 @pytest.fixture

@@ -3,11 +3,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.training.conftest import random_batch, random_starts
-from training.attacks import APGD, PGD, TMA
-from training.batch import MODALITIES, Batch
+from tests.training.conftest import random_batch
+from training.attacks import PGD, TMA
+from training.attacks.base import frozen
+from training.attacks.engine.ascent import Ascent
+from training.attacks.engine.gradients import classification_gradient
+from training.batch import MODALITIES, Batch, gather_segments
 from training.crafting import (
     Crafting,
+    SampleSharingGradients,
     craft,
     craft_mixed,
     drawn_attacks,
@@ -44,6 +48,12 @@ def test_each_segment_takes_the_nearest_sample() -> None:
     assert nearest_sampled(torch.tensor([[1, 6]]), 8).tolist() == [[0, 0, 0, 0, 1, 1, 1, 1]]
 
 
+def test_a_segment_in_the_middle_of_two_samples_takes_the_earlier_one() -> None:
+    """Segment 2 is two steps from the sample at 0 and two from that at 4; of 1, 3 and 5, segments 2 and 4 are ties."""
+    assert nearest_sampled(torch.tensor([[0, 4]]), 5).tolist() == [[0, 0, 0, 1, 1]]
+    assert nearest_sampled(torch.tensor([[1, 3, 5]]), 6).tolist() == [[0, 0, 0, 1, 1, 2]]
+
+
 def test_ratio_one_is_the_attack_itself(model: Classifier, batch: Batch, generator: torch.Generator) -> None:
     attack, threat = PGD(steps=3), ThreatModel()
     one, other = craft(model, batch, attack, threat, generator), attack(model, batch, threat, generator)
@@ -74,12 +84,11 @@ def test_neighbours_share_their_sample_s_perturbation(model: Classifier, generat
         assert delta.abs().amax() > 0
 
 
-@pytest.mark.parametrize("context", ["none", "clean_features"])
 def test_without_sharing_half_of_the_segments_stay_clean_and_the_same_move(
-    context: str, model: Classifier, batch: Batch, generator: torch.Generator
+    model: Classifier, batch: Batch, generator: torch.Generator
 ) -> None:
     """Two of four segments are attacked, the same of both modalities, and as they are when they share."""
-    crafting = Crafting.model_validate({"sampling_ratio": 0.5, "context": context})
+    crafting = Crafting(sampling_ratio=0.5)
     apart = crafting.model_copy(update={"sharing": "none"})
     shared, alone = (
         craft(model, batch, PGD(steps=2), ThreatModel(), generator, crafting=each) for each in (crafting, apart)
@@ -156,75 +165,46 @@ def test_the_share_of_segments_that_is_encoded(threat: str, ratio: float, expect
     assert Crafting(sampling_ratio=ratio).share(ThreatModel.model_validate(threat), 8) == expected
 
 
-WARM = Crafting(warm_start=True)
-SAMPLES = [
-    WARM,
-    Crafting(warm_start=True, sampling_ratio=0.5),
-    Crafting(warm_start=True, sampling_ratio=0.5, sharing="gradient"),
-]
+INDEX = torch.tensor([[0, 2], [1, 3], [1, 2]])
 
 
-@pytest.mark.parametrize("crafting", SAMPLES, ids=repr)
-@pytest.mark.parametrize(
-    "threat", [ThreatModel(), ThreatModel(norm="l2", video=0.3, audio=0.2), ThreatModel(audio=0.0)], ids=str
-)
-def test_crafted_clips_say_where_every_segment_ended_in_units_of_the_budget(
-    crafting: Crafting, threat: ThreatModel, model: Classifier, batch: Batch, generator: torch.Generator
-) -> None:
-    crafted = craft(model, batch, PGD(steps=2), threat, generator, crafting=crafting)
-    assert crafted.starts
-    assert crafted.starts.is_known.all()
+@pytest.fixture
+def clips() -> Batch:
+    """Three clips of four segments."""
+    return random_batch(3)
+
+
+def test_every_segment_gets_the_gradient_of_its_nearest_sample(model: Classifier, clips: Batch) -> None:
+    """Samples at 0 and 2 of the first clip: segments 0 and 1 follow the first of them, 2 and 3 the second."""
+    nearest = nearest_sampled(INDEX, 4)
+    view = SampleSharingGradients(model, INDEX, nearest)
+    with frozen(view):
+        found = classification_gradient()(view, clips, MODALITIES)
+        alone = classification_gradient()(model, clips.select_segments(INDEX), MODALITIES)
+    assert nearest[0].tolist() == [0, 0, 1, 1]
     for name in MODALITIES:
-        change = threat.epsilon(name) * crafted.starts.stream(name)
-        torch.testing.assert_close(batch.stream(name) + change, crafted.stream(name), rtol=0, atol=1e-6)
-        assert bool(change.flatten(2).any(2).all()) == (threat.epsilon(name) > 0)
+        assert torch.equal(found.streams[name], gather_segments(alone.streams[name], nearest))
 
 
-@pytest.mark.parametrize("crafting", SAMPLES, ids=repr)
-def test_no_step_from_where_the_last_crafting_ended_stays_there(
-    crafting: Crafting, model: Classifier, generator: torch.Generator
-) -> None:
-    """Steps of 1e-9 of the budget, in another epoch, which samples other segments; all were shared from one of four.
-
-    The clips keep away from 0 and 1, so that no segment was cut off and all of a clip's changes are the same.
-    """
-    noise = random_batch(3)
-    clips = noise.with_streams(noise.video * 0.5 + 0.25, noise.audio * 0.5 + 0.25)
-    first = Crafting(warm_start=True, sampling_ratio=0.25)
-    crafted = craft(model, clips, PGD(steps=2), ThreatModel(), generator, crafting=first)
-    still, later = PGD(steps=1, step_size=1e-9), torch.Generator().manual_seed(9)
-    again = craft(model, clips.with_starts(crafted.starts), still, ThreatModel(), later, crafting=crafting)
-    for name in MODALITIES:
-        torch.testing.assert_close(again.stream(name), crafted.stream(name), rtol=0, atol=1e-6)
-
-
-def test_each_clip_of_a_mixture_says_where_its_own_attack_ended(
-    model: Classifier, batch: Batch, generator: torch.Generator
-) -> None:
-    threat = ThreatModel()
-    mixed = craft_mixed(model, batch, [PGD(steps=1), TMA(steps=2)], [0.5], threat, generator, crafting=WARM)
-    assert mixed.starts
-    torch.testing.assert_close(batch.video + threat.video * mixed.starts.video, mixed.video)
-
-
-def test_without_the_setting_no_start_is_taken_and_no_end_is_told(
-    model: Classifier, batch: Batch, generator: torch.Generator
-) -> None:
-    crafted, plain = (
-        craft(model, clips, PGD(steps=2), ThreatModel(), generator)
-        for clips in (batch.with_starts(random_starts(batch)), batch)
+def test_with_a_shared_gradient_every_segment_keeps_its_own_start(model: Classifier, clips: Batch) -> None:
+    """Far from all borders a step of a tenth leaves neighbours as far apart as their random starts were."""
+    inner = clips.with_streams(clips.video / 2 + 0.25, clips.audio / 2 + 0.25)
+    view = SampleSharingGradients(model, INDEX, nearest_sampled(INDEX, 4))
+    threat, generator = ThreatModel(), torch.Generator().manual_seed(0)
+    starts = Ascent(steps=0, step_size=0.0, random_start=True)(
+        view, inner, threat, generator, classification_gradient()
     )
-    assert crafted.starts is None
-    assert torch.equal(crafted.video, plain.video)
+    perturbed = PGD(steps=1, step_size=0.1)(view, inner, threat, generator)
+    step = perturbed.video - starts.video
+    is_inside = (perturbed.video - inner.video).abs() < 0.999 * threat.video
+    both = is_inside[0, 0] & is_inside[0, 1]
+    assert both.float().mean() > 0.5
+    torch.testing.assert_close(step[0, 0][both], step[0, 1][both])
+    assert not torch.allclose(starts.video[0, 0], starts.video[0, 1])
 
 
-def test_nothing_is_kept_of_a_crafting_without_a_budget(
-    model: Classifier, batch: Batch, generator: torch.Generator
-) -> None:
-    """A curriculum may begin with none; the next epoch then begins at random and not at the clean clips."""
-    assert craft(model, batch, PGD(), ThreatModel(video=0, audio=0), generator, crafting=WARM).starts is None
-
-
-def test_an_attack_that_chooses_its_own_start_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"apgd chooses by itself where it begins.*set warm_start=false, or take"):
-        WARM.refuse(PGD(), APGD())
+def test_the_terms_of_tma_move_every_segment_by_a_shared_gradient(model: Classifier, clips: Batch) -> None:
+    view = SampleSharingGradients(model, INDEX, nearest_sampled(INDEX, 4))
+    perturbed = TMA(steps=2)(view, clips, ThreatModel(), torch.Generator().manual_seed(0))
+    for name in MODALITIES:
+        assert ((perturbed.stream(name) - clips.stream(name)).flatten(2).abs().amax(2) > 0).all()

@@ -10,7 +10,6 @@ from torch import distributed
 from torch.multiprocessing.spawn import spawn
 
 from training.attacks import PGD
-from training.batch import Starts
 from training.checkpoint import load_model
 from training.config import TrainConfig, ValidationConfig
 from training.data import open_split
@@ -19,13 +18,12 @@ from training.learner import Learner
 from training.loop import where_the_last_state_lies
 from training.metrics import Sums
 from training.models import ModelConfig
-from training.objectives import PGDAT, FreeAT, Objective, Standard, TMACurriculum
+from training.objectives import FreeAT, Objective, Standard, TMACurriculum
 from training.optimization import OptimizerConfig
 from training.resuming import PartialEpoch, Store
 from training.run_folder import Metrics, RunFolder
 from training.worker import ALONE, Worker
 
-WARM = PGDAT.model_validate({"attack": {"steps": 1}, "crafting": {"warm_start": True}})
 RANDOM = TMACurriculum.model_validate({"curriculum": {"dropout_ratio": 0.3, "mask_ratio": 0.3}})
 
 
@@ -99,36 +97,12 @@ def test_an_epoch_interrupted_midway_goes_on_to_the_same_bits(
     )
 
 
-def test_warm_starts_go_on_from_the_middle_of_an_epoch_to_the_same_bits(tiny_dataset: Path, tmp_path: Path) -> None:
-    """Steps of the second epoch have replaced the starts of their clips; those of the others are still to be used."""
-    whole = store_of(settings(tiny_dataset, tmp_path / "whole", objective=WARM, checkpoint_every=None))
-    first = scored(rest_of_epoch(whole, PartialEpoch()), 0.5)
-    expected = rest_of_epoch(whole, PartialEpoch(), history=[first])
-    cut = store_of(settings(tiny_dataset, tmp_path / "cut", objective=WARM))
-    rest_of_epoch(cut, PartialEpoch())
-    cut.keep_epoch([first])
-    with pytest.raises(InterruptionError):
-        rest_of_epoch(cut, PartialEpoch(), history=[first], interrupted_after=2)
-    resumed = store_of(cut.config)
-    progress = resumed.resume()
-    assert (progress.resumed_from, progress.resumed_step) == (1, 2)
-    assert rest_of_epoch(resumed, progress.partial_epoch, history=progress.history) == expected
-    assert all(torch.equal(value, weights_of(resumed)[key]) for key, value in weights_of(whole).items())
-    assert all(torch.equal(value, starts_of(resumed)[key]) for key, value in starts_of(whole).items())
-    assert starts_of(resumed)["is_known"].all()
-
-
 def scored(metrics: Metrics, robust_accuracy: float) -> Metrics:
     return metrics | {"validation/robust_accuracy": robust_accuracy, "validation/clean_accuracy": 1.0}
 
 
 def weights_of(store: Store) -> dict[str, torch.Tensor]:
     return store.learner.classifier.state_dict()
-
-
-def starts_of(store: Store) -> dict[str, torch.Tensor]:
-    assert store.learner.warm_starts
-    return store.learner.warm_starts.state()
 
 
 def test_the_stored_model_is_the_averaged_one(tiny_dataset: Path, tmp_path: Path) -> None:
@@ -157,17 +131,17 @@ def test_the_last_state_is_named_where_there_is_one(tiny_dataset: Path, tmp_path
     )
 
 
-def test_going_back_gives_weights_moments_and_starts_of_the_best_epoch(tiny_dataset: Path, tmp_path: Path) -> None:
-    """The first of two epochs is the best; the second one's weights are forgotten, and its moments and starts."""
-    store = store_of(settings(tiny_dataset, tmp_path, objective=WARM))
+def test_going_back_gives_weights_and_moments_of_the_best_epoch(tiny_dataset: Path, tmp_path: Path) -> None:
+    """The first of two epochs is the best; the second one's weights and moments are forgotten."""
+    store = store_of(settings(tiny_dataset, tmp_path))
     history: list[Metrics] = []
     states = []
     for accuracy in (0.75, 0.25):
         history.append(scored(rest_of_epoch(store, PartialEpoch(), history=history), accuracy))
         store.keep_epoch(history)
-        states.append((_copy_of(weights_of(store)), _moments_of(store), _copy_of(starts_of(store))))
+        states.append((_copy_of(weights_of(store)), _moments_of(store)))
     store.roll_back(history)
-    for found, best, last in zip((weights_of(store), _moments_of(store), starts_of(store)), *states, strict=True):
+    for found, best, last in zip((weights_of(store), _moments_of(store)), *states, strict=True):
         assert all(torch.equal(value, found[name]) for name, value in best.items())
         assert not all(torch.equal(value, found[name]) for name, value in last.items())
 
@@ -184,17 +158,12 @@ def _moments_of(store: Store) -> dict[str, torch.Tensor]:
 
 @pytest.mark.slow
 def test_workers_get_back_what_was_their_own_or_an_equal_share(tiny_dataset: Path, tmp_path: Path) -> None:
-    """Two workers with other sums and batch statistics store; two find their own again, one the sum and the mean.
-
-    Where crafting ended with a clip of either is known to all.
-    """
+    """Two workers with other sums and batch statistics store; two find their own again, one the sum and the mean."""
     meeting = tmp_path / "meeting"
     spawn(_one_of_two, args=(str(meeting), str(tiny_dataset), str(tmp_path)), nprocs=2)  # type: ignore[no-untyped-call]
     alone = store_of(_with_batch_statistics(tiny_dataset, tmp_path))
     assert alone.resume().partial_epoch.sums == Sums({"loss": 3.0}, 6)
     assert _mean_of_first_statistic(alone) == 1.5
-    assert starts_of(alone)["is_new"].nonzero().flatten().tolist() == [0, 1]
-    assert starts_of(alone)["video_largest"][:3].tolist() == [1.0, 2.0, 0.0]
 
 
 def _one_of_two(rank: int, meeting: str, data: str, output: str) -> None:
@@ -204,27 +173,17 @@ def _one_of_two(rank: int, meeting: str, data: str, output: str) -> None:
     own = Sums({"loss": 1.0 + rank}, 3)
     store = store_of(config, worker)
     _first_statistic(store).fill_(1.0 + rank)
-    _keep_start(store, rank)
     store.keep_step([], PartialEpoch(2, own))
     distributed.barrier()
     resumed = store_of(config, worker)
     assert resumed.resume().partial_epoch.sums == own
     assert _mean_of_first_statistic(resumed) == 1.0 + rank
-    assert starts_of(resumed)["is_new"].nonzero().flatten().tolist() == [0, 1]
     distributed.destroy_process_group()
 
 
 def _with_batch_statistics(data: Path, output: Path) -> TrainConfig:
     model = ModelConfig(video_encoder="resnet18", audio_encoder="tiny", feature_size=16)
-    return settings(data, output, model=model, objective=WARM)
-
-
-def _keep_start(store: Store, rank: int) -> None:
-    """Of the first or the second clip, 1 or 2 budgets away."""
-    clip = store.split.read([rank]).to("cpu")
-    video, audio = (torch.full_like(stream, 1.0 + rank) for stream in (clip.video, clip.audio))
-    assert store.learner.warm_starts
-    store.learner.warm_starts.keep(clip.keys, Starts(video, audio, torch.tensor([True])))
+    return settings(data, output, model=model)
 
 
 def _first_statistic(store: Store) -> torch.Tensor:

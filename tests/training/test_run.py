@@ -31,7 +31,6 @@ from training.run_folder import Metrics, RunFolder
 from training.threat import ThreatModel
 
 EPOCHS = 4
-WARM = PGDAT.model_validate({"attack": {"steps": 1}, "crafting": {"warm_start": True}})
 Run = tuple[TrainConfig, TrainResult]
 
 
@@ -399,22 +398,10 @@ def test_what_cannot_work_is_refused_before_work(tiny_dataset: Path, tmp_path: P
         train(settings(tiny_dataset, output, batch_size=64))
     with pytest.raises(ValueError, match="workers=4 with 1 CPU each need 4 CPU, Ray has 2: lower workers"):
         train(settings(tiny_dataset, output, workers=4))
-    huge = with_a_million_clips(tiny_dataset, tmp_path / "huge")
-    with pytest.raises(ValueError, match=r"keeps .* 1,000,000 clips, [\d,]+ MiB .*; allowed: warm_start_mib=1\. Raise"):
-        train(settings(huge, output, objective=WARM, warm_start_mib=1))
     with pytest.raises(ValueError, match="is a URL; it must be a folder"):
         train(settings(tiny_dataset, output).model_copy(update={"output": "s3://bucket/run"}))
     with pytest.raises(ValueError, match="not a finished data set"):
         train(settings(tmp_path, output))
-
-
-def with_a_million_clips(data: Path, copy: Path) -> Path:
-    """The index of a data set that says that it has a million training clips."""
-    copy.mkdir()
-    index = load_index(str(data))
-    counts = {**index.num_clips, "train": 1_000_000}
-    (copy / "dataset.json").write_text(index.model_copy(update={"num_clips": counts}).model_dump_json())
-    return copy
 
 
 def test_a_data_set_in_a_bucket_is_trained_on(tiny_dataset: Path, tmp_path: Path, s3: S3Server) -> None:
@@ -436,12 +423,12 @@ def test_a_data_set_whose_address_holds_a_password_is_refused(tmp_path: Path) ->
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "objective", [FreeAT(replays=2), AWP(objective=TRADES()), WARM], ids=lambda objective: objective.name
+    "objective", [FreeAT(replays=2), AWP(objective=TRADES())], ids=lambda objective: objective.name
 )
 def test_two_workers_go_the_way_of_one_whatever_the_objective(
     tiny_dataset: Path, tmp_path: Path, objective: Objective
 ) -> None:
-    """Several updates a batch, weights that are perturbed, or starts that come from the other worker's clips.
+    """Several updates a batch, or weights that are perturbed.
 
     Six batches move both trainings alike.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import nn
@@ -34,8 +34,6 @@ class Attack(Settings):
     """
 
     name: str
-    begins_anywhere: ClassVar[bool] = False
-    """Whether it begins where `batch.starts` says; if not, it is not shown them."""
 
     def __call__(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
         """Perturb the clips of `batch` within `threat` so that `model` gets them wrong.
@@ -47,8 +45,6 @@ class Attack(Settings):
         if not threat.modalities:
             return batch
         clean = batch.with_streams(batch.video.detach(), batch.audio.detach())
-        if not self.begins_anywhere:
-            clean = clean.with_starts(None)
         with frozen(model), torch.enable_grad():
             perturbed = self.perturb(model, self.aimed(model, clean, generator), threat, generator)
         return threat.project(perturbed, around=clean).with_targets(batch.targets)

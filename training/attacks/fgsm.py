@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import PositiveInt
@@ -20,7 +20,6 @@ class FGSM(TargetableAttack):
     """Fast gradient sign method: x' = P(x + epsilon sign g(x)) (Goodfellow et al. 2015, Section 4, arXiv:1412.6572)."""
 
     name: Literal["fgsm"] = "fgsm"
-    begins_anywhere: ClassVar[bool] = True
 
     @property
     def cost_untargeted(self) -> Passes:
@@ -36,7 +35,6 @@ class IFGSM(TargetableAttack):
     """Iterative FGSM: steps of epsilon / K from the clean clip (Kurakin et al. 2017, Section 2.2, arXiv:1607.02533)."""
 
     name: Literal["ifgsm"] = "ifgsm"
-    begins_anywhere: ClassVar[bool] = True
     steps: PositiveInt = 10
     """K gradient steps; each costs one forward and one backward pass."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import NonNegativeFloat, PositiveInt
@@ -29,7 +29,6 @@ class MomentumAttack(TargetableAttack):
     sign ignores. For l2 threats m / ||m||_2 takes the place of the sign.
     """
 
-    begins_anywhere: ClassVar[bool] = True
     steps: PositiveInt = 10
     """K gradient steps of epsilon / K."""
     momentum: NonNegativeFloat = 1.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import PositiveFloat, PositiveInt, model_validator
@@ -25,7 +25,6 @@ class PGD(TargetableAttack):
     """
 
     name: Literal["pgd"] = "pgd"
-    begins_anywhere: ClassVar[bool] = True
     steps: PositiveInt = 10
     """Gradient steps; each costs one forward and one backward pass."""
     step_size: PositiveFloat | None = None

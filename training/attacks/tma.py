@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
@@ -28,7 +28,6 @@ class FeatureAttack(TargetableAttack):
     one more of each for every transformed copy.
     """
 
-    begins_anywhere: ClassVar[bool] = True
     steps: PositiveInt = 10
     """Gradient steps; one forward and one backward pass each, times 1 + `num_copies` where L_T is read over copies."""
     step_size: PositiveFloat | None = None

@@ -15,7 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from preprocessing.settings import Settings
 from training.attacks.base import Attack
-from training.batch import Batch, Starts
+from training.batch import Batch
 from training.crafting import Crafting
 from training.models import Outputs
 from training.passes import Passes
@@ -32,8 +32,6 @@ class Loss:
     """Scalar with a graph, averaged over the batch."""
     parts: dict[str, Tensor]
     """Detached scalars by name."""
-    reached: Starts | None = None
-    """Where crafting ended, if the next one of the same clips is to begin there."""
 
 
 Forward = Callable[[Tensor, Tensor], Outputs]
@@ -141,12 +139,12 @@ class Classifying(Objective):
         logits = forward(batch.video, batch.audio).logits
         total = self.cross_entropies(logits, batch.labels).mean()
         parts = {"cross_entropy": total.detach(), "accuracy": accuracy(logits, batch.labels)}
-        return Loss(total, parts, batch.starts)
+        return Loss(total, parts)
 
 
 def crafting_passes(cost: Passes, crafting: Crafting, threat: ThreatModel, num_segments: int) -> Passes:
     """What an attack of this cost comes to, applied to clips of `num_segments` segments as `crafting` says."""
-    return cost * crafting.share(threat, num_segments) + Passes(forward=crafting.context_share(threat, num_segments))
+    return cost * crafting.share(threat, num_segments)
 
 
 def bare(model: nn.Module) -> nn.Module:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -37,7 +37,6 @@ class JointPGD(Attack):
     """
 
     name: Literal["joint_pgd"] = "joint_pgd"
-    begins_anywhere: ClassVar[bool] = True
     steps: PositiveInt = 5
     """Gradient steps; each costs one forward and one backward pass."""
     step_size: PositiveFloat | None = None
@@ -49,11 +48,8 @@ class JointPGD(Attack):
         return Passes(self.steps, self.steps)
 
     def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
-        """Climb the cross-entropy in coordinates in which the ball is round and of radius 1.
-
-        It begins where `batch.starts` says, or else at the clean clips.
-        """
-        gradient_at, moved = classification_gradient(), self._start(batch, threat)
+        """Climb the cross-entropy in coordinates in which the ball is round and of radius 1, from the clean clips."""
+        gradient_at, moved = classification_gradient(), batch
         for step in range(self.steps):
             found = gradient_at(model, moved, threat.modalities)
             slope = _packed({name: threat.epsilon(name) * stream for name, stream in found.streams.items()})
@@ -66,13 +62,6 @@ class JointPGD(Attack):
             change = change + (self.step_size or 1.0 / self.steps) * direction(joint.streams["video"], threat)
             moved = _unpacked(_into_ball(change), batch, threat)
         return moved
-
-    @staticmethod
-    def _start(batch: Batch, threat: ThreatModel) -> Batch:
-        if batch.starts is None:
-            return batch
-        known = {name: batch.starts.stream(name).to(batch.stream(name).dtype) for name in threat.modalities}
-        return _unpacked(_into_ball(_packed(known)), batch, threat)
 
     @staticmethod
     def _change(name: Literal["video", "audio"], moved: Batch, batch: Batch, threat: ThreatModel) -> Tensor:
@@ -128,7 +117,7 @@ class CRMTAT(Classifying, SingleUpdate):
             "margin_shortfall": shortfall.detach(),
             "accuracy": accuracy(outputs.logits, batch.labels),
         }
-        return Loss(cross_entropy + self.margin_weight * shortfall, parts, batch.starts)
+        return Loss(cross_entropy + self.margin_weight * shortfall, parts)
 
     def crafting_cost(self, *, progress: float, num_segments: int) -> Passes:
         """The attack's."""

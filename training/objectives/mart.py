@@ -69,7 +69,7 @@ class MART(SingleUpdate):
             "accuracy": accuracy(of_clean, clean.labels),
             "perturbed_accuracy": accuracy(of_perturbed, clean.labels),
         }
-        return Loss(boosted + self.divergence_weight * divergence, parts, perturbed.starts)
+        return Loss(boosted + self.divergence_weight * divergence, parts)
 
     def crafting_cost(self, *, progress: float, num_segments: int) -> Passes:
         """The attack's."""

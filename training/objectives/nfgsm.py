@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import PositiveFloat
@@ -27,7 +27,6 @@ class NoiseAndStep(Attack):
     """
 
     name: Literal["noise_and_step"] = "noise_and_step"
-    begins_anywhere: ClassVar[bool] = True
     noise: PositiveFloat
     """k, the noise in units of epsilon."""
     step_size: PositiveFloat
@@ -39,10 +38,7 @@ class NoiseAndStep(Attack):
         return Passes(1, 1)
 
     def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
-        """Add the noise, inside the box, and take the step from there.
-
-        A start that a clip brings along takes the place of its noise and is scaled as if it were.
-        """
+        """Add the noise, inside the box, and take the step from there."""
         reach = self.noise + self.step_size
         start = Ascent(steps=0, step_size=0.0, random_start=True)
         gradient_at = classification_gradient()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -35,7 +35,6 @@ class DivergencePGD(Attack):
     """Projected ascent on KL(p(x) || p(x')), away from what the model says of the clean clip; p(x) is computed once."""
 
     name: Literal["divergence_pgd"] = "divergence_pgd"
-    begins_anywhere: ClassVar[bool] = True
     steps: PositiveInt = 5
     """Gradient steps; each costs one forward and one backward pass."""
     step_size: PositiveFloat | None = None
@@ -97,7 +96,7 @@ class TRADES(Classifying, SingleUpdate):
             "accuracy": accuracy(of_clean, clean.labels),
             "perturbed_accuracy": accuracy(of_perturbed, clean.labels),
         }
-        return Loss(cross_entropy + self.beta * divergence, parts, perturbed.starts)
+        return Loss(cross_entropy + self.beta * divergence, parts)
 
     def crafting_cost(self, *, progress: float, num_segments: int) -> Passes:
         """The attack's."""

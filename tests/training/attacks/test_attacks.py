@@ -22,7 +22,6 @@ from tests.training.attacks.targets import (
     random_clips,
 )
 from tests.training.attacks.trained import trained_classifier
-from tests.training.conftest import random_starts
 from training.attacks import (
     APGD,
     APGDT,
@@ -346,16 +345,3 @@ def test_batch_statistics_are_used_and_kept_as_they_are(attack: Attack) -> None:
     attack(Normalised().train(), random_clips(JOINT, 2), JOINT, torch.Generator())
     assert network.training
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
-
-
-@every_attack
-def test_an_attack_begins_where_clips_say_or_says_that_it_does_not(attack: Attack) -> None:
-    """One clip of three has no start, and is attacked as without any."""
-    network, clips = classifier(), random_clips(JOINT, 3)
-    plain, begun = (
-        attack(network, each, JOINT, torch.Generator().manual_seed(0))
-        for each in (clips, clips.with_starts(random_starts(clips, without=(1,))))
-    )
-    for name in MODALITIES:
-        is_same = (plain.stream(name) == begun.stream(name)).flatten(1).all(1).tolist()
-        assert is_same == ([False, True, False] if attack.begins_anywhere else [True, True, True])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -16,12 +15,10 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from tests.training.conftest import random_starts
 from training.attacks import MIFGSM, PGD, TMA
-from training.batch import MODALITIES, Batch, Starts
+from training.batch import Batch
 from training.crafting import Crafting
 from training.curriculum.curriculum import Curriculum, SharedAttack
-from training.curriculum.masking import mask_segments
 from training.curriculum.schedules import Constant, Linear
 from training.models import Classifier, Outputs
 from training.objectives import (
@@ -35,7 +32,6 @@ from training.objectives import (
     AnyObjective,
     FastAT,
     FreeAT,
-    Loss,
     MinSim,
     Mixup,
     Objective,
@@ -67,7 +63,7 @@ MIXED = Curriculum(
         SharedAttack(attack=MIFGSM(), share=Linear(start=0.0, end=0.5)),
     ),
 )
-QUARTER = Crafting(sampling_ratio=0.25, context="clean_features")
+QUARTER = Crafting(sampling_ratio=0.25)
 SHARED = Crafting(sampling_ratio=0.5, sharing="gradient")
 OBJECTIVES: list[tuple[Objective, Passes, Passes]] = [
     # with the passes per clip of four segments at progress 0 and 1: crafting + loss
@@ -86,13 +82,13 @@ OBJECTIVES: list[tuple[Objective, Passes, Passes]] = [
         Passes(2 / 4 + 1, 2 / 4 + 1),
         Passes(2 / 4 + 1, 2 / 4 + 1),
     ),
-    # ... and with a sample of the segments, the features of the others computed once: r K forward and 1 - r, r K back
+    # ... and with a sample of the segments: r K passes of crafting
     (
         PGDAT(attack=PGD(steps=2), crafting=QUARTER),
-        Passes(2 / 4 + 3 / 4 + 1, 2 / 4 + 1),
-        Passes(2 / 4 + 3 / 4 + 1, 2 / 4 + 1),
+        Passes(2 / 4 + 1, 2 / 4 + 1),
+        Passes(2 / 4 + 1, 2 / 4 + 1),
     ),
-    (FastAT(crafting=QUARTER), Passes(1 / 4 + 3 / 4 + 1, 1 / 4 + 1), Passes(1 / 4 + 3 / 4 + 1, 1 / 4 + 1)),
+    (FastAT(crafting=QUARTER), Passes(1 / 4 + 1, 1 / 4 + 1), Passes(1 / 4 + 1, 1 / 4 + 1)),
     (
         FastAT(crafting=Crafting(sampling_ratio=0.5, sharing="none")),
         Passes(1 / 2 + 1, 1 / 2 + 1),
@@ -101,14 +97,14 @@ OBJECTIVES: list[tuple[Objective, Passes, Passes]] = [
     (NFGSM(crafting=SHARED), Passes(1 / 2 + 1, 1 / 2 + 1), Passes(1 / 2 + 1, 1 / 2 + 1)),
     (
         TRADES(attack=DivergencePGD(steps=2), crafting=QUARTER),
-        Passes(3 / 4 + 3 / 4 + 2, 2 / 4 + 2),
-        Passes(3 / 4 + 3 / 4 + 2, 2 / 4 + 2),
+        Passes(3 / 4 + 2, 2 / 4 + 2),
+        Passes(3 / 4 + 2, 2 / 4 + 2),
     ),
     (MART(attack=PGD(steps=2), crafting=SHARED), Passes(2 / 2 + 2, 2 / 2 + 2), Passes(2 / 2 + 2, 2 / 2 + 2)),
     (CRMTAT(attack=JointPGD(steps=2), crafting=SHARED), Passes(2 / 2 + 1, 2 / 2 + 1), Passes(2 / 2 + 1, 2 / 2 + 1)),
     (
-        TMACurriculum(curriculum=GROWING, crafting=Crafting(sharing="gradient", context="clean_features")),
-        Passes(1 / 4 + 3 / 4 + 1, 1 / 4 + 1),
+        TMACurriculum(curriculum=GROWING, crafting=Crafting(sharing="gradient")),
+        Passes(1 / 4 + 1, 1 / 4 + 1),
         Passes(3 + 1, 3 + 1),
     ),
     (TMACurriculum(curriculum=GROWING), Passes(1 / 4 + 1, 1 / 4 + 1), Passes(3 + 1, 3 + 1)),
@@ -126,26 +122,15 @@ def named(objective: Objective) -> str:
     inner = f"-{objective.objective.name}" if isinstance(objective, AWP) else ""
     mixed = "-mixed" if isinstance(objective, TMACurriculum) and objective.curriculum.other_attacks else ""
     crafting = objective.crafting_at(0.0)
-    context = "-context" if crafting and crafting.context == "clean_features" else ""
+    sampling = "-sampled" if crafting and crafting.sampling_ratio < 1 else ""
     sharing = f"-{crafting.sharing}" if crafting and crafting.sharing != "perturbation" else ""
-    warm = "-warm" if crafting and crafting.warm_start else ""
-    return objective.name + inner + mixed + context + sharing + warm
-
-
-def warm(objective: SingleUpdate) -> SingleUpdate:
-    """The same with crafting that begins where it ended."""
-    if isinstance(objective, AWP):
-        return AWP(objective=warm(objective.objective), gamma=objective.gamma)
-    crafting = objective.model_dump()["crafting"] | {"warm_start": True}
-    return type(objective).model_validate(objective.model_dump() | {"crafting": crafting})
+    return objective.name + inner + mixed + sampling + sharing
 
 
 ROWS = [objective for objective, _, _ in OBJECTIVES]
 every_objective = pytest.mark.parametrize("objective", ROWS, ids=named)
-WARM = [warm(row) for row in ROWS if isinstance(row, SingleUpdate) and row.crafting_at(0.0)]
-every_warm_objective = pytest.mark.parametrize("objective", WARM, ids=named)
 every_single_update = pytest.mark.parametrize(
-    "objective", [*(row for row in ROWS if isinstance(row, SingleUpdate)), *WARM], ids=named
+    "objective", [row for row in ROWS if isinstance(row, SingleUpdate)], ids=named
 )
 
 
@@ -531,18 +516,17 @@ def test_labels_are_smoothed_in_the_cross_entropy_alone(
     assert float(loss.parts["cross_entropy"]) == pytest.approx(1.5 * math.log(2))
 
 
-@pytest.mark.parametrize("crafting", [QUARTER, SHARED, Crafting(context="clean_features")], ids=repr)
-def test_restarts_are_refused_where_every_clip_must_be_looked_at(crafting: Crafting) -> None:
+def test_restarts_are_refused_where_every_clip_must_be_looked_at() -> None:
     restarted = PGD(restarts=2)
     for mistaken in (
-        lambda: PGDAT(attack=restarted, crafting=crafting),
-        lambda: MART(attack=restarted, crafting=crafting),
+        lambda: PGDAT(attack=restarted, crafting=SHARED),
+        lambda: MART(attack=restarted, crafting=SHARED),
         lambda: TMACurriculum(
-            crafting=crafting.model_copy(update={"sampling_ratio": 1.0}),
+            crafting=Crafting(sharing="gradient"),
             curriculum=Curriculum(other_attacks=(SharedAttack(attack=restarted, share=Constant(value=0.5)),)),
         ),
     ):
-        with pytest.raises(ValidationError, match=r"pgd with restarts=2 leaves out clips.*set restarts=1, or context"):
+        with pytest.raises(ValidationError, match=r"pgd with restarts=2 leaves out clips.*set restarts=1, or sha"):
             mistaken()
     assert PGDAT(attack=restarted, crafting=Crafting(sampling_ratio=0.5)).attack.restarts == 2
 
@@ -550,109 +534,3 @@ def test_restarts_are_refused_where_every_clip_must_be_looked_at(crafting: Craft
 def test_the_ratio_of_a_curriculum_is_set_in_one_place() -> None:
     with pytest.raises(ValidationError, match=r"crafting.sampling_ratio=0.5: the curriculum decides it"):
         TMACurriculum(crafting=Crafting(sampling_ratio=0.5))
-
-
-@contextmanager
-def shown_to(model: Classifier, shown: list[Tensor]) -> Iterator[None]:
-    """Notes the normalised frames that the video encoder is given while something is crafted."""
-
-    def look(module: nn.Module, arguments: tuple[Tensor]) -> None:
-        if not module.training:
-            shown.append(arguments[0].detach().flatten(1))
-
-    hook = model.video_encoder.register_forward_pre_hook(look)
-    yield
-    hook.remove()
-
-
-def crafted_from(
-    objective: SingleUpdate, model: Classifier, batch: Batch, starts: Starts | None
-) -> tuple[Loss, list[Tensor]]:
-    """The loss, and the frames of each pass of crafting: with the same seed, the same."""
-    shown: list[Tensor] = []
-    model.train()
-    with torch.random.fork_rng(), shown_to(model, shown):
-        torch.manual_seed(0)
-        generator = torch.Generator().manual_seed(3)
-        (loss,) = objective.losses(model, batch.with_starts(starts), progress=0.0, generator=generator)
-    return loss, shown
-
-
-def clean_of(objective: SingleUpdate, batch: Batch) -> Batch:
-    """The clips that are attacked: those of a curriculum are masked before."""
-    if not isinstance(objective, TMACurriculum):
-        return batch
-    ratio, curriculum = objective.settings_at(0.0)["mask_ratio"], objective.curriculum
-    generator = torch.Generator().manual_seed(3)
-    return mask_segments(batch, ratio, generator, masking=curriculum.masking, layout=curriculum.mask_layout)
-
-
-@every_warm_objective
-def test_the_second_crafting_begins_where_the_first_has_ended(
-    objective: SingleUpdate, model: Classifier, batch: Batch
-) -> None:
-    """Some pass of crafting shows the model nothing but frames of the clips as they were crafted, or a sample of them.
-
-    N-FGSM's noise reaches 2 of the 3 budgets that it crafts in, and so does a start that takes its place.
-    """
-    cold, cold_looks = crafted_from(objective, model, batch, None)
-    assert cold.reached
-    _, looks = crafted_from(objective, model, batch, cold.reached)
-    clean, threat = clean_of(objective, batch), threat_of(objective)
-    assert threat
-    threat = threat.scaled(objective.settings_at(0.0).get("epsilon_factor", 2.0 if objective.name == "nfgsm" else 1.0))
-    change = {name: threat.epsilon(name) * cold.reached.stream(name) for name in MODALITIES}
-    start = threat.project(
-        clean.with_streams(clean.video + change["video"], clean.audio + change["audio"]), around=clean
-    )
-    expected: list[Tensor] = []
-    model.eval()
-    with shown_to(model, expected), torch.no_grad():
-        model(start.video, start.audio)
-
-    def distance(frames: Tensor) -> float:
-        return float(torch.cdist(frames, expected[0], p=torch.inf).amin(1).amax())
-
-    assert min(map(distance, looks)) < 1e-4 < 1e-3 < min(map(distance, cold_looks))
-
-
-@every_warm_objective
-def test_a_warm_crafting_costs_as_much_and_its_loss_is_finite(
-    objective: SingleUpdate, model: Classifier, batch: Batch
-) -> None:
-    cold, looks = crafted_from(objective, model, batch, None)
-    begun, more_looks = crafted_from(objective, model, batch, cold.reached)
-    assert [len(frames) for frames in looks] == [len(frames) for frames in more_looks]
-    assert begun.total.isfinite()
-    assert not torch.equal(begun.total, cold.total)
-
-
-@every_warm_objective
-def test_clips_without_a_start_are_crafted_as_if_the_setting_were_off(
-    objective: SingleUpdate, model: Classifier, batch: Batch
-) -> None:
-    """No start is known in the first epoch."""
-    plain = next(
-        row for row in ROWS if isinstance(row, SingleUpdate) and row.crafting_at(0.0) and warm(row) == objective
-    )
-    nothing = random_starts(batch, without=tuple(range(7)))
-    (one, looks), (other, other_looks) = (
-        crafted_from(plain, model, batch, None),
-        crafted_from(objective, model, batch, nothing),
-    )
-    assert torch.equal(one.total, other.total)
-    assert all(torch.equal(*pair) for pair in zip(looks, other_looks, strict=True))
-    assert one.reached is None
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"attack": {"name": "apgd"}},
-        {"curriculum": {"other_attacks": [{"attack": {"name": "apgd"}, "share": 0.5}]}},
-    ],
-    ids=["own", "other"],
-)
-def test_an_attack_of_a_curriculum_that_cannot_begin_warm_is_refused(settings: dict[str, object]) -> None:
-    with pytest.raises(ValidationError, match="apgd chooses by itself where it begins"):
-        TMACurriculum.model_validate(settings | {"crafting": {"warm_start": True}})

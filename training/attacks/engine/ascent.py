@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from training.attacks.engine.gradients import Gradient, GradientAt, Streams, direction, normalised_or_noise, unit_noise
 from training.attacks.engine.randomness import uniform_like
 from training.attacks.engine.temporal_groups import Sharing
-from training.batch import MODALITIES, Batch, Modality, per_clip
+from training.batch import MODALITIES, Batch, per_clip
 from training.threat import ThreatModel
 
 MomentumNorm = Literal["per_modality", "per_segment", "joint"]
@@ -34,7 +34,7 @@ class Ascent:
     """Whether the gradient is taken where the momentum would lead, as Nesterov's."""
     random_start: bool = False
     restart: int = 0
-    """Which of several random starts; the first gives way to those that clips bring along."""
+    """Number of the random start, counted from 0: each draws its own."""
     sharing: Sharing = NOT_SHARED
 
     def __call__(
@@ -45,7 +45,7 @@ class Ascent:
         generator: torch.Generator,
         gradient_at: GradientAt,
     ) -> Batch:
-        """Climb from where `batch.starts` says, or else from the clean clips or a random point of the ball."""
+        """Climb from the clean clips, or from a random point of the ball."""
         perturbed = self._start(batch, threat, generator)
         free = perturbed  # where the group's one perturbation is, not cut off at each segment's box
         velocity: Streams = {}
@@ -62,32 +62,17 @@ class Ascent:
         return perturbed
 
     def _start(self, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
-        starts = batch.starts if self.restart == 0 else None
-        if starts is None and not self.random_start:
+        if not self.random_start:
             return batch
         moved: Streams = {"video": batch.video, "audio": batch.audio}
         for name in threat.modalities:
             stream = batch.stream(name)
-            offset = self._random_offset(name, batch, threat, generator)
-            if starts is not None:
-                known = self._as_shared(starts.stream(name).to(stream.dtype))
-                offset = torch.where(per_clip(starts.is_known, stream), known, offset)
-            moved[name] = stream + threat.epsilon(name) * offset
+            purpose = f"{name} start" if self.restart == 0 else f"{name} start {self.restart}"
+            noise = uniform_like(stream, batch.keys, generator, purpose)
+            if self.sharing.of == "perturbation":  # segments that share one perturbation begin at one point
+                noise = self.sharing.average(noise)
+            moved[name] = stream + threat.epsilon(name) * unit_noise(noise, threat)
         return threat.project(batch.with_streams(**moved), around=batch)
-
-    def _random_offset(
-        self, modality: Modality, batch: Batch, threat: ThreatModel, generator: torch.Generator
-    ) -> Tensor:
-        """Where in the ball a clip's own randomness begins, in units of the budget: zeros without a random start."""
-        stream = batch.stream(modality)
-        if not self.random_start:
-            return torch.zeros_like(stream)
-        purpose = f"{modality} start" if self.restart == 0 else f"{modality} start {self.restart}"
-        return unit_noise(self._as_shared(uniform_like(stream, batch.keys, generator, purpose)), threat)
-
-    def _as_shared(self, offset: Tensor) -> Tensor:
-        """A point at which segments that share one perturbation have one."""
-        return self.sharing.average(offset) if self.sharing.of == "perturbation" else offset
 
     def _looked_at(self, perturbed: Batch, velocity: Streams, threat: ThreatModel) -> Batch:
         """Where alpha mu m would lead; in l2, a gradient of even size would lead as far as a step times mu."""

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from tests.training.attacks.linear import LinearClassifier
-from tests.training.conftest import random_starts
 from training.attacks import FGSM, IFGSM, MIFGSM, NIFGSM, PGD, Attack
 from training.attacks.engine.ascent import Ascent, default_step_size
 from training.attacks.engine.gradients import classification_gradient
@@ -106,23 +107,11 @@ def begun(ascent: Ascent, batch: Batch, threat: ThreatModel, generator: torch.Ge
     return ascent(LinearClassifier(), batch, threat, generator, classification_gradient())
 
 
-@pytest.mark.parametrize("factor", [1.0, 1.5])
-def test_it_begins_where_the_clips_say_in_units_of_the_budget(
-    factor: float, interior: Batch, generator: torch.Generator
-) -> None:
-    """A budget that has grown carries a start with it."""
-    starts, threat = random_starts(interior), INTERIOR.scaled(factor)
-    found = begun(NO_STEP, interior.with_starts(starts), threat, generator)
-    for name in MODALITIES:
-        expected = interior.stream(name) + threat.epsilon(name) * starts.stream(name)
-        torch.testing.assert_close(found.stream(name), expected, rtol=0, atol=1e-7)
-
-
 @pytest.mark.parametrize("text", ["linf(video=0.3, audio=0.2)", "l2(video=0.3, audio=0.2, segments=0-1)"])
-def test_a_start_is_brought_inside_ball_box_and_support(text: str, batch: Batch, generator: torch.Generator) -> None:
-    """In l2 noise of [-1, 1] times the budget is far outside the ball; the clips touch the box."""
+def test_a_random_start_lies_inside_ball_box_and_support(text: str, batch: Batch, generator: torch.Generator) -> None:
+    """The clips touch the box, so some of the noise is cut off."""
     threat = ThreatModel.model_validate(text)
-    found = begun(NO_STEP, batch.with_starts(random_starts(batch)), threat, generator)
+    found = begun(NO_STEP, batch, threat, generator)
     for name, distances in threat.distances(found, batch).items():
         assert (distances > 0).all()
         assert (distances <= threat.epsilon(name) * (1 + 1e-5)).all()
@@ -132,31 +121,18 @@ def test_a_start_is_brought_inside_ball_box_and_support(text: str, batch: Batch,
         assert torch.equal(found.stream(name)[:, untouched], batch.stream(name)[:, untouched])
 
 
-@pytest.mark.parametrize("random_start", [True, False])
-def test_a_clip_without_a_start_begins_as_it_did_bit_for_bit(
-    random_start: bool, batch: Batch, generator: torch.Generator
-) -> None:
-    ascent = Ascent(steps=0, step_size=0.0, random_start=random_start)
-    plain = begun(ascent, batch, INTERIOR, generator)
-    found = begun(ascent, batch.with_starts(random_starts(batch, without=(1, 4))), INTERIOR, generator)
+def test_every_restart_begins_elsewhere(batch: Batch, generator: torch.Generator) -> None:
+    second = replace(NO_STEP, restart=1)
+    first_start, second_start = (begun(each, batch, INTERIOR, generator) for each in (NO_STEP, second))
     for name in MODALITIES:
-        is_same = (found.stream(name) == plain.stream(name)).flatten(1).all(1)
-        assert is_same.nonzero().flatten().tolist() == [1, 4]
+        assert not (first_start.stream(name) == second_start.stream(name)).flatten(1).all(1).any()
 
 
-def test_only_the_first_of_several_starts_is_where_the_clips_say(batch: Batch, generator: torch.Generator) -> None:
-    second = Ascent(steps=0, step_size=0.0, random_start=True, restart=1)
-    found, plain = (
-        begun(second, clips, INTERIOR, generator).video for clips in (batch.with_starts(random_starts(batch)), batch)
-    )
-    assert torch.equal(found, plain)
-
-
-def test_segments_that_share_a_perturbation_begin_at_the_mean_of_their_starts(
+def test_segments_that_share_a_perturbation_begin_at_the_mean_of_their_random_points(
     interior: Batch, generator: torch.Generator
 ) -> None:
-    starts = random_starts(interior)
-    shared = Ascent(steps=0, step_size=0.0, sharing=Sharing(segments=4, of="perturbation"))
-    found = begun(shared, interior.with_starts(starts), INTERIOR, generator)
-    expected = interior.video + INTERIOR.video * starts.video.mean(1, keepdim=True)
-    torch.testing.assert_close(found.video, expected)
+    apart, together = (
+        begun(each, interior, INTERIOR, generator).video - interior.video
+        for each in (NO_STEP, replace(NO_STEP, sharing=Sharing(segments=4, of="perturbation")))
+    )
+    torch.testing.assert_close(together, apart.mean(1, keepdim=True).expand_as(apart))
