@@ -10,6 +10,7 @@ A stored sample follows the WebDataset convention; the members of one key, in th
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
@@ -30,6 +31,22 @@ Split = Literal["train", "validation", "test"]
 INDEX_NAME = "dataset.json"
 PLAN_NAME = "plan.json"
 REJECTED_NAME = "rejected.csv"
+
+AUDIO_MEMBER = "audio.flac"
+RECORD_MEMBER = "json"
+LOGMEL_MEMBER = "logmel.npy"
+
+
+@cache
+def frame_members(num_segments: int) -> tuple[str, ...]:
+    """Names of a sample's frames after its key: `frame_00.jpg`, `frame_01.jpg`, ..."""
+    return tuple(f"frame_{index:02d}.jpg" for index in range(num_segments))
+
+
+@cache
+def member_names(num_segments: int) -> tuple[str, ...]:
+    """Names of all files of a sample after its key, in the order in which a shard holds them."""
+    return (AUDIO_MEMBER, *frame_members(num_segments), RECORD_MEMBER, LOGMEL_MEMBER)
 
 
 class ClipFormat(Settings):

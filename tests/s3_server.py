@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from threading import Lock, Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -46,6 +46,8 @@ class S3Server:
         """Every request fails, and the answer repeats the secret."""
         self.failing_share = 0.0
         """So many of the requests fail, at random."""
+        self.drops_left = 0
+        """So many times the connection is dropped in the middle of a shard that is read."""
         self.cuts_left = 0
         """So many times half of a shard is kept, and all of it acknowledged."""
         self._random = random.Random(0)
@@ -71,6 +73,8 @@ class S3Server:
             fails = self.is_down or self._random.random() < self.failing_share
             cuts = self.cuts_left > 0 and method == "PUT" and path.endswith(".tar")
             self.cuts_left -= cuts
+            drops = self.drops_left > 0 and method == "GET" and path.endswith(".tar")
+            self.drops_left -= drops
         if fails:
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             start("400 Bad Request", [("Content-Type", "application/xml")])
@@ -79,4 +83,11 @@ class S3Server:
             half = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))[: int(environ["CONTENT_LENGTH"]) // 2]
             environ |= {"wsgi.input": io.BytesIO(half), "CONTENT_LENGTH": str(len(half))}
         answer: Iterable[bytes] = self._app(environ, start)
-        return answer
+        return dropped(answer) if drops else answer
+
+
+def dropped(answer: Iterable[bytes]) -> Iterator[bytes]:
+    """Half of an answer; then the connection is lost."""
+    data = b"".join(answer)
+    yield data[: len(data) // 2]
+    raise ConnectionResetError("dropped on purpose")

@@ -8,25 +8,20 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import islice
-from pathlib import Path
-from typing import Any
 
-import fsspec
 import numpy as np
 import torch
 import webdataset
-from fsspec.implementations.local import LocalFileSystem
 from jaxtyping import Int, Shaped, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
-from webdataset.tariterators import group_by_keys
 
-from preprocessing.places import join
+from preprocessing.errors import DataError
 from preprocessing.schema import DatasetIndex, Split, StoredKey
-from preprocessing.storage.flac import SoundError
 from preprocessing.storage.records import load_index, load_shard_record
+from preprocessing.storage.store import Store
+from preprocessing.storage.stored_sample import SampleError, read_sample
 from training.batch import Batch
-from training.members import ShardError, decode_array, decode_frames, decode_waveform, tar_members
 from training.threat import AudioDomain
 
 _REBUILD = "`python -m pipeline verify {}` says by which command it is built again"
@@ -35,6 +30,10 @@ MIB = 2**20
 
 FULL_SCALE = 32768.0
 """What a stored sample of 16 bit is divided by."""
+
+
+class ShardError(DataError):
+    """A shard is damaged, or is not what its record says."""
 
 
 @dataclass(frozen=True)
@@ -60,23 +59,28 @@ class StoredBatch:
 
 @dataclass(frozen=True)
 class StoredSplit:
-    """All clips of one split and where they lie. Reads any of them in any order, from any thread."""
+    """The clips of one split of a stored data set, read in any order and from any thread."""
 
     root: str
     index: DatasetIndex
     split: Split
     audio_domain: AudioDomain = "logmel"
-    """Whether clips have their stored log-mel patches or the waveform that those were made of."""
+    """`logmel`: clips have their stored log-mel patches; `waveform`: the samples that those were made of."""
     cache_bytes: int = 0
-    """So many decoded bytes are kept in memory: a small data set is then decoded once and not once per epoch."""
+    """Most decoded bytes kept in memory: a small data set is then decoded once and not once per epoch."""
     _cache: dict[int, tuple[NDArray[np.uint8], NDArray[np.generic]]] = field(default_factory=dict, repr=False)
 
     @cached_property
+    def store(self) -> Store:
+        """The data set's files; a read that fails is tried again."""
+        return Store(self.root)
+
+    @cached_property
     def clips(self) -> tuple[tuple[str, StoredKey], ...]:
-        """Shard and place of every clip, in stored order."""
+        """Shard of every clip, and its place in it, in stored order."""
         with ThreadPoolExecutor(8) as pool:  # small files, perhaps far away
             records = pool.map(partial(load_shard_record, self.root), self.shards)
-            return tuple((record.name, place) for record in records for place in record.samples)
+            return tuple((record.name, clip) for record in records for clip in record.samples)
 
     @cached_property
     def shards(self) -> dict[str, str]:
@@ -92,21 +96,21 @@ class StoredSplit:
         Raises:
             ShardError: if a shard does not hold a clip where its record says.
         """
-        clip = self.index.format
-        frames = np.empty((len(positions), clip.num_segments, clip.frame_size, clip.frame_size, 3), np.uint8)
+        form = self.index.format
+        frames = np.empty((len(positions), form.num_segments, form.frame_size, form.frame_size, 3), np.uint8)
         audio: NDArray[np.generic]
         if self.audio_domain == "logmel":
-            audio = np.empty((len(positions), clip.num_segments, clip.num_mels, clip.steps), np.float16)
+            audio = np.empty((len(positions), form.num_segments, form.num_mels, form.steps), np.float16)
         else:
-            audio = np.empty((len(positions), clip.num_segments, clip.segment_samples), np.int16)
+            audio = np.empty((len(positions), form.num_segments, form.segment_samples), np.int16)
         for position, frame_slot, audio_slot in zip(positions, frames, audio, strict=True):
             self._read_clip(position, frame_slot, audio_slot)
-        places = [self.clips[position][1] for position in positions]
+        clips = [self.clips[position][1] for position in positions]
         return StoredBatch(
             frames=torch.from_numpy(frames),
             audio=torch.from_numpy(audio),
-            labels=torch.tensor([place.label for place in places]),
-            keys=tuple(place.key for place in places),
+            labels=torch.tensor([clip.label for clip in clips]),
+            keys=tuple(clip.key for clip in clips),
         )
 
     def verify(self, shards: Iterable[str]) -> None:
@@ -116,55 +120,30 @@ class StoredSplit:
             ShardError: naming the first shard that differs.
         """
         for shard in shards:
-            path = join(self.root, shard)
-            with fsspec.open(path) as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+            found = self.store.sha256(shard)
             if found != self.shards[shard]:
-                advice = _REBUILD.format(self.root)
-                raise ShardError(f"'{path}' is damaged: its SHA-256 is {found}, not {self.shards[shard]}. {advice}")
+                problem = f"is damaged: its SHA-256 is {found}, not {self.shards[shard]}"
+                raise ShardError(f"'{self.store.url(shard)}' {problem}. {_REBUILD.format(self.root)}")
 
     def _read_clip(self, position: int, frames: NDArray[np.uint8], audio: NDArray[np.generic]) -> None:
         """Fill the slots with one clip, `[segments, height, width, 3]` and `[segments, ...]`."""
         if position in self._cache:
             frames[:], audio[:] = self._cache[position]
             return
-        shard, place = self.clips[position]
-        members = self._members(shard, place)
-        decode_frames(members, into=frames)
-        if self.audio_domain == "logmel":
-            audio[:] = decode_array(members["logmel.npy"])
-        else:
-            try:
-                audio[:] = decode_waveform(members["audio.flac"], self.index.format)
-            except SoundError as error:
-                where = f"clip '{place.key}' in '{join(self.root, shard)}'"
-                raise ShardError(f"{where}: {error}. {_REBUILD.format(self.root)}") from error
+        shard, clip = self.clips[position]
+        try:
+            sample = read_sample(self.store, shard, clip, self.index.format)
+            sample.decode_frames(into=frames)
+            audio[:] = sample.logmel() if self.audio_domain == "logmel" else sample.waveform().reshape(audio.shape)
+        except SampleError as error:
+            where = f"clip '{clip.key}' in '{self.store.url(shard)}'"
+            raise ShardError(f"{where}: {error.problem}. {_REBUILD.format(self.root)}") from error
         if (len(self._cache) + 1) * (frames.nbytes + audio.nbytes) <= self.cache_bytes:
             self._cache[position] = frames.copy(), audio.copy()
 
-    def _members(self, shard: str, place: StoredKey) -> dict[str, Any]:
-        """The stored files of one clip by extension: its byte range is a piece of tar by itself."""
-        files = ({**file, "__url__": shard} for file in tar_members(self._read_bytes(shard, place)))
-        members: dict[str, Any] = next(iter(group_by_keys(files)), {})
-        if members.get("__key__") != place.key:
-            found = members.get("__key__", "nothing")
-            raise ShardError(
-                f"'{join(self.root, shard)}' holds {found} where '{place.key}' should be. {_REBUILD.format(self.root)}"
-            )
-        return members
-
-    def _read_bytes(self, shard: str, place: StoredKey) -> bytes:
-        filesystem, path = fsspec.core.url_to_fs(join(self.root, shard))
-        if isinstance(filesystem, LocalFileSystem):  # fsspec's own way to a local file takes 50 us longer
-            with Path(path).open("rb", buffering=0) as file:
-                file.seek(place.offset)
-                return file.read(place.length)
-        data: bytes = filesystem.cat_file(path, start=place.offset, end=place.offset + place.length)
-        return data
-
 
 def open_split(root: str, split: Split, *, audio_domain: AudioDomain = "logmel", cache_bytes: int = 0) -> StoredSplit:
-    """The clips of `split` in the data set at `root`, their sound as `audio_domain` says.
+    """The clips of `split` in the data set at `root`, their audio as `audio_domain` says.
 
     Raises:
         ValueError: if the data set is not finished or the split is empty.
@@ -200,22 +179,22 @@ def train_batches(
     device: torch.device | str = "cpu",
     threads: int = 0,
 ) -> Iterator[Batch]:
-    """This rank's share of every global batch of `epoch`; the same clips in the same order for any number of ranks.
+    """This rank's portion of every global batch of `epoch`; the same clips in the same order for any number of ranks.
 
     Args:
         stored: the training split.
         epoch: number of the epoch, from 0; with `seed` it decides the order.
         seed: seed of the order.
         batch_size: clips of all ranks together; a multiple of `world_size`.
-        rank: which share.
-        world_size: how many shares.
+        rank: number of the portion, from 0.
+        world_size: number of portions.
         first: the batch to begin with, from 0; those before it are not read.
         device: where the batches are wanted.
         threads: how many batches are read and decoded ahead, each by its own thread; 0 = none.
     """
-    share = batch_size // world_size
+    portion = batch_size // world_size
     plan = training_plan(len(stored), batch_size=batch_size, seed=seed, epoch=epoch)
-    mine = [batch[rank * share : (rank + 1) * share] for batch in plan[first:]]
+    mine = [batch[rank * portion : (rank + 1) * portion] for batch in plan[first:]]
     return (clips.to(device) for clips in stored_batches(stored, mine, threads=threads))
 
 

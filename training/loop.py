@@ -13,10 +13,9 @@ import torch
 from torch import nn
 
 from training.config import TrainConfig
-from training.data import MIB, StoredSplit, open_split
+from training.data import MIB, ShardError, StoredSplit, open_split
 from training.epoch import train_epoch
 from training.learner import Learner, NonFiniteGradientError
-from training.members import ShardError
 from training.models import Classifier
 from training.resuming import PartialEpoch, Progress, Store
 from training.run_folder import Metrics, RunFolder

@@ -1,4 +1,4 @@
-"""Whether a finished data set holds what its videos show and play, by the word of another decoder."""
+"""A comparison of stored clips with their videos, decoded again by another decoder: ffmpeg's command line."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from preprocessing.config import PreprocessConfig
 from preprocessing.datasets.base import locate
 from preprocessing.decoding.acceptance import DecodeError, DecodeOptions
 from preprocessing.decoding.child import encode_jpeg
-from preprocessing.inspection.sample import Sample, decode_flac, read_sample
-from preprocessing.inspection.stored import Place
+from preprocessing.schema import DatasetIndex, ShardRecord, StoredKey
 from preprocessing.storage.records import load_index, load_shard_record
+from preprocessing.storage.store import Store
+from preprocessing.storage.stored_sample import SampleError, StoredSample, read_sample
 
 # Containers round times to a millisecond.
 MAX_TIME_DIFFERENCE_SECONDS = 0.001
@@ -29,36 +30,52 @@ MIN_CORRELATION = 0.9
 
 
 def cross_check(data: str, roots: Sequence[Path], *, num_clips: int) -> list[str]:
-    """What of the data set at `data` differs from its videos below the folders `roots`, one line each.
+    """Differences between the data set at `data` and its videos below the folders `roots`, one line each.
 
     `num_clips` samples, evenly spread over all shards, are decoded again from their videos by ffmpeg's command line.
 
     Raises:
         ValueError: if `data` is no finished data set.
+        StoreError: if the store does not give it.
     """
     index = load_index(data)
     options = PreprocessConfig.model_validate(index.config).decode_options
-    records = [load_shard_record(data, shard.name) for shards in index.shards.values() for shard in shards]
-    places = [Place(record.name, record.split, sample) for record in records for sample in record.samples]
-    chosen = np.unique(np.linspace(0, len(places) - 1, min(num_clips, len(places))).round().astype(int))
+    store = Store(data)
     problems: list[str] = []
-    for place in (places[position] for position in chosen):
-        found = differences(read_sample(data, place, index.format), roots, options)
-        problems += [f"'{place.shard}', clip '{place.sample.key}': {line}" for line in found]
+    for record, clip in spread_clips(store, index, num_clips):
+        try:
+            found = list(differences(read_sample(store, record.name, clip, index.format), roots, options))
+        except SampleError as error:
+            found = [error.problem]
+        problems += [f"'{store.url(record.name)}' clip '{clip.key}': {line}" for line in found]
     return problems
 
 
-def differences(sample: Sample, roots: Sequence[Path], options: DecodeOptions) -> Iterator[str]:
-    """How a stored sample differs from its video."""
+def spread_clips(store: Store, index: DatasetIndex, count: int) -> list[tuple[ShardRecord, StoredKey]]:
+    """At most `count` clips, evenly over all shards, each with the record of its shard."""
+    names = [shard.name for shards in index.shards.values() for shard in shards]
+    records = [load_shard_record(store.root, name) for name in names]
+    clips = [(record, clip) for record in records for clip in record.samples]
+    chosen = np.unique(np.linspace(0, len(clips) - 1, min(count, len(clips))).round().astype(int))
+    return [clips[position] for position in chosen]
+
+
+def differences(sample: StoredSample, roots: Sequence[Path], options: DecodeOptions) -> Iterator[str]:
+    """Differences between a stored sample and its video.
+
+    Raises:
+        SampleError: if the sample is damaged.
+    """
+    record = sample.record()
+    frames = tuple(sample.frame(index) for index in range(sample.clip_format.num_segments))
+    stored = PlainClip(frames, record.frame_seconds, sample.waveform().astype(np.float32) / np.float32(32768))
     try:
-        path, root = locate(sample.record.source, roots)
-        seen = decode_with_ffmpeg(path, options, root=root, start_seconds=sample.record.start_seconds)
+        path, root = locate(record.source, roots)
+        seen = decode_with_ffmpeg(path, options, root=root, start_seconds=record.start_seconds)
     except DecodeError as error:
-        yield f"ffmpeg cannot decode '{sample.record.source}': {error}"
+        yield f"ffmpeg cannot decode '{record.source}': {error}"
         return
-    as_stored = tuple(read_jpeg(encode_jpeg(frame, options.jpeg_quality)) for frame in seen.frames)
-    waveform = decode_flac(sample.flac).astype(np.float32) / np.float32(32768)
-    stored = PlainClip(tuple(map(read_jpeg, sample.jpegs)), sample.record.frame_seconds, waveform)
+    as_stored = tuple(through_jpeg(frame, options.jpeg_quality) for frame in seen.frames)
     agreement = compare(stored, PlainClip(as_stored, seen.frame_seconds, seen.samples))
     if agreement.frame_seconds > MAX_TIME_DIFFERENCE_SECONDS:
         yield f"a frame lies {agreement.frame_seconds:.3f} s beside the one that ffmpeg finds"
@@ -71,6 +88,6 @@ def differences(sample: Sample, roots: Sequence[Path], options: DecodeOptions) -
         yield f"the sound correlates by {agreement.sound_correlation:.3f}, {MIN_CORRELATION:g} needed"
 
 
-def read_jpeg(jpeg: bytes) -> NDArray[np.uint8]:
-    """A picture as RGB `[height, width, 3]`."""
-    return np.asarray(simplejpeg.decode_jpeg(jpeg), np.uint8)
+def through_jpeg(frame: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    """A picture `[height, width, 3]` after it was stored as JPEG."""
+    return np.asarray(simplejpeg.decode_jpeg(encode_jpeg(frame, quality)), np.uint8)

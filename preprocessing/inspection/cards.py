@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from preprocessing.inspection.measuring import Measures
-from preprocessing.inspection.sample import Sample
 from preprocessing.inspection.trouble import Suspicion
-from preprocessing.schema import ClipFormat
+from preprocessing.schema import ClipRecord
+from preprocessing.storage.stored_sample import StoredSample
 
 JPEG_QUALITY = 82
 PATCH_HEIGHT = 64
@@ -28,9 +28,9 @@ class Column:
     begin_seconds: float
     end_seconds: float
     frame_seconds: float
-    """When the frame was shown."""
+    """Presentation time of the frame on the video clock."""
     mark_percent: float
-    """Where in the segment that lies; 0 if it was before."""
+    """That time within the segment; 0 if it was before."""
     frame: str
     """The picture as a data URI."""
     patch: str
@@ -39,7 +39,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Card:
-    """What the page shows of one clip."""
+    """One clip on the page: its numbers, its segments and its sound."""
 
     clip: Measures
     class_name: str
@@ -49,7 +49,7 @@ class Card:
     sound: str
     """The stored FLAC as a data URI."""
     has_sound: bool = False
-    """Whether the page has room for it."""
+    """True if the page has room for the sound."""
 
     def with_sound(self) -> Card:
         """The same with its sound."""
@@ -58,37 +58,37 @@ class Card:
 
 def make_card(
     clip: Measures,
-    sample: Sample,
+    sample: StoredSample,
     *,
     class_name: str,
     suspicions: tuple[Suspicion, ...],
-    clip_format: ClipFormat,
     picture_pixels: int,
     max_columns: int,
 ) -> Card:
     """Pictures and sound of one clip."""
-    shown = np.unique(np.linspace(0, clip_format.num_segments - 1, max_columns).round().astype(int)).tolist()
+    shown = np.unique(np.linspace(0, sample.clip_format.num_segments - 1, max_columns).round().astype(int)).tolist()
     return Card(
         clip=clip,
         class_name=class_name,
         suspicions=suspicions,
-        columns=tuple(column(sample, segment, clip_format, pixels=picture_pixels) for segment in shown),
-        num_segments=clip_format.num_segments,
+        columns=tuple(column(clip.record, sample, segment, pixels=picture_pixels) for segment in shown),
+        num_segments=sample.clip_format.num_segments,
         sound=data_uri("audio/flac", sample.flac),
     )
 
 
-def column(sample: Sample, segment: int, clip_format: ClipFormat, *, pixels: int) -> Column:
+def column(record: ClipRecord, sample: StoredSample, segment: int, *, pixels: int) -> Column:
     """Frame and patch of one segment."""
-    begin = sample.record.start_seconds + segment * clip_format.segment_seconds
-    shown = sample.record.frame_seconds[segment]
+    segment_seconds = sample.clip_format.segment_seconds
+    begin = record.start_seconds + segment * segment_seconds
+    shown = record.frame_seconds[segment]
     return Column(
         begin_seconds=begin,
-        end_seconds=begin + clip_format.segment_seconds,
+        end_seconds=begin + segment_seconds,
         frame_seconds=shown,
-        mark_percent=100 * min(max((shown - begin) / clip_format.segment_seconds, 0.0), 1.0),
+        mark_percent=100 * min(max((shown - begin) / segment_seconds, 0.0), 1.0),
         frame=data_uri("image/jpeg", smaller_frame(sample.jpegs[segment], pixels)),
-        patch=data_uri("image/jpeg", patch_picture(sample.patches[segment], pixels)),
+        patch=data_uri("image/jpeg", patch_picture(sample.logmel()[segment], pixels)),
     )
 
 

@@ -1,4 +1,4 @@
-"""How many clips there are of each class, and how many were left out for each reason."""
+"""Counts of clips: stored ones by class and split, those left out by reason."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ReasonCounts:
 
 def class_counts(dataset: StoredDataset) -> list[ClassCounts]:
     """Stored clips of every class in every split, in label order; labels that no class has come last."""
-    numbers = Counter((place.split, place.sample.label) for place in dataset.places)
+    numbers = Counter((clip.split, clip.sample.label) for clip in dataset.clips)
     labels = sorted({*range(len(dataset.classes)), *(label for _, label in numbers)})
     longest = {split: max((numbers[split, label] for label in labels), default=0) or 1 for split in dataset.num_clips}
     return [

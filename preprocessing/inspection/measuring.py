@@ -1,4 +1,4 @@
-"""What is measured of every clip that is read, from its record, its sound and its frames."""
+"""Numbers of every clip that is read: its level, motion, contrast and the age of its frames."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocessing.inspection.sample import Sample, UnreadableSampleError, decode_flac, decode_grey, read_sample
-from preprocessing.inspection.stored import NUM_READERS, Place, StoredDataset
+from preprocessing.inspection.stored import NUM_READERS, StoredClip, StoredDataset
 from preprocessing.schema import ClipFormat, ClipRecord
+from preprocessing.storage.store import StoreError
+from preprocessing.storage.stored_sample import SampleError, StoredSample
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ SECONDS_BETWEEN_LINES = 10.0
 class Measures:
     """One clip in numbers."""
 
-    place: Place
+    stored: StoredClip
     record: ClipRecord
     level_dbfs: float
     """Root mean square of the sound, 0 = full scale; `SILENCE_DBFS` or more."""
@@ -49,7 +50,7 @@ class Measures:
 class Unreadable:
     """A clip that cannot be measured."""
 
-    place: Place
+    stored: StoredClip
     detail: str
 
 
@@ -75,48 +76,50 @@ def coverages(record: ClipRecord) -> dict[str, float]:
     }
 
 
-def measure_all(dataset: StoredDataset, places: Sequence[Place]) -> Measured:
+def measure_all(dataset: StoredDataset, clips: Sequence[StoredClip]) -> Measured:
     """Measure these clips; a line tells how far it is every ten seconds."""
 
-    def measured(place: Place) -> Measures | Unreadable:
+    def measured(clip: StoredClip) -> Measures | Unreadable:
         try:
-            return measure(place, read_sample(dataset.root, place, dataset.format), dataset.format)
-        except UnreadableSampleError as error:
-            return Unreadable(place, str(error))
+            return measure(clip, dataset.read(clip))
+        except (SampleError, StoreError, OSError) as error:
+            return Unreadable(clip, str(error))
 
     found: list[Measures | Unreadable] = []
     started = said = time.monotonic()
     with ThreadPoolExecutor(NUM_READERS) as pool:
-        for each in pool.map(measured, places):
+        for each in pool.map(measured, clips):
             found.append(each)
             now = time.monotonic()
             if now - said > SECONDS_BETWEEN_LINES:
                 said, rate = now, len(found) / (now - started)
-                left = (len(places) - len(found)) / rate
-                logger.info("measured %d/%d clips, %.0f clips/s, %.0f s left", len(found), len(places), rate, left)
+                left = (len(clips) - len(found)) / rate
+                logger.info("measured %d/%d clips, %.0f clips/s, %.0f s left", len(found), len(clips), rate, left)
     return Measured(
         clips=tuple(each for each in found if isinstance(each, Measures)),
         unreadable=tuple(each for each in found if isinstance(each, Unreadable)),
     )
 
 
-def measure(place: Place, sample: Sample, clip_format: ClipFormat) -> Measures:
+def measure(stored: StoredClip, sample: StoredSample) -> Measures:
     """The numbers of one clip.
 
     Raises:
-        UnreadableSampleError: if its sound or a frame cannot be decoded, or its frames differ in size.
+        SampleError: if its record, its sound or a frame cannot be read, or its frames differ in size.
     """
+    record, clip_format = sample.record(), sample.clip_format
+    sample.logmel()  # not measured, but a clip without it is damaged
     pixels = min(GREY_PIXELS, clip_format.frame_size)
-    decoded = [decode_grey(jpeg, at_least_pixels=pixels) for jpeg in sample.jpegs]
+    decoded = [sample.small_grey_frame(index, min_pixels=pixels) for index in range(clip_format.num_segments)]
     if len({frame.shape for frame in decoded}) > 1:
-        raise UnreadableSampleError(f"'{sample.record.key}': its frames differ in size")
+        raise SampleError(sample.key, "its frames differ in size")
     frames = np.stack(decoded).astype(np.float32)
     change = np.abs(np.diff(frames, axis=0))
     return Measures(
-        place=place,
-        record=sample.record,
-        level_dbfs=level_dbfs(decode_flac(sample.flac)),
-        frame_age_seconds=frame_age_seconds(sample.record, clip_format),
+        stored=stored,
+        record=record,
+        level_dbfs=level_dbfs(sample.waveform()),
+        frame_age_seconds=frame_age_seconds(record, clip_format),
         motion_levels=float(change.mean()) if change.size else 0.0,
         contrast_levels=float(frames.std(axis=(1, 2)).mean()),
     )

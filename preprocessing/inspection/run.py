@@ -1,4 +1,4 @@
-"""Where looking at a data set starts: records -> measured clips -> one page."""
+"""The start of `inspect`: records -> measured clips -> one page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from preprocessing.inspection.cards import Card, make_card
 from preprocessing.inspection.config import InspectConfig
 from preprocessing.inspection.measuring import Measured, Measures, measure_all
 from preprocessing.inspection.page import Cards, inspection_page
-from preprocessing.inspection.sample import read_sample
 from preprocessing.inspection.sampling import draw, draw_of_each_class
 from preprocessing.inspection.stored import StoredDataset, find_dataset
 from preprocessing.inspection.trouble import Trouble, find_trouble, suspicions
@@ -25,10 +24,10 @@ PAGE_NAME = "inspect.html"
 
 
 class Inspection(Settings):
-    """What was found."""
+    """The numbers that `inspect` reports."""
 
     page: str
-    """Where the page lies."""
+    """The page's file or URL."""
     page_bytes: int
     num_clips: int
     """Clips in the data set."""
@@ -49,11 +48,11 @@ def inspect(root: str, config: InspectConfig) -> Inspection:
     """
     started = time.monotonic()
     dataset = find_dataset(root)
-    places = list(dataset.places)
+    clips = list(dataset.clips)
     logger.info(
-        "'%s': %d clips in %d shards, %d rejected", root, len(places), len(dataset.records), len(dataset.rejected)
+        "'%s': %d clips in %d shards, %d rejected", root, len(clips), len(dataset.records), len(dataset.rejected)
     )
-    measured = measure_all(dataset, draw(places, config.max_measured, seed=config.seed))
+    measured = measure_all(dataset, draw(clips, config.max_measured, seed=config.seed))
     trouble = find_trouble(measured.clips, config.thresholds, dataset.format)
     data = inspection_page(dataset, measured, trouble, make_cards(dataset, measured, trouble, config), config)
     page = config.output or join(root, PAGE_NAME)
@@ -61,7 +60,7 @@ def inspect(root: str, config: InspectConfig) -> Inspection:
     found = Inspection(
         page=page,
         page_bytes=len(data),
-        num_clips=len(places),
+        num_clips=len(clips),
         num_measured=measured.num_read,
         num_suspicious=len(trouble.clips),
         num_unreadable=len(measured.unreadable),
@@ -83,25 +82,24 @@ def inspect(root: str, config: InspectConfig) -> Inspection:
 
 def make_cards(dataset: StoredDataset, measured: Measured, trouble: Trouble, config: InspectConfig) -> Cards:
     """The suspicious clips that are shown, and the contact sheet, which is sorted by class."""
-    clips = {clip.place: clip for clip in measured.clips}
+    clips = {clip.stored: clip for clip in measured.clips}
     chosen = draw_of_each_class(clips, config.clips, seed=config.seed)
-    chosen.sort(key=lambda place: (place.sample.label, place.sample.key))
+    chosen.sort(key=lambda clip: (clip.sample.label, clip.sample.key))
 
     def cards(shown: Sequence[Measures]) -> tuple[Card, ...]:
         return tuple(
             make_card(
                 clip,
-                read_sample(dataset.root, clip.place, dataset.format),
+                dataset.read(clip.stored),
                 class_name=clip.record.class_name,
                 suspicions=suspicions(clip, config.thresholds, dataset.format),
-                clip_format=dataset.format,
                 picture_pixels=config.picture_pixels,
                 max_columns=config.max_columns,
             )
             for clip in shown
         )
 
-    return Cards(cards(trouble.worst(config.suspicious)), cards([clips[place] for place in chosen]))
+    return Cards(cards(trouble.worst(config.suspicious)), cards([clips[each] for each in chosen]))
 
 
 def write_page(page: str, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Which clips are looked at: drawn with a seed, the same every time, whatever order they lie in."""
+"""Random samples of stored clips: the same for the same seed, whatever order the clips lie in."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
-from preprocessing.inspection.stored import Place
+from preprocessing.inspection.stored import StoredClip
 
 Item = TypeVar("Item")
 
 
-def draw(places: Iterable[Place], count: int, *, seed: int) -> list[Place]:
+def draw(clips: Iterable[StoredClip], count: int, *, seed: int) -> list[StoredClip]:
     """`count` clips at random: each is as likely as any other."""
-    return sorted(places, key=lambda place: order(seed, place.sample.key))[:count]
+    return sorted(clips, key=lambda clip: order(seed, clip.sample.key))[:count]
 
 
-def draw_of_each_class(places: Iterable[Place], count: int, *, seed: int) -> list[Place]:
+def draw_of_each_class(clips: Iterable[StoredClip], count: int, *, seed: int) -> list[StoredClip]:
     """`count` clips at random, of all classes in turn: no class has two more than another that has clips left."""
-    shuffled = sorted(places, key=lambda place: order(seed, place.sample.key))
-    return list(islice(in_turn(shuffled, kind=lambda place: place.sample.label), count))
+    shuffled = sorted(clips, key=lambda clip: order(seed, clip.sample.key))
+    return list(islice(in_turn(shuffled, kind=lambda clip: clip.sample.label), count))
 
 
 def in_turn(items: Sequence[Item], *, kind: Callable[[Item], Hashable]) -> Iterator[Item]:

@@ -1,4 +1,4 @@
-"""What lies in the folder of a data set, finished or not: its records, its rejections, and what is missing."""
+"""A data set as it is found in its folder, finished or not: its records, its rejections, and what is missing."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
 from pydantic import ValidationError
 
@@ -23,14 +24,15 @@ from preprocessing.schema import (
 )
 from preprocessing.storage.records import load_index, load_shard_record
 from preprocessing.storage.store import Store, StoreError
+from preprocessing.storage.stored_sample import StoredSample, read_sample
 
 NUM_READERS = 8
 """Threads that read: many small files, perhaps far away."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where one clip lies."""
+class StoredClip:
+    """One clip of a data set: its shard, its split, and its entry in the shard's record."""
 
     shard: str
     split: Split
@@ -39,7 +41,7 @@ class Place:
 
 @dataclass(frozen=True)
 class StoredDataset:
-    """A data set as it is found."""
+    """A data set, finished or not: what its records, its plan and its list of rejections say."""
 
     root: str
     name: str
@@ -51,7 +53,7 @@ class StoredDataset:
     missing: tuple[str, ...]
     """Shards that should be there and are not, each with the reason."""
     is_finished: bool
-    """Whether `dataset.json` is there."""
+    """True if `dataset.json` is there."""
     plan_sha256: str
     content_sha256: str | None
     """None until it is finished."""
@@ -59,11 +61,26 @@ class StoredDataset:
     """The settings that made it."""
 
     @property
-    def places(self) -> Iterator[Place]:
+    def clips(self) -> Iterator[StoredClip]:
         """All stored clips, in stored order."""
         for record in self.records:
             for sample in record.samples:
-                yield Place(record.name, record.split, sample)
+                yield StoredClip(record.name, record.split, sample)
+
+    @cached_property
+    def store(self) -> Store:
+        """Its files."""
+        return Store(self.root)
+
+    def read(self, clip: StoredClip) -> StoredSample:
+        """Read one clip, and nothing else of its shard.
+
+        Raises:
+            SampleError: if the shard holds something else there.
+            FileNotFoundError: if there is no such shard.
+            StoreError: if the store does not give it.
+        """
+        return read_sample(self.store, clip.shard, clip.sample, self.format)
 
     @property
     def num_clips(self) -> dict[Split, int]:

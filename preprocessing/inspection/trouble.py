@@ -1,4 +1,4 @@
-"""Which clips are suspicious, and why."""
+"""Suspicious clips: the limits that each of them breaks, and the worst of every kind."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Trouble:
             key=lambda pair: (-pair[0].severity, pair[1].record.key),
         )
         turns = in_turn(listed, kind=lambda pair: pair[0].kind)
-        unique = {clip.place: clip for _, clip in turns}
+        unique = {clip.stored: clip for _, clip in turns}
         return list(islice(unique.values(), count))
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from preprocessing.decoding.parent import EncodedClip
 from preprocessing.logmel import LogMel
 from preprocessing.plan import PlannedClip
-from preprocessing.schema import ClipFormat, ClipRecord
+from preprocessing.schema import ClipFormat, ClipRecord, member_names
 
 
 class SampleBuilder:
@@ -41,13 +41,8 @@ class SampleBuilder:
             decode_errors=clip.decode_errors,
             saturation_share=np.count_nonzero(patches >= 1.0) / patches.size,
         )
-        frames = {f"frame_{index:02d}.jpg": jpeg for index, jpeg in enumerate(clip.jpegs)}
-        return {
-            "audio.flac": clip.flac,
-            **frames,
-            "json": record.model_dump_json().encode(),
-            "logmel.npy": npy(patches),
-        }
+        files = (clip.flac, *clip.jpegs, record.model_dump_json().encode(), npy(patches))
+        return dict(zip(member_names(self._format.num_segments), files, strict=True))
 
     def logmel_patches(self, clip: EncodedClip) -> NDArray[np.float16]:
         """Log-mel patches `[segments, mels, steps]` of exactly the stored samples, segment by segment."""

@@ -7,8 +7,10 @@ Credentials come from the environment of each process and are never part of a UR
 from __future__ import annotations
 
 import errno
+import hashlib
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +33,8 @@ FINAL = (
 """What trying again does not change."""
 ONE_PUT_BYTES = 5 << 30
 """S3 takes so much in one put; nothing is then left of an upload that is cut off."""
+
+READ_BYTES = 1 << 20
 
 Result = TypeVar("Result")
 
@@ -70,7 +74,7 @@ class Store:
         except ValueError as error:
             raise ValueError(f"'{root}' is neither a folder nor a URL that can be opened: {error}") from error
 
-    @property
+    @cached_property
     def folder(self) -> Path | None:
         """The folder on this machine; None if the store is elsewhere."""
         return Path(self._path) if isinstance(self.filesystem, LocalFileSystem) else None
@@ -112,6 +116,9 @@ class Store:
             FileNotFoundError: if the file is not there.
             StoreError: if the store does not give it.
         """
+        if self.folder is not None:
+            with suppress(OSError):  # fsspec's own way to a local file takes 50 us longer, as long as some clips take
+                return read_local_range(f"{self._path}/{name}", start, length)
         data: bytes = self._try(
             "read", name, lambda path: self.filesystem.cat_file(path, start=start, end=start + length)
         )
@@ -130,6 +137,15 @@ class Store:
                 return use(opened)
 
         return self._try("read", name, call)
+
+    def sha256(self, name: str) -> str:
+        """SHA-256 of a file.
+
+        Raises:
+            FileNotFoundError: if it is not there.
+            StoreError: if the store does not give it.
+        """
+        return self.stream(name, sha256_of)
 
     def modified(self, name: str) -> datetime | None:
         """When a file was written; None if the store does not say."""
@@ -219,6 +235,21 @@ class Store:
             raise self.failure(action, name, error) from None
         except OSError as error:
             raise self.failure(action, name, error) from None
+
+
+def read_local_range(path: str, start: int, length: int) -> bytes:
+    """A piece of a local file, read by one call to the system."""
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123  # a Path would cost as much as the reading
+        file.seek(start)
+        return file.read(length)
+
+
+def sha256_of(stream: Readable) -> str:
+    """SHA-256 of what is left of a stream."""
+    digest = hashlib.sha256()
+    while block := stream.read(READ_BYTES):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def is_worth_another_attempt(error: BaseException) -> bool:

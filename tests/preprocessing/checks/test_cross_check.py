@@ -34,5 +34,5 @@ def test_another_video_under_the_same_name_is_seen(tiny_dataset: Path, copied_vi
 
 def test_a_video_that_is_gone_is_named(tiny_dataset: Path, tmp_path: Path) -> None:
     (problem,) = cross_check(str(tiny_dataset), (tmp_path,), num_clips=1)
-    assert problem.startswith("'train/000000.tar', clip 'train-")
+    assert problem.startswith(f"'{tiny_dataset}/train/000000.tar' clip 'train-")
     assert "missing_file" in problem

@@ -1,4 +1,4 @@
-"""Whether a sample that is stored faithfully is also what a sample should be."""
+"""Samples that are stored faithfully and are still not what a sample should be."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ DAMAGES: dict[str, tuple[Callable[[Members], Members], str]] = {
         replaced("frame_00.jpg", encode_jpeg(np.zeros((16, 16, 3), np.uint8), 95)),
         "frame 0: is (16, 16, 3), dataset.json says (32, 32, 3)",
     ),
-    "no sound": (replaced("audio.flac", b"no FLAC"), "the sound has 0 samples"),
+    "no sound": (replaced("audio.flac", b"no FLAC"), "the sound cannot be decoded"),
     "short sound": (
         replaced("audio.flac", encode_flac(np.zeros(31_000, np.int16), 16_000)),
-        "the sound has 31,000 samples of 1 channels at 16,000 Hz, dataset.json says 32,000",
+        "the sound has 31,000 samples at 16,000 Hz, dataset.json says 32,000",
     ),
     "another shape": (
         replaced("logmel.npy", npy(np.zeros((4, 32, 49), np.float16))),
@@ -89,7 +89,7 @@ def test_a_wrong_member_is_named(damage: str, tiny_dataset: Path, expected: Expe
     apply, said = DAMAGES[damage]
     members = apply(members_of(data))
     damaged = b"".join(tar_member(f"{place.key}.{name}", content) for name, content in members.items())
-    assert said in sample_problems(damaged, place, expected)[0]
+    assert said in str(sample_problems(damaged, place, expected)[0])
 
 
 def members_of(data: bytes) -> Members:
@@ -105,7 +105,7 @@ def test_a_sample_of_another_key_is_named(tiny_dataset: Path, expected: Expected
     one, two = record.samples[:2]
     data = (tiny_dataset / record.name).read_bytes()[one.offset : one.offset + one.length]
     (problem,) = sample_problems(data, two, expected)
-    assert f"holds other files than it should: '{one.key}.audio.flac'" in problem
+    assert f"holds other files than it should: '{one.key}.audio.flac'" in str(problem)
 
 
 def test_a_shard_that_goes_on_after_its_last_sample_is_named(

@@ -12,7 +12,7 @@ from preprocessing.config import AcceptanceRules, PreprocessConfig
 from preprocessing.datasets import Folder
 from preprocessing.datasets.base import Shares
 from preprocessing.inspection.measuring import Measures
-from preprocessing.inspection.stored import Place, StoredDataset, find_dataset
+from preprocessing.inspection.stored import StoredClip, StoredDataset, find_dataset
 from preprocessing.run import preprocess
 from preprocessing.schema import ClipFormat, ClipRecord, StoredKey
 
@@ -75,9 +75,9 @@ def clip() -> Callable[..., Measures]:
         }
         measured = {"level_dbfs": -20.0, "frame_age_seconds": 0.05, "motion_levels": 5.0, "contrast_levels": 40.0}
         own = {name: changes.pop(name, usual) for name, usual in measured.items()}
-        place = Place(
+        stored = StoredClip(
             "train/000000.tar", "train", StoredKey(source_sha256="", key=key, label=label, offset=0, length=512)
         )
-        return Measures(place=place, record=ClipRecord.model_validate(record | changes), **own)
+        return Measures(stored=stored, record=ClipRecord.model_validate(record | changes), **own)
 
     return make

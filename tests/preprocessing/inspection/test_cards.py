@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from PIL import Image
 from preprocessing.decoding.child import encode_jpeg
 from preprocessing.inspection.cards import Card, make_card, patch_picture
 from preprocessing.inspection.measuring import Measures
-from preprocessing.inspection.sample import Sample
-from preprocessing.schema import ClipFormat
+from preprocessing.schema import ClipFormat, member_names
+from preprocessing.storage.sample_builder import npy
+from preprocessing.storage.stored_sample import StoredSample
 
 FORMAT = ClipFormat(num_segments=8, segment_seconds=0.5, frame_size=64, num_mels=16)
 
@@ -20,14 +22,15 @@ FORMAT = ClipFormat(num_segments=8, segment_seconds=0.5, frame_size=64, num_mels
 def card(clip: Measures, *, pixels: int = 112, max_columns: int = 12) -> Card:
     """A clip whose segment t is grey 30 t in its frame, and t / 8 in its log-mel patch."""
     record = clip.record.model_copy(update={"start_seconds": 3.0, "frame_seconds": tuple(3.2 + np.arange(8) / 2)})
+    clip = replace(clip, record=record)
     jpegs = tuple(encode_jpeg(np.full((64, 64, 3), 30 * segment, np.uint8), 95) for segment in range(8))
     patches = np.repeat(np.arange(8) / 8, 16 * 50).reshape(8, 16, 50).astype(np.float16)
+    files = (b"sound", *jpegs, record.model_dump_json().encode(), npy(patches))
     return make_card(
         clip,
-        Sample(record, jpegs, b"sound", patches),
+        StoredSample("clip", dict(zip(member_names(8), files, strict=True)), FORMAT),
         class_name="singing",
         suspicions=(),
-        clip_format=FORMAT,
         picture_pixels=pixels,
         max_columns=max_columns,
     )

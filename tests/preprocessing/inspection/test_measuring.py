@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from preprocessing.decoding.child import encode_jpeg
+from preprocessing.decoding.child import encode_flac, encode_jpeg
 from preprocessing.inspection import measuring
 from preprocessing.inspection.measuring import Measures, frame_age_seconds, level_dbfs, measure, measure_all
-from preprocessing.inspection.sample import UnreadableSampleError, read_sample
 from preprocessing.inspection.stored import StoredDataset, find_dataset
+from preprocessing.storage.sample_builder import npy
+from preprocessing.storage.stored_sample import SampleError
 
 
 def test_the_level_of_a_full_scale_sine_is_minus_three() -> None:
@@ -40,10 +41,10 @@ def test_the_age_of_a_frame_is_the_time_to_its_segments_middle(
 
 def test_every_stored_clip_moves_sounds_and_is_covered(tiny: StoredDataset) -> None:
     """The squares move over noise; a tone of amplitude 0.1 to 0.4 has -23 to -11 dBFS."""
-    measured = measure_all(tiny, list(tiny.places))
+    measured = measure_all(tiny, list(tiny.clips))
     assert (len(measured.clips), measured.unreadable, measured.num_read) == (40, (), 40)
     for each in measured.clips:
-        assert each.record.key == each.place.sample.key
+        assert each.record.key == each.stored.sample.key
         assert -24 < each.level_dbfs < -9
         assert each.coverages["audio"] > 0.95
         assert each.motion_levels > 5
@@ -54,30 +55,34 @@ def test_every_stored_clip_moves_sounds_and_is_covered(tiny: StoredDataset) -> N
 def test_a_damaged_clip_is_told_and_stops_nothing(tiny_dataset: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(tiny_dataset, tmp_path / "shards")
     found = find_dataset(str(copy))
-    first, second, *_ = found.places
+    first, second, *_ = found.clips
     with (copy / first.shard).open("r+b") as file:
         file.seek(first.sample.offset)
         file.write(b"?" * 1024)
     measured = measure_all(found, [first, second])
-    assert [each.place for each in measured.unreadable] == [first]
+    assert [each.stored for each in measured.unreadable] == [first]
     assert first.sample.key in measured.unreadable[0].detail
-    assert [each.place for each in measured.clips] == [second]
+    assert [each.stored for each in measured.clips] == [second]
 
 
 def test_frames_of_two_sizes_are_no_sample(tiny: StoredDataset) -> None:
-    place = next(tiny.places)
-    sample = read_sample(tiny.root, place, tiny.format)
+    clip = next(tiny.clips)
+    sample = tiny.read(clip)
     large = encode_jpeg(np.zeros((64, 64, 3), np.uint8), 95)
-    mixed = replace(sample, jpegs=(*sample.jpegs[:3], large))
-    with pytest.raises(UnreadableSampleError, match="its frames differ in size"):
-        measure(place, mixed, tiny.format)
+    mixed = replace(sample, members={**sample.members, "frame_03.jpg": large})
+    with pytest.raises(SampleError, match="its frames differ in size"):
+        measure(clip, mixed)
 
 
 def test_one_segment_has_no_motion_to_measure(tiny: StoredDataset) -> None:
-    place = next(tiny.places)
-    sample = read_sample(tiny.root, place, tiny.format)
-    single = type(sample)(sample.record, sample.jpegs[:1], sample.flac, sample.patches[:1])
-    assert measure(place, single, tiny.format).motion_levels == 0.0
+    clip = next(tiny.clips)
+    sample = tiny.read(clip)
+    record = sample.record().model_copy(update={"frame_seconds": (0.25,)})
+    audio = encode_flac(sample.waveform()[:8000], 16_000)
+    changed = {"json": record.model_dump_json().encode(), "audio.flac": audio, "logmel.npy": npy(sample.logmel()[:1])}
+    clip_format = tiny.format.model_copy(update={"num_segments": 1})
+    single = replace(sample, members={**sample.members, **changed}, clip_format=clip_format)
+    assert measure(clip, single).motion_levels == 0.0
 
 
 def test_a_long_measurement_says_how_far_it_is(
@@ -85,6 +90,6 @@ def test_a_long_measurement_says_how_far_it_is(
 ) -> None:
     monkeypatch.setattr(measuring, "SECONDS_BETWEEN_LINES", 0.0)
     with caplog.at_level(logging.INFO):
-        measure_all(tiny, list(tiny.places)[:5])
+        measure_all(tiny, list(tiny.clips)[:5])
     assert caplog.messages[-1].startswith("measured 5/5 clips, ")
     assert caplog.messages[-1].endswith(" clips/s, 0 s left")

@@ -13,7 +13,6 @@ import pytest
 
 from preprocessing.inspection.config import InspectConfig
 from preprocessing.inspection.run import Inspection, inspect
-from preprocessing.inspection.sample import read_sample
 from preprocessing.inspection.stored import find_dataset
 from preprocessing.run import verify
 
@@ -102,7 +101,7 @@ def test_every_column_shows_a_frame_and_a_patch_of_every_clip(page: Page) -> Non
 
 def test_the_sound_is_the_stored_one(page: Page, troubled: Path) -> None:
     dataset = find_dataset(str(troubled))
-    stored = {read_sample(dataset.root, place, dataset.format).flac for place in dataset.places}
+    stored = {dataset.read(clip).flac for clip in dataset.clips}
     played = {base64.b64decode(load.partition(",")[2]) for load in page.loads if "audio" in load}
     assert played == stored
 
@@ -155,10 +154,10 @@ def test_an_unfinished_and_damaged_data_set_has_a_page_too(tiny_dataset: Path, t
     copy = shutil.copytree(tiny_dataset, tmp_path / "shards")
     for name in ("dataset.json", "rejected.csv", "train/000000.json", "train/000000.tar"):
         (copy / name).unlink()
-    place = next(find_dataset(str(copy)).places)
-    with (copy / place.shard).open("r+b") as file:
-        file.seek(place.sample.offset)
-        file.write(b"?" * place.sample.length)
+    clip = next(find_dataset(str(copy)).clips)
+    with (copy / clip.shard).open("r+b") as file:
+        file.seek(clip.sample.offset)
+        file.write(b"?" * clip.sample.length)
     found = inspect(str(copy), InspectConfig(clips=2))
     assert found == Inspection(
         page=f"{copy}/inspect.html",
@@ -174,7 +173,7 @@ def test_an_unfinished_and_damaged_data_set_has_a_page_too(tiny_dataset: Path, t
     assert "Not finished. 4 of 5 shards are there" in " ".join(words.split())
     assert "train/000000.tar: not there yet" in words
     assert "1 clip cannot be read." in words
-    assert place.sample.key in words
+    assert clip.sample.key in words
 
 
 def test_a_data_set_with_its_page_is_still_whole(tiny_dataset: Path, tmp_path: Path) -> None:

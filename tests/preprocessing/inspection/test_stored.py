@@ -20,11 +20,11 @@ def test_a_finished_data_set_is_found_whole(tiny: StoredDataset, tiny_dataset: P
 
 
 def test_places_are_the_clips_of_the_shards_in_stored_order(tiny: StoredDataset, tiny_dataset: Path) -> None:
-    places = list(tiny.places)
+    clips = list(tiny.clips)
     first = json.loads((tiny_dataset / "train/000000.json").read_text())["samples"]
-    assert [place.sample.key for place in places[:10]] == [sample["key"] for sample in first]
-    assert [place.split for place in places].count("validation") == 8
-    assert len(places) == 40
+    assert [clip.sample.key for clip in clips[:10]] == [sample["key"] for sample in first]
+    assert [clip.split for clip in clips].count("validation") == 8
+    assert len(clips) == 40
 
 
 def test_an_unfinished_data_set_tells_what_is_missing(tiny_dataset: Path, tmp_path: Path) -> None:

@@ -25,14 +25,14 @@ from preprocessing.storage.store import Store, StoreError
 
 WRITE_AND_WAIT = """
 import sys
-from preprocessing.storage.atomic_file import Draft
+from preprocessing.storage.atomic_file import AtomicFile
 from preprocessing.storage.store import Store
-with Draft(Store(sys.argv[1]), "train/a.tar") as draft:
-    draft.write(b"half")
-    draft._file.flush()
+with AtomicFile(Store(sys.argv[1]), "train/a.tar") as file:
+    file.write(b"half")
+    file._file.flush()
     print("written", flush=True)
     sys.stdin.read()
-    draft.show()
+    file.commit()
 """
 
 
