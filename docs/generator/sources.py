@@ -1,0 +1,58 @@
+"""The modules in which the generator finds what it describes: the one place to change when something moves."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+SOURCES = {
+    "ANATOMY": "training.models.encoders",
+    "AnyAttack": "training.attacks",
+    "AnyDataset": "preprocessing.datasets",
+    "AnyDistribution": "pipeline.search_space",
+    "AnyObjective": "training.objectives",
+    "AnySchedule": "training.schedules",
+    "AttackResult": "evaluation.report",
+    "Certificate": "evaluation.certificates",
+    "Check": "evaluation.gradient_masking",
+    "CheckpointInfo": "training.checkpoint",
+    "ClassResult": "evaluation.report",
+    "ClipFormat": "preprocessing.schema",
+    "ClipRecord": "preprocessing.schema",
+    "CONFIG_CLASSES": "pipeline.help",
+    "ComparedModel": "evaluation.comparison",
+    "CurvePoint": "evaluation.report",
+    "DatasetIndex": "preprocessing.schema",
+    "ENVIRONMENT": "pipeline.environment",
+    "Gain": "evaluation.comparison",
+    "IterativeAttack": "training.attacks",
+    "LOCAL_ENVIRONMENT": "pipeline.environment",
+    "ModalityResult": "evaluation.report",
+    "ModelConfig": "training.models",
+    "Rejection": "preprocessing.schema",
+    "Report": "evaluation.report",
+    "Settings": "preprocessing.schema",
+    "ShardRecord": "preprocessing.schema",
+    "ShardSummary": "preprocessing.schema",
+    "StoredKey": "preprocessing.schema",
+    "TargetableAttack": "training.attacks.base",
+    "ThreatModel": "training.threat",
+    "Withheld": "evaluation.report",
+    "Wrapped": "training.objectives.awp",
+    "app": "pipeline.commands",
+    "field_slot": "pipeline.settings_tree",
+    "run_checks": "evaluation.gradient_masking",
+    "slot": "pipeline.settings_tree",
+}
+"""Name -> module."""
+
+
+def source(name: str) -> Any:
+    """The object of this name, from the module that the table says."""
+    return getattr(importlib.import_module(SOURCES[name]), name)
+
+
+def configs() -> dict[str, type[Any]]:
+    """The settings class of each command that has one."""
+    classes: dict[str, tuple[str, str]] = source("CONFIG_CLASSES")
+    return {command: getattr(importlib.import_module(module), name) for command, (module, name) in classes.items()}

@@ -1,0 +1,121 @@
+"""The type, range and default of a setting in words."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt, MinLen
+from pydantic import AfterValidator, BaseModel, BeforeValidator
+from pydantic.fields import FieldInfo
+
+from docs.generator.text import code
+
+PLAIN = {bool: "`true`, `false`", int: "whole number", float: "number", str: "text", Path: "path"}
+VALIDATED = {
+    "refuse_credentials": "folder or URL",
+    "_fraction": "number or fraction such as `4/255`",
+    "_segments": "numbers and ranges such as `0-3+7`",
+}
+"""What a value may be whose validator says more than its type, by the validator's name."""
+GREY_LEVELS = 255
+
+
+def kind(annotation: object, metadata: list[object] | tuple[object, ...] = ()) -> str:
+    """The type of a plain value with its range, such as `whole number, 1 or more`."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if validated := _validated(metadata):
+        return _with_range(validated, annotation, metadata) + (" or unset" if types.NoneType in arguments else "")
+    if origin is Annotated:
+        return kind(arguments[0], [*arguments[1:], *metadata])
+    if origin in (Union, types.UnionType):
+        parts = list(dict.fromkeys(kind(each, metadata) for each in arguments if each is not types.NoneType))
+        return " or ".join([*parts, *(["unset"] if types.NoneType in arguments else [])])
+    if origin is Literal:
+        return ", ".join(code(each) for each in arguments)
+    if origin is tuple and arguments[-1] is not Ellipsis:
+        return f"list of {len(arguments)}: {', '.join(dict.fromkeys(kind(each) for each in arguments))}"
+    if origin in (list, tuple):
+        return _with_range(f"list of: {kind(arguments[0])}", annotation, metadata)
+    if origin in (dict, Mapping):
+        return f"{kind(arguments[0])} to {kind(arguments[1])}"
+    if isinstance(annotation, type) and annotation in PLAIN:
+        return _with_range(PLAIN[annotation], annotation, metadata)
+    return code(getattr(annotation, "__name__", annotation))
+
+
+def _validated(metadata: list[object] | tuple[object, ...]) -> str:
+    functions = (each.func for each in metadata if isinstance(each, AfterValidator | BeforeValidator))
+    return next((VALIDATED[name] for each in functions if (name := getattr(each, "__name__", "")) in VALIDATED), "")
+
+
+def _with_range(text: str, annotation: object, metadata: list[object] | tuple[object, ...]) -> str:
+    found = _range(annotation, metadata)
+    return f"{text}, {found}" if found else text
+
+
+def _range(annotation: object, metadata: list[object] | tuple[object, ...]) -> str:
+    if any(isinstance(each, MinLen) for each in metadata):
+        return "not empty"
+    low = [each for each in metadata if isinstance(each, Ge | Gt)]
+    high = [each for each in metadata if isinstance(each, Le | Lt)]
+    least: Any = max((each.ge if isinstance(each, Ge) else each.gt for each in low), default=None)
+    most: Any = min((each.le if isinstance(each, Le) else each.lt for each in high), default=None)
+    is_open = any(isinstance(each, Gt) and each.gt == least for each in low)
+    if annotation is int and is_open:
+        least, is_open = least + 1, False
+    if least is not None and most is not None:
+        ends = ("(" if is_open else "\\["), (")" if isinstance(high[0], Lt) else "\\]")
+        return f"in {ends[0]}{least:g}, {most:g}{ends[1]}"
+    if least is not None:
+        return f"greater than {least:g}" if is_open else f"{least:g} or more"
+    if most is not None:
+        return f"{most:g} or less"
+    return ""
+
+
+def default_text(field: FieldInfo, value: object) -> str:
+    """The default of a setting as it is typed, `value` being what holds where the setting stands."""
+    return "required" if value is None and field.is_required() else short(value)
+
+
+def short(value: object) -> str:
+    """A value as it is typed in YAML; `unset` for none."""
+    if value is None:
+        return "unset"
+    if isinstance(value, BaseModel) and not text_of(value):
+        return "as below"
+    return code(text_of(value) or '""')
+
+
+def text_of(value: object) -> str:
+    """A value as YAML on one line, a union member by its name and what differs from its defaults."""
+    if isinstance(value, BaseModel):
+        return str(value) if "__str__" in vars(type(value)) else _member_text(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        levels = value * GREY_LEVELS
+        is_level = 0 < value < 1 and abs(levels - round(levels)) < 1e-9 and len(repr(value)) > 6
+        return f"{round(levels)}/{GREY_LEVELS}" if is_level else f"{value:.6g}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(text_of(each) for each in value)}]"
+    if value is None:
+        return "unset"
+    return str(value)
+
+
+def _member_text(value: BaseModel) -> str:
+    fields = type(value).model_fields
+    differs = {
+        name: getattr(value, name)
+        for name, field in fields.items()
+        if name != "name" and getattr(value, name) != field.get_default(call_default_factory=True)
+    }
+    parts = [f"{name}: {text_of(each)}" for name, each in differs.items()]
+    tag = getattr(value, "name", None)
+    if tag is None:
+        return f"{{{', '.join(parts)}}}" if parts else ""
+    return f"{{name: {', '.join([str(tag), *parts])}}}" if parts else str(tag)
