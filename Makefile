@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: demo test test-slow lint bench bench-training bench-transfer soak clean help
+.PHONY: demo test test-slow lint docs bench bench-training bench-transfer soak clean help
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,6 +22,7 @@ help: ## show this list
 	@echo "make test       the tests that take seconds"
 	@echo "make test-slow  the tests that take minutes: a search, a submitted job, killed workers"
 	@echo "make lint       format, style, types, import rules"
+	@echo "make docs       the documentation with its reference, links checked (build/docs/index.html)"
 	@echo "make bench      the measured ratios (runs/bench/results.json)"
 	@echo "make bench-training  is the curriculum cheaper than its peers, and as strong (runs/bench/training.json)"
 	@echo "make bench-transfer  do TIA, MMA and TMA carry over to other models better than MI-FGSM (runs/bench/transfer.json)"
@@ -43,6 +44,9 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
+
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict $(ARGS)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -6,8 +6,7 @@ from typing import Any
 
 import typer
 
-from docs.generator.settings import configs
-from docs.generator.sources import source
+from docs.generator.sources import configs, source
 from docs.generator.text import cell, code, prose, table
 
 

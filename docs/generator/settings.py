@@ -126,5 +126,7 @@ def group_table(name: str) -> str:
 def fields_table(name: str) -> str:
     """The fields of something that is stored, with their meaning."""
     fields: dict[str, FieldInfo] = source(name).model_fields
-    rows = [(code(each), kind(field.annotation, field.metadata), cell(field.description)) for each, field in fields.items()]
+    rows = [
+        (code(each), kind(field.annotation, field.metadata), cell(field.description)) for each, field in fields.items()
+    ]
     return table(("field", "type and range", "meaning"), rows)

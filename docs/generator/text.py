@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Sequence
 
 CODE = re.compile(r"(``.+?``|`[^`]+`)", re.DOTALL)
 ARXIV = re.compile(r"(?:arXiv:)?\b(\d{4}\.\d{4,5})\b")
@@ -30,9 +31,9 @@ def code(text: object) -> str:
     return f"`{text}`"
 
 
-def table(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table."""
-    lines = [headings, tuple("---" for _ in headings), *rows]
+    lines = [headings, ["---"] * len(headings), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

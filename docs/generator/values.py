@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -21,9 +21,11 @@ VALIDATED = {
 }
 """What a value may be whose validator says more than its type, by the validator's name."""
 GREY_LEVELS = 255
+OPEN, CLOSE = "\\[", "\\]"
+"""Brackets that Markdown does not take for a link's."""
 
 
-def kind(annotation: object, metadata: list[object] | tuple[object, ...] = ()) -> str:
+def kind(annotation: object, metadata: Sequence[object] = ()) -> str:
     """The type of a plain value with its range, such as `whole number, 1 or more`."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if validated := _validated(metadata):
@@ -46,33 +48,35 @@ def kind(annotation: object, metadata: list[object] | tuple[object, ...] = ()) -
     return code(getattr(annotation, "__name__", annotation))
 
 
-def _validated(metadata: list[object] | tuple[object, ...]) -> str:
+def _validated(metadata: Sequence[object]) -> str:
     functions = (each.func for each in metadata if isinstance(each, AfterValidator | BeforeValidator))
     return next((VALIDATED[name] for each in functions if (name := getattr(each, "__name__", "")) in VALIDATED), "")
 
 
-def _with_range(text: str, annotation: object, metadata: list[object] | tuple[object, ...]) -> str:
+def _with_range(text: str, annotation: object, metadata: Sequence[object]) -> str:
     found = _range(annotation, metadata)
     return f"{text}, {found}" if found else text
 
 
-def _range(annotation: object, metadata: list[object] | tuple[object, ...]) -> str:
+def _range(annotation: object, metadata: Sequence[object]) -> str:
     if any(isinstance(each, MinLen) for each in metadata):
         return "not empty"
-    low = [each for each in metadata if isinstance(each, Ge | Gt)]
-    high = [each for each in metadata if isinstance(each, Le | Lt)]
-    least: Any = max((each.ge if isinstance(each, Ge) else each.gt for each in low), default=None)
-    most: Any = min((each.le if isinstance(each, Le) else each.lt for each in high), default=None)
-    is_open = any(isinstance(each, Gt) and each.gt == least for each in low)
-    if annotation is int and is_open:
-        least, is_open = least + 1, False
-    if least is not None and most is not None:
-        ends = ("(" if is_open else "\\["), (")" if isinstance(high[0], Lt) else "\\]")
-        return f"in {ends[0]}{least:g}, {most:g}{ends[1]}"
-    if least is not None:
-        return f"greater than {least:g}" if is_open else f"{least:g} or more"
-    if most is not None:
-        return f"{most:g} or less"
+    lows: list[tuple[Any, bool]] = [(each.ge, False) for each in metadata if isinstance(each, Ge)]
+    for each in metadata:
+        if isinstance(each, Gt):
+            above: Any = each.gt
+            lows.append((above + 1, False) if annotation is int else (above, True))
+    highs: list[tuple[Any, bool]] = [(each.le, False) for each in metadata if isinstance(each, Le)]
+    highs += [(each.lt, True) for each in metadata if isinstance(each, Lt)]
+    if lows and highs:
+        (least, is_above), (most, is_below) = max(lows), min(highs)
+        return f"in {'(' if is_above else OPEN}{least:g}, {most:g}{')' if is_below else CLOSE}"
+    if lows:
+        least, is_above = max(lows)
+        return f"greater than {least:g}" if is_above else f"{least:g} or more"
+    if highs:
+        most, is_below = min(highs)
+        return f"less than {most:g}" if is_below else f"{most:g} or less"
     return ""
 
 
