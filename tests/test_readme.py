@@ -1,4 +1,4 @@
-"""README: its commands parse, their files exist, its example runs from videos to a verified report; YAML files load."""
+"""README: its two examples run from videos to a verified report, and so does its Python; shipped YAML files load."""
 
 from __future__ import annotations
 
@@ -12,28 +12,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from evaluation.config import EvaluateConfig
+from docs.generator.sources import configs
 from pipeline.commands import main
-from pipeline.demo import DemoConfig
 from pipeline.mlflow_runs import Store, open_store
-from pipeline.search.tune import TuneConfig
 from pipeline.settings.load import load
-from preprocessing.config import PreprocessConfig
-from preprocessing.inspection.config import InspectConfig
-from preprocessing.settings import Settings
+from tests.docs.pages import ROOT, pipeline_commands
 from training.attacks import AttackedClips
-from training.config import TrainConfig
 
 pytestmark = pytest.mark.timeout(900)
-ROOT = Path(__file__).parent.parent
-CONFIGS: dict[str, type[Settings]] = {
-    "demo": DemoConfig,
-    "preprocess": PreprocessConfig,
-    "inspect": InspectConfig,
-    "train": TrainConfig,
-    "tune": TuneConfig,
-    "evaluate": EvaluateConfig,
-}
+README = ROOT / "README.md"
 YAML_FILES = sorted((ROOT / "pipeline" / "configs").glob("*/*.yaml"))
 PLACES = {
     "preprocess": ["dataset.root=videos", "output=out"],
@@ -56,26 +43,8 @@ SMALL = {
         "gpus_per_worker=0",
         "num_resamples=50",
     ],
-    "inspect": [],
-    "verify": [],
-    "crosscheck": ["--clips", "4"],
 }
-PLAIN = {"verify": 1, "crosscheck": 2}
-"""Commands without settings, and how many places they take."""
-
-
-def shell_lines() -> list[str]:
-    blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
-    return [line for block in blocks for line in block.splitlines() if line and not line.startswith("#")]
-
-
-def pipeline_commands() -> list[list[str]]:
-    found = (re.search(r"python -m pipeline (.*)", line) for line in shell_lines())
-    return [shlex.split(match[1], comments=True) for match in found if match]
-
-
-def python_blocks() -> list[str]:
-    return re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+"""What each command of the examples gets besides, so that they take seconds."""
 
 
 class TheirNetwork(nn.Module):
@@ -90,101 +59,100 @@ class TheirNetwork(nn.Module):
         return {"scores": self.sound(spectrogram[:, 0].mean(2)) + seen}
 
 
+def python_example(page: Path) -> str:
+    [example] = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    return str(example)
+
+
 def test_the_python_example_attacks_a_strangers_model() -> None:
     source = torch.Generator().manual_seed(0)
     video, audio = torch.rand(4, 8, 3, 32, 32, generator=source), torch.rand(4, 8, 64, 25, generator=source)
-    [example] = python_blocks()
     names = {"their_network": TheirNetwork(), "video": video, "audio": audio, "labels": torch.tensor([0, 1, 2, 3])}
-    exec(example, names)
+    exec(python_example(README), names)
     found = names["found"]
     assert isinstance(found, AttackedClips)
     assert 0 < found.distances["video"].max() <= 4 / 255 + 1e-6
     assert found.unusable_gradients == 0
 
 
-def words_of(*, command: str, output: str) -> list[str]:
-    """README's last words for `command` into `output`: before it stands what only plans."""
-    found = [words for words in pipeline_commands() if words[0] == command and any(output in word for word in words)]
-    return found[-1]
-
-
-@pytest.mark.parametrize("words", pipeline_commands(), ids=" ".join)
-def test_every_command_of_the_readme_parses(words: list[str]) -> None:
-    command, *rest = words
-    if command == "inspect":
-        load(CONFIGS[command], None, rest[1:])
-        return
-    if command in PLAIN:
-        assert len(rest) == PLAIN[command]
-        return
-    file = None
-    if rest and "=" not in rest[0]:
-        file = ROOT / rest.pop(0)
-        if not file.is_relative_to(ROOT / "pipeline"):  # one that an earlier command of the README writes
-            file = None
-    load(CONFIGS[command], file, rest)
-
-
-def test_every_make_target_and_file_of_the_readme_exists() -> None:
-    makefile, text = (ROOT / "Makefile").read_text(), (ROOT / "README.md").read_text()
-    for target in re.findall(r"^make ([a-z-]+)", "\n".join(shell_lines()), re.MULTILINE):
-        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
-    named = re.findall(r"`((?:preprocessing|training|evaluation|pipeline|benchmarks|tests)/[\w/.]*)`", text)
-    missing = [name for name in named if not (ROOT / name).exists()]
-    assert named
-    assert not missing
-
-
-def test_every_training_setting_of_the_readme_is_one() -> None:
-    section = (ROOT / "README.md").read_text().partition("## Training methods")[2].partition("**Is the")[0]
-    found = re.findall(r"`([a-z_.]+=[^`]+)`", section)
-    assert len(found) > 6
-    load(TrainConfig, changes=[*PLACES["train"], *(words for words in found if not words.endswith("="))])
+def test_the_page_about_own_models_shows_the_same_example() -> None:
+    assert python_example(ROOT / "docs" / "how-to" / "own-model.md") == python_example(README)
 
 
 @pytest.mark.parametrize("file", YAML_FILES, ids=lambda file: f"{file.parent.name}/{file.name}")
 def test_every_shipped_yaml_loads_and_opens_with_its_command(file: Path) -> None:
-    load(CONFIGS[file.parent.name], file, PLACES[file.parent.name])
+    load(configs()[file.parent.name], file, PLACES[file.parent.name])
     first = file.read_text().splitlines()[0]
     assert first.startswith(f"# python -m pipeline {file.parent.name} {file.relative_to(ROOT)}")
 
 
+def commands_of(example: str) -> list[list[str]]:
+    """The commands of one example, told by the folder that it writes into."""
+    commands = [words for words in pipeline_commands(README) if words[0] != "settings"]
+    return [words for words in commands if f"runs/{example}/" in " ".join(words)]
+
+
 @pytest.fixture(scope="module")
-def example(tmp_path_factory: pytest.TempPathFactory, tiny_videos: Path, ray_session: None) -> Path:
-    """The folder after README's example, its commands run in order on small videos with small settings."""
+def folder(tmp_path_factory: pytest.TempPathFactory, tiny_videos: Path) -> Path:
+    """A folder as README finds it: the configs, and small videos."""
     folder = tmp_path_factory.mktemp("readme")
     (folder / "pipeline").symlink_to(ROOT / "pipeline")
     (folder / "videos").symlink_to(tiny_videos)
+    return folder
+
+
+def run(example: str, folder: Path) -> Path:
+    """What lies in the example's folder after its commands, run in order with small settings."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for words in pipeline_commands():
-            if words[0] in SMALL and "runs/ks" in " ".join(words) and "/shared" not in " ".join(words):
-                assert main([*words, *SMALL[words[0]]]) == 0, words
-    return folder / "runs" / "ks"
+        for words in commands_of(example):
+            small = [word.replace("clips=20", "clips=4") for word in words]
+            assert main([*small, *SMALL.get(words[0], [])]) == 0, words
+    return folder / "runs" / example
+
+
+@pytest.fixture(scope="module")
+def own_videos(folder: Path, ray_session: None) -> Path:
+    return run("mine", folder)
+
+
+@pytest.fixture(scope="module")
+def kinetics_sounds(folder: Path, ray_session: None) -> Path:
+    return run("ks", folder)
 
 
 def find_run(store: Store, name: str) -> str:
-    [run] = store.client().search_runs([store.experiment_id], f"attributes.run_name = '{name}'")
-    return str(run.info.run_id)
+    [found] = store.client().search_runs([store.experiment_id], f"attributes.run_name = '{name}'")
+    return str(found.info.run_id)
 
 
-def test_the_readmes_example_leaves_shards_a_checkpoint_and_a_report(example: Path) -> None:
-    assert (example / "dataset" / "dataset.json").exists()
-    assert (example / "robust" / "checkpoint" / "model.safetensors").exists()
-    report: dict[str, Any] = json.loads((example / "robust" / "report.json").read_text())
+def test_own_videos_take_five_commands() -> None:
+    assert [words[0] for words in commands_of("mine")] == ["preprocess", "inspect", "train", "evaluate", "verify"]
+
+
+def test_the_five_commands_leave_a_page_a_checkpoint_and_a_report(own_videos: Path) -> None:
+    assert (own_videos / "dataset" / "inspect.html").stat().st_size > 10_000
+    assert (own_videos / "robust" / "checkpoint" / "model.safetensors").exists()
+    assert (own_videos / "robust" / "report.html").stat().st_size > 10_000
+
+
+def test_kinetics_sounds_ends_in_shards_a_checkpoint_and_a_report(kinetics_sounds: Path) -> None:
+    assert (kinetics_sounds / "dataset" / "dataset.json").exists()
+    assert (kinetics_sounds / "robust" / "checkpoint" / "model.safetensors").exists()
+    report: dict[str, Any] = json.loads((kinetics_sounds / "robust" / "report.json").read_text())
     assert {attack["name"] for attack in report["attacks"]} == {"fgsm", "pgd-2"}
     assert 0 <= report["clean_accuracy"] <= 1
-    assert (example / "robust" / "report.html").stat().st_size > 10_000
+    assert (kinetics_sounds / "robust" / "report.html").stat().st_size > 10_000
 
 
-def test_the_readmes_example_is_in_mlflow(example: Path) -> None:
+def test_the_example_is_in_mlflow(kinetics_sounds: Path) -> None:
     """Settings, a point per epoch, the model and the report's files."""
-    store = open_store(str(example / "robust"))
+    store = open_store(str(kinetics_sounds / "robust"))
     client = store.client()
     training, report = (find_run(store, name) for name in ("robust", "robust report"))
-    run = client.get_run(training)
-    assert run.info.status == "FINISHED"
-    assert run.data.params["objective.name"] == "tma_curriculum"
+    found = client.get_run(training)
+    assert found.info.status == "FINISHED"
+    assert found.data.params["objective.name"] == "tma_curriculum"
     history = client.get_metric_history(training, "validation/robust_accuracy")
     assert [point.step for point in history] == [1, 2]
     assert {file.path for file in client.list_artifacts(training, "model")} >= {"model/MLmodel", "model/data"}
@@ -192,27 +160,41 @@ def test_the_readmes_example_is_in_mlflow(example: Path) -> None:
     assert {file.path for file in client.list_artifacts(report, "report")} >= {"report/report.html"}
 
 
-def test_the_model_in_mlflow_gives_the_checkpoints_logits(example: Path) -> None:
+def test_the_model_in_mlflow_gives_the_checkpoints_logits(kinetics_sounds: Path) -> None:
     import mlflow.pyfunc
     import numpy as np
-    import torch
 
     from training.checkpoint import load_model
 
-    store = open_store(str(example / "robust"))
+    store = open_store(str(kinetics_sounds / "robust"))
     run_id = find_run(store, "robust")
     [model_folder] = Path(store.uri.removeprefix("sqlite:///")).parent.glob(f"mlflow-files/{run_id}/artifacts/model")
     served = mlflow.pyfunc.load_model(str(model_folder))
     video, audio = torch.rand(2, 4, 3, 32, 32), torch.rand(2, 4, 32, 50)
-    model, _ = load_model(example / "robust" / "checkpoint")
+    model, _ = load_model(kinetics_sounds / "robust" / "checkpoint")
     with torch.inference_mode():
         expected = model(video, audio).logits.numpy()
     np.testing.assert_allclose(served.predict({"video": video.numpy(), "audio": audio.numpy()}), expected, rtol=1e-5)
 
 
-def test_running_the_example_again_changes_nothing(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(example.parent.parent)
-    index = (example / "dataset" / "dataset.json").read_bytes()
-    words = words_of(command="preprocess", output="runs/ks/dataset")
+def test_running_the_example_again_changes_nothing(kinetics_sounds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(kinetics_sounds.parent.parent)
+    index = (kinetics_sounds / "dataset" / "dataset.json").read_bytes()
+    words = [words for words in commands_of("ks") if words[0] == "preprocess"][-1]
     assert main([*words, *SMALL["preprocess"]]) == 0
-    assert (example / "dataset" / "dataset.json").read_bytes() == index
+    assert (kinetics_sounds / "dataset" / "dataset.json").read_bytes() == index
+
+
+def test_the_command_that_shows_settings_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    [words] = [words for words in pipeline_commands(README) if words[0] == "settings"]
+    assert main(words) == 0
+
+
+def test_the_job_on_a_cluster_is_a_training(folder: Path) -> None:
+    [line] = [line for line in README.read_text().splitlines() if line.startswith("ray job submit")]
+    assert shlex.split(line)[-5:-2] == [
+        "train",
+        "pipeline/configs/train/tma_curriculum.yaml",
+        "data=/shared/ks/dataset",
+    ]

@@ -99,7 +99,7 @@ def test_every_member_of_a_union_has_a_section_on_its_page(union: str) -> None:
     markdown = page(Path(link.partition("#")[0]).stem)
     for name, member in members(union).items():
         assert re.search(rf"^###? {name}$", markdown, re.MULTILINE), name
-        assert cell(member.__doc__.splitlines()[0]).split()[0] in markdown
+        assert cell((member.__doc__ or "").splitlines()[0]).split()[0] in markdown
 
 
 def test_every_attack_tells_its_passes_as_it_counts_them() -> None:
