@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-TARGETS = ("demo", "test", "test-slow", "lint", "bench", "bench-transfer", "soak", "clean")
+TARGETS = ("demo", "test", "test-slow", "lint", "docs", "bench", "bench-transfer", "soak", "clean")
 
 
 def make(*words: str, folder: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -18,23 +18,8 @@ from training.config import TrainConfig
 
 STUDIES = {"studies.training": "studies.training.comparison", "studies.transfer": "studies.transfer.comparison"}
 """Each with the module that holds its settings."""
-STARTS = [
-    "make",
-    "python",
-    "robust-av",
-    "ray",
-    "mlflow",
-    "pip",
-    "py-spy",
-    "ps",
-    "source",
-    "export",
-    "case",
-    "ruff",
-    "mypy",
-    "lint-imports",
-    "pre-commit",
-]
+STARTS = {"make", "python", "robust-av", "ruff", "mypy", "lint-imports", "pre-commit", "pip", "ray", "mlflow", "py-spy"}
+STARTS |= {"ps", "source", "export", "case"}
 """What a line of a shell block may begin with."""
 VERIFY_SETTINGS = {"videos", "clips"}
 ARGUMENTS = {"num_steps", "weights_only", "aresample", "epocs"}
