@@ -18,6 +18,7 @@ from evaluation.page import render, threat_sentence
 from evaluation.pictures import Bar, compared_bars, compared_curves
 from evaluation.report import AttackResult, Report, Withheld, percent, percents
 from preprocessing.settings import Settings
+from preprocessing.storage.provenance import Provenance
 
 COMPARISON_NAME = "comparison.json"
 COMPARISON_PAGE_NAME = "comparison.html"
@@ -46,6 +47,12 @@ class ComparedModel(Settings):
     threat: str
     num_clips: int
     model_sha256: str
+    objective: str | None
+    """Name of the objective that it was trained by; None = unknown."""
+    trained_with: Provenance | None
+    """The code, libraries and machine that trained it; None = unknown."""
+    provenance: Provenance | None
+    """Those that measured it; None = unknown."""
     attacks: tuple[AttackResult, ...]
     gain: Gain | None
     """Against the first model; None for the first itself."""

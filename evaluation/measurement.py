@@ -14,6 +14,7 @@ from evaluation.certificates import Certificate
 from evaluation.config import EvaluateConfig, attack_label
 from evaluation.gradient_masking import ClipFacts, clip_facts, full_precision
 from preprocessing.schema import ClipFormat
+from preprocessing.storage.provenance import device_name
 from training.attacks import Attack
 from training.attacks.engine.gradients import count_unusable_gradients
 from training.batch import MODALITIES, Batch
@@ -125,6 +126,8 @@ class Piece:
     batch: int
     """Position among the batches."""
     rows: tuple[Certificate, ...]
+    device: str
+    """Name of the processor or GPU that it was measured on."""
 
 
 def measure_all(
@@ -141,12 +144,13 @@ def measure_all(
     Clips are read once: as many batches as fit into `held_bytes` are held while all attacks run over them.
     """
     device = next(model.parameters()).device
+    name = device_name(str(device))
     for group in _groups(enumerate(batches), held_bytes):
         held = [(number, batch, clip_facts(model, batch.to(device))) for number, batch in group]
         for position, measurement in enumerate(measurements):
             for number, batch, facts in held:
                 rows = measure(model, batch.to(device), measurement, facts=facts, seed=seed, model_sha256=model_sha256)
-                yield Piece(position, number, tuple(rows))
+                yield Piece(position, number, tuple(rows), name)
 
 
 def _groups(batches: Iterable[tuple[int, Batch]], held_bytes: int) -> Iterator[list[tuple[int, Batch]]]:

@@ -12,6 +12,7 @@ from evaluation.measurement import Example
 from evaluation.pictures import attack_bars, class_dumbbells, clip_pictures, epsilon_curve
 from evaluation.report import Report, percent, percents
 from preprocessing.page import page_environment
+from preprocessing.storage.provenance import Provenance
 from training.batch import Modality
 from training.threat import ThreatModel, segments_text
 
@@ -98,9 +99,16 @@ def decibels(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f} dB"
 
 
+def made_with(provenance: Provenance | None) -> str:
+    """The code, the machine and the libraries in a line; an earlier version recorded none of them."""
+    if provenance is None:
+        return "version and machine not recorded"
+    return f"{provenance}; {', '.join(f'{name} {version}' for name, version in provenance.libraries.items())}"
+
+
 @functools.cache
 def _environment() -> Environment:
     environment = page_environment("evaluation")
     environment.filters.update(percent=percent, percents=percents, levels=levels, size=size, decibels=decibels)
-    environment.filters["largest_change"] = largest_change
+    environment.filters.update(largest_change=largest_change, made_with=made_with)
     return environment

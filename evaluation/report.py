@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Literal
 
@@ -11,11 +12,23 @@ from rich.table import Table
 from evaluation.config import EvaluateConfig
 from evaluation.gradient_masking import Check
 from evaluation.intervals import CONFIDENCE, Interval
+from preprocessing.errors import DataError
 from preprocessing.settings import Settings
+from preprocessing.storage.migrations import Record, Step, migrated
+from preprocessing.storage.provenance import Provenance
 from training.passes import Passes
 
 REPORT_NAME = "report.json"
-FORMAT_VERSION: Literal[2] = 2
+FORMAT_VERSION: Literal[3] = 3
+
+
+def _to_3(record: Record) -> Record:
+    """Version 2 recorded neither the training objective nor any provenance."""
+    return {**record, "objective": None, "trained_with": None, "provenance": None}
+
+
+STEPS: dict[int, Step] = {2: _to_3}
+"""By format version, what makes a record of it one of the next."""
 
 
 class AttackResult(Settings):
@@ -91,12 +104,15 @@ class Facts(Settings):
     certificates_sha256: str
     seconds: float
     device: str
+    objective: str | None = None
+    trained_with: Provenance | None = None
+    provenance: Provenance | None = None
 
 
 class Report(Settings):
     """Everything an evaluation found."""
 
-    format_version: Literal[2] = FORMAT_VERSION
+    format_version: Literal[3] = FORMAT_VERSION
     clean_accuracy: float
     clean_accuracy_interval: Interval
     worst_case_robust_accuracy: float | None
@@ -123,6 +139,12 @@ class Report(Settings):
     seconds: float
     """Wall-clock time of the evaluation."""
     device: str
+    objective: str | None = None
+    """Name of the objective that the model was trained by; None = its checkpoint does not say."""
+    trained_with: Provenance | None = None
+    """The code, libraries and machine that wrote the checkpoint; None = it does not say."""
+    provenance: Provenance | None = None
+    """The same of the evaluation; None = version 2, which did not record them."""
     config: EvaluateConfig
 
     @property
@@ -154,12 +176,17 @@ class Report(Settings):
         """Read `report.json` of an evaluation's folder.
 
         Raises:
-            ValueError: if there is none, or it is not a report of this format version.
+            ValueError: if there is none, or it is no report that this code can read.
         """
         path = Path(folder) / REPORT_NAME
         if not path.is_file():
             raise ValueError(f"'{path}' does not exist: '{folder}' holds no finished evaluation")
-        return cls.model_validate_json(path.read_text())
+        try:
+            record = json.loads(path.read_bytes())
+        except ValueError as error:
+            raise DataError(f"'{path}' is not a report: {error}") from error
+        record = migrated(record, to=FORMAT_VERSION, steps=STEPS, what=f"'{path}'")
+        return cls.model_validate_json(json.dumps(record))
 
     def write(self, folder: Path) -> None:
         """Write `report.json`; it appears whole or not at all."""

@@ -18,6 +18,7 @@ from evaluation.summary import summarise
 from evaluation.verification import verify
 from evaluation.workers import measure_on_ray, show_on_ray
 from preprocessing.schema import DatasetIndex
+from preprocessing.storage.provenance import Provenance
 from preprocessing.storage.records import load_index
 from training.checkpoint import load_info, model_sha256
 
@@ -39,8 +40,9 @@ def evaluate(config: EvaluateConfig) -> Report:
     index = open_data(config)
     model_hash = model_sha256(config.checkpoint)
     measurements = measurements_of(config, index.format)
-    certificates = certify(config, measurements, num_clips=num_clips(config, index), model_sha256=model_hash)
+    certificates, devices = certify(config, measurements, num_clips=num_clips(config, index), model_sha256=model_hash)
     example = find_example(config, certificates, measurements, class_names=index.classes)
+    info = load_info(config.checkpoint)
     folder = Path(config.output)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / REPORT_NAME).unlink(missing_ok=True)
@@ -53,6 +55,9 @@ def evaluate(config: EvaluateConfig) -> Report:
         certificates_sha256=file_sha256(folder / CERTIFICATES_NAME),
         seconds=time.monotonic() - started,
         device="GPU" if config.gpus_per_worker else "CPU",
+        objective=info.objective,
+        trained_with=info.provenance,
+        provenance=Provenance.on(", ".join(sorted(devices))),
     )
     report = summarise(certificates, config=config, facts=facts)
     (folder / PAGE_NAME).write_text(report_page(report, example), encoding="utf-8")
@@ -65,15 +70,19 @@ def evaluate(config: EvaluateConfig) -> Report:
 
 def certify(
     config: EvaluateConfig, measurements: tuple[Measurement, ...], *, num_clips: int, model_sha256: str
-) -> Certificates:
-    """Attack all clips; the rows are in the order of measurements, then of clips, whichever worker was faster."""
+) -> tuple[Certificates, set[str]]:
+    """Attack all clips; returns the rows and the names of the processors or GPUs that did it.
+
+    The rows are in the order of measurements, then of clips, whichever worker was faster.
+    """
     progress = Progress(measurements, num_clips)
-    pieces = []
+    pieces, devices = [], set()
     for worker, piece in measure_on_ray(config, measurements, model_sha256=model_sha256):
         progress.add(piece)
+        devices.add(piece.device)
         pieces.append((piece.measurement, worker, piece.batch, piece.rows))
     pieces.sort(key=lambda piece: piece[:3])
-    return Certificates.from_rows([row for *_, rows in pieces for row in rows])
+    return Certificates.from_rows([row for *_, rows in pieces for row in rows]), devices
 
 
 def find_example(

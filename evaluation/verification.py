@@ -14,6 +14,7 @@ from evaluation.measurement import allowed_distance
 from evaluation.page import PAGE_NAME
 from evaluation.report import REPORT_NAME, Report
 from evaluation.summary import summarise
+from preprocessing.errors import DataError
 from training.batch import MODALITIES
 from training.threat import ThreatModel
 
@@ -35,6 +36,8 @@ def verify(folder: str | Path) -> list[str]:
         report = Report.read(folder)
     except ValidationError as error:
         return [f"'{folder / REPORT_NAME}' is not a report: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}"]
+    except DataError as error:
+        return [str(error)]
     try:
         certificates = Certificates.read(folder / CERTIFICATES_NAME)
     except ValueError as error:

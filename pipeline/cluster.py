@@ -19,6 +19,7 @@ from ray.util.state.exception import RayStateApiException
 
 from pipeline.environment import ENVIRONMENT, set_up_environment
 from pipeline.ports import free_port
+from preprocessing.storage.provenance import COMMIT_VARIABLE, commit
 from training.ray_internals import bootstrap_address, own_processes, show_worker_lines_with
 
 logger = logging.getLogger(__name__)
@@ -121,7 +122,10 @@ def _cluster(address: str, *, show_workers: bool) -> Iterator[None]:
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:  # a submitted job: its working directory is there already
         runtime: dict[str, object] = {}
     else:
-        runtime = {"working_dir": str(Path.cwd()), "env_vars": {name: os.environ[name] for name in ENVIRONMENT}}
+        variables = {name: os.environ[name] for name in ENVIRONMENT}
+        if known := commit():  # workers get the files without their history
+            variables[COMMIT_VARIABLE] = known
+        runtime = {"working_dir": str(Path.cwd()), "env_vars": variables}
     try:
         ray.init(address=address, runtime_env=runtime, log_to_driver=show_workers, logging_level=logging.ERROR)
         repeat_as_own_lines()

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from preprocessing.storage.provenance import Provenance, device_name
 from preprocessing.storage.records import load_index
 from training.checkpoint import CheckpointInfo, save
 from training.config import TrainConfig
@@ -79,6 +80,8 @@ def _train(training: Training, checkpoint: Path) -> None:
         dataset_sha256=index.content_sha256,
         epoch=config.epochs,
         metrics=metrics,
+        objective=config.objective.name,
+        provenance=Provenance.on(device_name("cpu")),
     )
     save(checkpoint, model=learner.exported_model, info=info, config=config.model_dump(mode="json"), state={})
 

@@ -3,12 +3,13 @@
 model.safetensors   weights
 state.pt            optimizer, history and how far a begun epoch is; loaded with `weights_only=True`
 config.yaml         the resolved training config
-format.json         `CheckpointInfo`
+format.json         `CheckpointInfo`, with the versions of the code and the libraries that wrote it
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import uuid
@@ -19,19 +20,22 @@ import safetensors.torch
 import torch
 import yaml
 
+from preprocessing.errors import DataError
 from preprocessing.schema import ClipFormat
 from preprocessing.settings import Settings
+from preprocessing.storage.migrations import Record, Step, migrated
+from preprocessing.storage.provenance import Provenance
 from training.models import Classifier, ModelConfig
 
-CHECKPOINT_VERSION = 1
-"""Raised whenever stored files change their meaning."""
+CHECKPOINT_VERSION = 2
+"""Raised whenever stored files change their meaning; `_steps` brings records of earlier versions up to it."""
 MODEL_NAME = "model.safetensors"
 STATE_NAME = "state.pt"
 CONFIG_NAME = "config.yaml"
 INFO_NAME = "format.json"
 
 
-class CheckpointError(ValueError):
+class CheckpointError(DataError):
     """A folder is not a checkpoint that this code can read."""
 
 
@@ -48,6 +52,10 @@ class CheckpointInfo(Settings):
     """Epochs that were finished."""
     metrics: dict[str, float]
     """Of the last finished epoch."""
+    objective: str | None = None
+    """Name of the training objective; None = unknown."""
+    provenance: Provenance | None = None
+    """The code, libraries and machine that wrote it; None = version 1, which did not record them."""
 
 
 def save(
@@ -102,17 +110,30 @@ def load_info(folder: str | Path) -> CheckpointInfo:
     """What the checkpoint says about itself.
 
     Raises:
-        CheckpointError: if it is none, or of another format version.
+        CheckpointError: if it is none.
+        DataError: if its format version cannot be read.
     """
     path = Path(folder) / INFO_NAME
     if not path.is_file():
         raise CheckpointError(f"'{folder}' is not a checkpoint: it has no {INFO_NAME}")
-    info = CheckpointInfo.model_validate_json(path.read_text())
-    if info.format_version != CHECKPOINT_VERSION:
-        raise CheckpointError(
-            f"checkpoint '{folder}' has format version {info.format_version}, this code reads {CHECKPOINT_VERSION}"
-        )
-    return info
+    try:
+        record = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"'{path}' does not describe a checkpoint: {error}") from error
+    record = migrated(record, to=CHECKPOINT_VERSION, steps=_steps(path.parent), what=f"checkpoint '{folder}'")
+    return CheckpointInfo.model_validate_json(json.dumps(record))
+
+
+def _steps(folder: Path) -> dict[int, Step]:
+    """What makes the record of one format version one of the next."""
+
+    def to_2(record: Record) -> Record:
+        """Version 1 recorded no provenance; the objective stands in the settings beside it."""
+        settings = yaml.safe_load((folder / CONFIG_NAME).read_text()) if (folder / CONFIG_NAME).is_file() else None
+        objective = settings.get("objective", {}).get("name") if isinstance(settings, dict) else None
+        return {**record, "objective": objective, "provenance": None}
+
+    return {1: to_2}
 
 
 def load_model(folder: str | Path) -> tuple[Classifier, CheckpointInfo]:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from preprocessing.storage.provenance import Provenance, device_name
 from training.checkpoint import CheckpointInfo, load_state, load_weights, save
 from training.config import TrainConfig
 from training.data import StoredSplit
@@ -157,6 +158,8 @@ class Store:
             dataset_sha256=self.split.index.content_sha256,
             epoch=len(history),
             metrics=history[-1] if history else {},
+            objective=self.config.objective.name,
+            provenance=Provenance.on(device_name(str(self.worker.device))),
         )
         learner = self.learner
         state = {"optimizer": learner.optimizer.state_dict(), "history": history, **more}

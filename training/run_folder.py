@@ -21,6 +21,7 @@ from pathlib import Path
 import yaml
 
 from training.checkpoint import load_info, replace_folder, temporary_name
+from training.retired_settings import without_retired
 
 Metrics = dict[str, float]
 Score = Callable[[Metrics], tuple[float, ...]]
@@ -105,7 +106,8 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             write_whole(self.settings, yaml.safe_dump(settings, sort_keys=False))
             return
-        found = yaml.safe_load(self.settings.read_text())
+        stored = yaml.safe_load(self.settings.read_text())
+        found = without_retired(stored, where=f"the training in output='{self.path}'")
         different = sorted(name for name in {*found, *settings} if found.get(name) != settings.get(name))
         if different:
             lines = [f"  {name}: there {found.get(name)!r}, asked for {settings.get(name)!r}" for name in different]

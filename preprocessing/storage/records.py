@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 
+from preprocessing.errors import DataError
 from preprocessing.schema import FORMAT_VERSION, INDEX_NAME, DatasetIndex, ShardRecord
+from preprocessing.storage.migrations import Step, migrated
 from preprocessing.storage.store import Store
+
+STEPS: dict[int, Step] = {}
+"""By format version of `dataset.json`, what makes a record of it one of the next; 2 is the oldest that is read."""
 
 
 def load_index(root: str) -> DatasetIndex:
@@ -25,14 +30,9 @@ def load_index(root: str) -> DatasetIndex:
         ) from None
     try:
         raw = json.loads(text)
-        version = raw.get("format_version")
-    except (ValueError, AttributeError) as error:
-        raise ValueError(f"'{path}' is damaged: {error}") from error
-    if version != FORMAT_VERSION:
-        raise ValueError(
-            f"'{path}' has format version {version}, this code reads {FORMAT_VERSION}: preprocess the data set again"
-        )
-    return DatasetIndex.model_validate(raw)
+    except ValueError as error:
+        raise DataError(f"'{path}' is damaged: {error}") from error
+    return DatasetIndex.model_validate(migrated(raw, to=FORMAT_VERSION, steps=STEPS, what=f"'{path}'"))
 
 
 def record_name(shard_name: str) -> str:

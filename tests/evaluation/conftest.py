@@ -15,6 +15,7 @@ from evaluation.measurement import measure_all, measurements_of, unbounded_threa
 from evaluation.report import Facts, Report
 from evaluation.summary import summarise
 from preprocessing.schema import ClipFormat
+from preprocessing.storage.provenance import Provenance
 from training.attacks import FGSM, PGD
 from training.batch import Batch
 from training.models import Classifier, ModelConfig
@@ -26,6 +27,9 @@ FORMAT = ClipFormat(num_segments=3, segment_seconds=0.1, frame_size=16, num_mels
 Certify = Callable[..., Certificates]
 Summarise = Callable[[Certificates, EvaluateConfig], Report]
 HandMade = Callable[[EvaluateConfig, Mapping[str, Sequence[int]]], Certificates]
+
+
+PROVENANCE = Provenance(version="1.2.3", commit="ab" * 20, libraries={"torch": "2.0"}, device="a processor")
 
 
 def make_clips(num_clips: int, *, seed: int) -> Batch:
@@ -189,6 +193,8 @@ def summarised(class_names: tuple[str, ...]) -> Summarise:
             certificates_sha256="ef" * 32,
             seconds=1.5,
             device="CPU",
+            objective="tma_curriculum",
+            provenance=PROVENANCE,
         )
         return summarise(certificates, config=config, facts=facts)
 

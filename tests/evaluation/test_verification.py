@@ -174,7 +174,7 @@ def test_damaged_files_are_problems_and_no_crash(folder: Path) -> None:
     (folder / CERTIFICATES_NAME).write_bytes(b"PAR1 and nothing else PAR1")
     assert "cannot be read as a table of certificates" in verify(folder)[0]
     (folder / REPORT_NAME).write_text("{}")
-    assert "is not a report" in verify(folder)[0]
+    assert "is damaged: it does not say its format version" in verify(folder)[0]
 
 
 def test_no_rows_at_all_is_a_problem(

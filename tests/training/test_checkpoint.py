@@ -8,6 +8,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from preprocessing.errors import DataError
 from preprocessing.schema import ClipFormat
 from training.batch import Batch
 from training.checkpoint import (
@@ -114,7 +115,7 @@ def test_another_format_version_is_refused(model: Classifier, info: CheckpointIn
     save(tmp_path / "it", model=model, info=info, config={}, state={})
     path = tmp_path / "it" / "format.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 99}))
-    with pytest.raises(CheckpointError, match="has format version 99, this code reads 1"):
+    with pytest.raises(DataError, match="has format version 99, this code reads 1 to 2: a later version"):
         load_info(tmp_path / "it")
 
 

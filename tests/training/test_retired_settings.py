@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import pytest
+
+from preprocessing.errors import SettingsError
+from training.retired_settings import without_retired
+
+NOW = {"epochs": 2, "objective": {"name": "awp", "objective": {"crafting": {"sampling_ratio": 1.0}}}}
+
+
+def stored(**crafting: object) -> dict[str, object]:
+    """The settings of an earlier version."""
+    inner = {"crafting": {"sampling_ratio": 1.0, **crafting}}
+    return {"epochs": 2, "warm_start_mib": 7, "objective": {"name": "awp", "objective": inner}}
+
+
+def test_settings_that_changed_nothing_are_dropped_wherever_they_stand() -> None:
+    assert without_retired(stored(warm_start=False, context="none"), where="it") == NOW
+
+
+def test_settings_of_today_stay() -> None:
+    assert without_retired(NOW, where="it") == NOW
+
+
+def test_settings_that_cannot_be_followed_are_named() -> None:
+    message = (
+        "the search was begun with objective.objective.crafting.context='clean_features', which this version no longer"
+    )
+    with pytest.raises(SettingsError, match=message):
+        without_retired(stored(warm_start=False, context="clean_features"), where="the search")

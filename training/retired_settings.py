@@ -1,0 +1,59 @@
+"""The settings of trainings that earlier versions had, and the values at which leaving them out changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from preprocessing.errors import SettingsError
+
+RETIRED: Mapping[str, tuple[object, ...] | None] = {
+    "crafting.context": ("none",),
+    "crafting.warm_start": (False,),
+    "warm_start_mib": None,
+}
+"""By the end of the dotted name, the values that mean what this version always does; None = any: it decided nothing."""
+
+
+def without_retired(stored: Mapping[str, Any], *, where: str) -> dict[str, Any]:
+    """Stored settings without those that this version no longer has.
+
+    Args:
+        stored: settings as plain data, as an earlier version may have written them.
+        where: whose settings they are, for the message.
+
+    Raises:
+        SettingsError: if one of them had a value that this version cannot do.
+    """
+    refused = [
+        f"{name}={value!r}"
+        for name, value in _leaves(stored)
+        if (end := _retired(name)) and (harmless := RETIRED[end]) is not None and value not in harmless
+    ]
+    if refused:
+        raise SettingsError(
+            f"{where} was begun with {', '.join(refused)}, which this version no longer has: finish it with the "
+            "version that began it, or choose another output"
+        )
+    return _without(stored)
+
+
+def _without(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    return {
+        key: _without(value, f"{prefix}{key}.") if isinstance(value, Mapping) else value
+        for key, value in tree.items()
+        if not _retired(f"{prefix}{key}")
+    }
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _retired(name: str) -> str | None:
+    """The entry of `RETIRED` that a dotted name ends with, if there is one."""
+    return next((end for end in RETIRED if f".{name}".endswith(f".{end}")), None)
