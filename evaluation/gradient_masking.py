@@ -14,12 +14,13 @@ from typing import Literal
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
+from scipy.stats import binomtest
 from torch import Tensor, nn
 from torch.nn import functional
 
 from evaluation.certificates import Certificates
 from evaluation.config import CheckLimits
-from evaluation.intervals import chance_of_at_least, chance_of_excess
+from evaluation.intervals import chance_of_excess
 from preprocessing.settings import Settings
 from training.attacks.base import frozen
 from training.attacks.engine.randomness import uniform_like
@@ -260,10 +261,10 @@ def unbounded_attack_succeeds(clips: Certificates, unbounded: Outcome, *, limits
     labels = clips.column("label")
     chance = float(np.unique(labels, return_counts=True)[1].max() / len(labels))
     right = int(unbounded.is_robust.sum())
-    is_above = chance_of_at_least(right, trials=len(labels), share=chance) < limits.significance
+    is_above = binomtest(right, len(labels), chance, alternative="greater").pvalue < limits.significance
     return _check(
         "unbounded_attack_succeeds",
-        fired=is_above,
+        fired=bool(is_above),
         question="Does an attack without a limit bring accuracy down to chance?",
         finding=f"{right} of {len(labels)} clips are still right under {unbounded.label} with {unbounded.threat}; "
         f"chance is {chance:.1%}",

@@ -1,4 +1,4 @@
-"""How sure is a number? Paired bootstrap intervals over clips, and exact tests for small counts."""
+"""The uncertainty of a number: paired bootstrap intervals over clips, and exact tests for small counts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.stats import binomtest
 
 CONFIDENCE = 0.95
 """Share of the intervals that should cover the truth."""
@@ -73,15 +73,8 @@ class Resampling:
 
 def exact_interval(hits: int, trials: int) -> Interval:
     """Clopper-Pearson interval of a binomial share."""
-    tail = (1.0 - CONFIDENCE) / 2.0
-    low = 0.0 if hits == 0 else float(stats.beta.ppf(tail, hits, trials - hits + 1))
-    high = 1.0 if hits == trials else float(stats.beta.ppf(1.0 - tail, hits + 1, trials - hits))
-    return (low, high)
-
-
-def chance_of_at_least(hits: int, *, trials: int, share: float) -> float:
-    """Probability that a coin with this `share` lands `hits` times or more in `trials`."""
-    return float(stats.binom.sf(hits - 1, trials, share))
+    interval = binomtest(hits, trials).proportion_ci(CONFIDENCE, method="exact")
+    return (float(interval.low), float(interval.high))
 
 
 def chance_of_excess(more: Bool[np.ndarray, " clips"], less: Bool[np.ndarray, " clips"]) -> float:
@@ -91,7 +84,9 @@ def chance_of_excess(more: Bool[np.ndarray, " clips"], less: Bool[np.ndarray, " 
     """
     wins = int((more & ~less).sum())
     losses = int((less & ~more).sum())
-    return chance_of_at_least(wins, trials=wins + losses, share=0.5)
+    if not wins + losses:
+        return 1.0
+    return float(binomtest(wins, wins + losses, alternative="greater").pvalue)
 
 
 def percentiles(values: NDArray[np.float64]) -> Interval:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evaluation.intervals import Resampling, chance_of_at_least, chance_of_excess, exact_interval
+from evaluation.intervals import Resampling, chance_of_excess, exact_interval
 
 
 def outcomes(hits: int, of: int) -> np.ndarray:
@@ -60,14 +60,22 @@ def test_an_interval_needs_a_clip() -> None:
         Resampling.draw(0, num_draws=10, seed=0)
 
 
-def test_tails_of_the_binomial_are_exact() -> None:
-    """Two heads or more in three throws: 3/8 + 1/8."""
-    assert chance_of_at_least(2, trials=3, share=0.5) == pytest.approx(0.5)
-    assert chance_of_at_least(0, trials=3, share=0.5) == 1.0
+def test_the_exact_interval_is_clopper_and_pearsons() -> None:
+    """1 of 2: the lower end l solves 1 - (1 - l)^2 = 0.025, the upper end u solves 1 - u^2 = 0.025."""
+    assert exact_interval(1, 2) == pytest.approx((1 - 0.975**0.5, 0.975**0.5), abs=1e-12)
+    assert exact_interval(0, 100) == pytest.approx((0.0, 1 - 0.025 ** (1 / 100)), abs=1e-12)
+    assert exact_interval(7, 7) == pytest.approx((0.025 ** (1 / 7), 1.0), abs=1e-12)
 
 
 def test_an_excess_is_judged_by_the_clips_that_differ() -> None:
     """8 wins against 0 losses: 2^-8. Clips on which both agree change nothing."""
     less = outcomes(2, 20)
-    assert chance_of_excess(outcomes(10, 20), less) == pytest.approx(2.0**-8)
+    assert chance_of_excess(outcomes(10, 20), less) == pytest.approx(2.0**-8, abs=1e-12)
     assert chance_of_excess(less, less) == 1.0
+
+
+def test_two_wins_and_a_loss_are_as_likely_as_two_heads_or_more_in_three_throws() -> None:
+    """3/8 + 1/8; with the sides exchanged one head or more, 7/8."""
+    more, less = np.array([True, True, False, True]), np.array([False, False, True, True])
+    assert chance_of_excess(more, less) == pytest.approx(0.5, abs=1e-12)
+    assert chance_of_excess(less, more) == pytest.approx(0.875, abs=1e-12)
