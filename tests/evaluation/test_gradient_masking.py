@@ -190,6 +190,26 @@ def test_accuracy_that_rises_with_epsilon_fires() -> None:
     assert "largest step upwards: 40.0%" in check.finding
 
 
+@pytest.mark.parametrize(
+    ("curve", "expected"),
+    [
+        ((40, 48), "fired"),
+        ((80, 40, 48), "passed"),
+        ((80, 40, 49), "fired"),
+        ((80, 70, 40, 49), "passed"),
+        ((80, 70, 40, 50), "fired"),
+    ],
+)
+def test_each_of_several_comparisons_must_be_surer_than_a_single_one(curve: tuple[int, ...], expected: str) -> None:
+    """8 clips of 100 the one way and none the other: 2^-8 = 0.0039 by chance, below 0.01 for two points, the one pair.
+
+    Three points are three pairs, so each must be below 0.01 / 3 = 0.0033 (Bonferroni): 2^-9 = 0.0020 is. Four points
+    are six pairs, 0.01 / 6 = 0.0017: 2^-9 is not, 2^-10 = 0.0010 is.
+    """
+    check = accuracy_falls_with_epsilon([outcome("pgd", 20, robust) for robust in curve], limits=LIMITS)
+    assert check.outcome == expected
+
+
 def test_accuracy_that_wobbles_passes() -> None:
     curve = [outcome("pgd", 20, share) for share in (80, 40, 43, 0)]
     assert accuracy_falls_with_epsilon(curve, limits=LIMITS).outcome == "passed"

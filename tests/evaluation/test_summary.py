@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from evaluation.certificates import Certificates
+from evaluation.certificates import Certificate, Certificates
 from evaluation.config import EvaluateConfig
 from evaluation.report import Report
 from training.attacks import FGSM, PGD
@@ -70,6 +70,37 @@ def test_forward_and_backward_passes_are_counted_apart(hand_made: HandMade, summ
     assert [(each.forward_passes, each.backward_passes) for each in report.attacks] == [(2, 2), (6, 4)]
     assert [(point.forward_passes, point.backward_passes) for point in report.curve] == [(0, 0), (2, 2), (2, 2)]
     assert (report.total_cost.forward, report.total_cost.backward) == (8, 6)
+
+
+def test_sizes_of_changes_are_largest_of_linf_and_means_of_l2_and_of_decibels(
+    hand_made: HandMade, summarised: Summarised
+) -> None:
+    """Frames: l2 1, 2, 3, 6 have the mean 3. Sound: 0, 0, 0, 2 have 0.5. A clip without a change has no decibels."""
+    sizes: dict[str, list[float | None]] = {
+        "l2_video": [1.0, 2.0, 3.0, 6.0],
+        "l2_audio": [0.0, 0.0, 0.0, 2.0],
+        "linf_video": [0.01, 0.04, 0.02, 0.01],
+        "linf_audio": [0.0, 0.0, 0.0, 0.5],
+        "psnr_video_db": [10.0, 20.0, 30.0, 60.0],
+        "snr_audio_db": [None, None, 10.0, 30.0],
+        "unusable_gradients": [0.0, 0.0, 0.5, 1.0],
+    }
+    rows = hand_made(CONFIG, PREDICTIONS).table.to_pylist()
+    for row in rows:
+        clip = int(str(row["key"]).removeprefix("clip_"))
+        row.update({name: values[clip] for name, values in sizes.items()})
+    measured = Certificates.from_rows([Certificate.model_validate(row) for row in rows])
+    fgsm = summarised(measured, CONFIG).attacks[0]
+    found = {name: getattr(fgsm, name) for name in sizes}
+    assert found == {
+        "l2_video": 3.0,
+        "l2_audio": 0.5,
+        "linf_video": 0.04,
+        "linf_audio": 0.5,
+        "psnr_video_db": 30.0,
+        "snr_audio_db": 20.0,
+        "unusable_gradients": 0.375,
+    }
 
 
 def test_every_interval_covers_its_number(report: Report) -> None:

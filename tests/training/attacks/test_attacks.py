@@ -292,15 +292,20 @@ def test_a_larger_budget_never_helps_the_defender(attack: Attack) -> None:
     assert right[-1] < right[0]
 
 
-@every_attack
+ATTACKS_WITH_STEPS = [attack for attack in ATTACKS if "steps" in type(attack).model_fields]
+
+
+def test_all_attacks_have_steps_but_those_that_are_named_here() -> None:
+    without = {type(attack) for attack in ATTACKS} - {type(attack) for attack in ATTACKS_WITH_STEPS}
+    assert without == {FGSM, MinimalBudget, Square, WorstCase}
+
+
+@pytest.mark.parametrize("attack", ATTACKS_WITH_STEPS, ids=attack_label)
 def test_more_steps_never_help_the_defender(attack: Attack) -> None:
-    settings = attack.model_dump()
-    if "steps" not in settings:
-        return
     network, clips = few_clips()
     right = []
     for steps in (1, 8):
-        longer = type(attack).model_validate(settings | {"steps": steps})
+        longer = type(attack).model_validate(attack.model_dump() | {"steps": steps})
         right.append(int(is_right(network, longer(network, clips, JOINT, torch.Generator()), clips).sum()))
     assert right == sorted(right, reverse=True)
 

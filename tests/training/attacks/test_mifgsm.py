@@ -210,6 +210,46 @@ def test_nifgsm_steps_follow_the_published_recursion(
         assert ((found.stream(name) - expected[name]).abs() > 1e-6).float().mean() < 1e-3
 
 
+class Valley(nn.Module):
+    """Logits (s, -s) with s = (x - lowest)^2 summed over the frames' values: the loss of class 0 is highest there."""
+
+    def __init__(self, lowest: float) -> None:
+        super().__init__()
+        self.lowest = lowest
+
+    def forward(self, video: Tensor, audio: Tensor) -> Outputs:
+        score = (video - self.lowest).square().flatten(1).sum(1)
+        return Outputs(torch.stack([score, -score], 1))
+
+
+@pytest.mark.parametrize(
+    ("attack", "momentum", "lowest", "reached"),
+    [
+        (NIFGSM, 0.5, 0.57, 0.50),
+        (NIFGSM, 0.5, 0.58, 0.60),
+        (NIFGSM, 1.0, 0.59, 0.55),
+        (NIFGSM, 0.25, 0.56, 0.50),
+        (NIFGSM, 0.25, 0.57, 0.60),
+        (MIFGSM, 0.5, 0.57, 0.60),
+        (MIFGSM, 0.5, 0.56, 0.60),
+    ],
+)
+def test_the_gradient_is_taken_where_the_momentum_leads(
+    attack: type[MomentumAttack], momentum: float, lowest: float, reached: float, generator: torch.Generator
+) -> None:
+    """Values at 0.5, a budget of 0.1, two steps of 0.05: the first leads to 0.55, with m = 1.
+
+    The second looks at 0.55 + 0.05 mu, which is 0.575 for mu = 0.5. Behind the highest loss the gradient there is
+    negative: m = mu - 1, so the step goes back to 0.5, or nowhere for mu = 1. In front of it the step goes on to 0.6.
+    MI-FGSM looks at 0.55 itself.
+    """
+    clip = Batch(torch.full((1, 1, 3, 1, 1), 0.5), torch.zeros(1, 1, 1, 1), torch.zeros(1).long(), ("clip",))
+    found = attack.model_validate({"steps": 2, "momentum": momentum})(
+        Valley(lowest), clip, ThreatModel(video=0.1, audio=0.0), generator
+    )
+    torch.testing.assert_close(found.video, torch.full_like(clip.video, reached), rtol=0, atol=1e-6)
+
+
 def test_it_fools_its_own_model_and_a_stranger_more_than_noise_does() -> None:
     own, others = trained().under(NIFGSM(steps=4))
     assert min(trained().under_noise()) > 0.95
