@@ -1,11 +1,8 @@
-"""All attacks. A new one is a file here, a line in `AnyAttack` and a row in the attack test table."""
+"""All attacks. A new one is a file here, a line in `any_attack.py` and a row in the attack test table."""
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
+from training.attacks.any_attack import AnyAttack, IterativeAttack
 from training.attacks.apgd import APGD, APGDT
 from training.attacks.api import AttackedClips, attack
 from training.attacks.base import Attack
@@ -21,36 +18,6 @@ from training.attacks.tma import MMA, TIA, TMA
 from training.attacks.tt import TT
 from training.attacks.vmifgsm import VMIFGSM
 from training.attacks.worst_case import WorstCase
-
-AnyAttack = Annotated[
-    APGD
-    | APGDT
-    | FAB
-    | FGSM
-    | IFGSM
-    | MIFGSM
-    | MIG
-    | MinimalBudget
-    | MMA
-    | NIFGSM
-    | PAM
-    | PGD
-    | Square
-    | TIA
-    | TMA
-    | TT
-    | VMIFGSM
-    | WorstCase,
-    Field(discriminator="name"),
-]
-"""Any attack, chosen by its `name`."""
-IterativeAttack = Annotated[
-    APGD | IFGSM | MIFGSM | MIG | MMA | NIFGSM | PAM | PGD | TIA | TMA | TT | VMIFGSM, Field(discriminator="name")
-]
-"""An attack whose number of steps a curriculum can change."""
-
-for _holder in (MinimalBudget, WorstCase):  # attacks that hold attacks: their fields' type is known from here on
-    _holder.model_rebuild(_types_namespace={"AnyAttack": AnyAttack})
 
 __all__ = [
     "APGD",

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
+from training.attacks.any_attack import AnyAttack
 from training.attacks.base import Attack, TargetableAttack, frozen
 from training.attacks.engine.gradients import count_unusable_gradients
 from training.batch import Batch, Modality
@@ -92,8 +93,6 @@ def attack(
 
 def _method(method: Attack | Mapping[str, Any] | str, *, is_targeted: bool) -> Attack:
     """The attack; where the caller has targets, one that goes for them."""
-    from training.attacks import AnyAttack  # the list of all attacks is made after this file is read
-
     if not isinstance(method, Attack):
         settings = {"name": method} if isinstance(method, str) else method
         method = TypeAdapter[Attack](AnyAttack).validate_python(settings)

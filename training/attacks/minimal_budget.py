@@ -17,7 +17,7 @@ from training.passes import Passes
 from training.threat import ThreatModel
 
 if TYPE_CHECKING:
-    from training.attacks import AnyAttack
+    from training.attacks.base import Attack as AnyAttack  # at run time `any_attack.py` says which attacks there are
 
 
 class MinimalBudget(Attack):
