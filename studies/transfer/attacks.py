@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from training.attacks import FGSM, IFGSM, MIFGSM, MMA, TIA, TMA, Attack
-from training.attacks.engine.temporal_groups import Sharing
+from training.attacks.engine.temporal_groups import TemporalGroups
 
 BASELINE = "MI-FGSM"
 
@@ -34,12 +34,12 @@ def compared(*, num_gradients: int, num_segments: int) -> dict[str, Attack]:
         "MMA literal 0.3": mma({**steps, "modality_weight": 0.3, "agreement": "literal"}),
         "TMA 0.1, 0.3": tma({**steps, "temporal_weight": 0.1, "modality_weight": 0.3}),
     }
-    shared = Sharing(segments=num_segments)
+    shared = TemporalGroups(segments=num_segments)
     for size in sorted({min(size, num_segments) for size in (2, 4, num_segments)}):
         whole = "all" if size == num_segments else str(size)
-        sharing = Sharing(segments=size)
+        sharing = TemporalGroups(segments=size)
         attacks[f"{BASELINE} + gradient of {whole}"] = MIFGSM(steps=num_gradients, sharing=sharing)
-        sharing = Sharing(segments=size, of="perturbation")
+        sharing = TemporalGroups(segments=size, of="perturbation")
         attacks[f"{BASELINE} + perturbation of {whole}"] = MIFGSM(steps=num_gradients, sharing=sharing)
     for name in ("TIA consecutive 0.1", "TIA copies 0.1", "MMA means 0.3", "MMA segments 0.3", "MMA predictions 0.3"):
         attacks[f"{name} + gradient of all"] = _with(attacks[name], shared)
@@ -47,5 +47,5 @@ def compared(*, num_gradients: int, num_segments: int) -> dict[str, Attack]:
     return attacks
 
 
-def _with(attack: Attack, sharing: Sharing) -> Attack:
+def _with(attack: Attack, sharing: TemporalGroups) -> Attack:
     return type(attack).model_validate({**attack.model_dump(), "sharing": sharing})

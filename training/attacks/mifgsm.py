@@ -14,7 +14,7 @@ from training.attacks.base import TargetableAttack
 from training.attacks.engine.ascent import NOT_SHARED, Ascent, MomentumNorm
 from training.attacks.engine.gradients import GradientAt, classification_gradient
 from training.attacks.engine.losses import LossName
-from training.attacks.engine.temporal_groups import Sharing
+from training.attacks.engine.temporal_groups import TemporalGroups
 from training.batch import Batch
 from training.passes import Passes
 from training.threat import ThreatModel
@@ -36,7 +36,7 @@ class MomentumAttack(TargetableAttack):
     momentum_norm: MomentumNorm = "per_modality"
     """What the gradient is divided by: each modality's own mean size, each segment's, or the modalities' common one in
     units of epsilon."""
-    sharing: Sharing = NOT_SHARED
+    sharing: TemporalGroups = NOT_SHARED
     """Neighbouring segments that move together."""
 
     @property

@@ -12,7 +12,7 @@ from training.attacks.base import TargetableAttack
 from training.attacks.engine.ascent import NOT_SHARED, Ascent, MomentumNorm, default_step_size
 from training.attacks.engine.features import Combination, tempered_gradient
 from training.attacks.engine.losses import LossName
-from training.attacks.engine.temporal_groups import Sharing
+from training.attacks.engine.temporal_groups import TemporalGroups
 from training.attacks.engine.terms import AgreementTerm, TemporalTerm
 from training.batch import Batch
 from training.passes import Passes
@@ -38,7 +38,7 @@ class FeatureAttack(TargetableAttack):
     """As in MI-FGSM."""
     loss: LossName = "cross_entropy"
     """The loss that the attack maximises beside the terms."""
-    sharing: Sharing = NOT_SHARED
+    sharing: TemporalGroups = NOT_SHARED
     """Neighbouring segments that move together."""
     random_start: bool = False
     """Start at a random point of the ball instead of at the clean clip."""

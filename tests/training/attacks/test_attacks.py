@@ -44,7 +44,7 @@ from training.attacks import (
     Square,
     WorstCase,
 )
-from training.attacks.engine.temporal_groups import Sharing
+from training.attacks.engine.temporal_groups import TemporalGroups
 from training.batch import MODALITIES, Batch
 from training.models import Classifier
 from training.passes import Passes
@@ -67,8 +67,8 @@ ATTACKS: list[Attack] = [
     PGD(steps=2, restarts=2),
     MIFGSM(steps=2),
     MIFGSM(steps=2, momentum_norm="joint", target="given"),
-    MIFGSM(steps=2, sharing=Sharing(segments=2)),
-    MIFGSM(steps=2, sharing=Sharing(segments=3, of="perturbation")),
+    MIFGSM(steps=2, sharing=TemporalGroups(segments=2)),
+    MIFGSM(steps=2, sharing=TemporalGroups(segments=3, of="perturbation")),
     MIG(steps=2, num_points=2),
     NIFGSM(steps=2),
     PAM(steps=2, num_baselines=2, num_scales=1),
@@ -78,15 +78,15 @@ ATTACKS: list[Attack] = [
     TIA(steps=2, combination="weighted"),
     TIA(steps=2, temporal="copies", num_copies=2),
     TIA(steps=2, temporal="copies", combination="weighted", features="raw", temporal_weight=-0.1),
-    TIA(steps=2, sharing=Sharing(segments=2, of="perturbation")),
+    TIA(steps=2, sharing=TemporalGroups(segments=2, of="perturbation")),
     MMA(steps=2),
     MMA(steps=2, random_start=True),
     MMA(steps=2, agreement="segments"),
     MMA(steps=2, agreement="predictions", loss="margin"),
     TMA(steps=2),
     TMA(steps=2, combination="weighted", random_start=True),
-    TMA(steps=2, sharing=Sharing(segments=4), target="least_likely"),
-    TMA(steps=2, temporal="copies", agreement="predictions", sharing=Sharing(segments=4)),
+    TMA(steps=2, sharing=TemporalGroups(segments=4), target="least_likely"),
+    TMA(steps=2, temporal="copies", agreement="predictions", sharing=TemporalGroups(segments=4)),
 ]
 JOINT = next(iter(THREATS.values()))
 MIXED = THREATS["l2(video=0.5, waveform=0.2, segments=0+3)"]

@@ -10,7 +10,7 @@ from tests.training.attacks.linear import LinearClassifier
 from tests.training.attacks.trained import trained
 from training.attacks import FGSM, IFGSM, MIFGSM, MIG, NIFGSM, PAM, TT, VMIFGSM
 from training.attacks.engine.gradients import Gradient
-from training.attacks.engine.temporal_groups import Sharing
+from training.attacks.engine.temporal_groups import TemporalGroups
 from training.attacks.mifgsm import MomentumAttack
 from training.batch import MODALITIES, Batch
 from training.models import Classifier, Outputs
@@ -106,7 +106,7 @@ def test_a_group_of_segments_that_share_the_gradient_moves_as_one(
     attack: MomentumAttack, generator: torch.Generator
 ) -> None:
     """Clips far from the box: all of a group's segments get the same perturbation."""
-    shared = type(attack).model_validate(attack.model_dump() | {"sharing": Sharing(segments=2)})
+    shared = type(attack).model_validate(attack.model_dump() | {"sharing": TemporalGroups(segments=2)})
     clips = interior(THREATS[0])
     perturbed = shared(LinearClassifier(), clips, THREATS[0], generator)
     for name in MODALITIES:

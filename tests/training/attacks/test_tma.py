@@ -9,7 +9,7 @@ from torch import nn
 from tests.training.conftest import random_batch
 from training.attacks import MIFGSM, MMA, PGD, TIA, TMA
 from training.attacks.engine.features import agreement_between, variation
-from training.attacks.engine.temporal_groups import Sharing
+from training.attacks.engine.temporal_groups import TemporalGroups
 from training.attacks.engine.terms import AgreementName
 from training.attacks.engine.transforms import transformed
 from training.attacks.tma import FeatureAttack
@@ -68,7 +68,7 @@ def test_weight_zero_shares_and_climbs_as_mifgsm_does(
     batch: Batch,
     generator: torch.Generator,
 ) -> None:
-    sharing = Sharing(segments=2, of=of)
+    sharing = TemporalGroups(segments=2, of=of)
     tma = TMA(steps=2, temporal_weight=0.0, modality_weight=0.0, temporal="copies", sharing=sharing, loss=loss)
     one, other = (
         attack(model, batch, THREAT, generator) for attack in (tma, MIFGSM(steps=2, sharing=sharing, loss=loss))

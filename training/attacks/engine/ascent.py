@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from training.attacks.engine.gradients import Gradient, GradientAt, Streams, direction, normalised_or_noise, unit_noise
 from training.attacks.engine.randomness import uniform_like
-from training.attacks.engine.temporal_groups import Sharing
+from training.attacks.engine.temporal_groups import TemporalGroups
 from training.batch import MODALITIES, Batch, per_clip
 from training.threat import ThreatModel
 
 MomentumNorm = Literal["per_modality", "per_segment", "joint"]
-NOT_SHARED = Sharing()
+NOT_SHARED = TemporalGroups()
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Ascent:
     random_start: bool = False
     restart: int = 0
     """Number of the random start, counted from 0: each draws its own."""
-    sharing: Sharing = NOT_SHARED
+    sharing: TemporalGroups = NOT_SHARED
 
     def __call__(
         self,

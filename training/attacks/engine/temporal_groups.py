@@ -1,4 +1,4 @@
-"""Temporal sharing: neighbouring segments move together."""
+"""Groups of neighbouring segments that an attack moves together."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from torch import Tensor
 from preprocessing.settings import Settings
 
 
-class Sharing(Settings):
+class TemporalGroups(Settings):
     """Groups of neighbouring segments that share their perturbation, or the gradient it follows.
 
     A perturbation that must serve several moments cannot lean on what only one of them shows: a hard form of TIA's
     wish. It also has fewer numbers to choose, so it fools its own model less often; `make bench-transfer` measures what
-    other models make of it. (The paper shares perturbations to save time.)
+    other models make of it. (Not `crafting.sharing`, which attacks a sample of the segments to save time in training.)
     """
 
     segments: PositiveInt = 1

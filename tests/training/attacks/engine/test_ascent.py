@@ -9,7 +9,7 @@ from tests.training.attacks.linear import LinearClassifier
 from training.attacks import FGSM, IFGSM, MIFGSM, NIFGSM, PGD, Attack
 from training.attacks.engine.ascent import Ascent, default_step_size
 from training.attacks.engine.gradients import classification_gradient
-from training.attacks.engine.temporal_groups import Sharing
+from training.attacks.engine.temporal_groups import TemporalGroups
 from training.batch import MODALITIES, Batch
 from training.models import Outputs
 from training.threat import ThreatModel
@@ -133,6 +133,6 @@ def test_segments_that_share_a_perturbation_begin_at_the_mean_of_their_random_po
 ) -> None:
     apart, together = (
         begun(each, interior, INTERIOR, generator).video - interior.video
-        for each in (NO_STEP, replace(NO_STEP, sharing=Sharing(segments=4, of="perturbation")))
+        for each in (NO_STEP, replace(NO_STEP, sharing=TemporalGroups(segments=4, of="perturbation")))
     )
     torch.testing.assert_close(together, apart.mean(1, keepdim=True).expand_as(apart))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from training.attacks import MIFGSM
-from training.attacks.engine.temporal_groups import Sharing
+from training.attacks.engine.temporal_groups import TemporalGroups
 from training.batch import MODALITIES, Batch
 from training.models import Classifier
 from training.threat import ThreatModel
@@ -15,13 +15,13 @@ from training.threat import ThreatModel
 def test_each_segment_gets_the_mean_of_its_group_and_the_last_group_may_be_smaller() -> None:
     """Groups of two of five segments: (1 + 3) / 2, (5 + 7) / 2, and 9 alone."""
     stream = torch.tensor([[1.0, 3.0, 5.0, 7.0, 9.0]])[..., None]
-    assert Sharing(segments=2).average(stream)[0, :, 0].tolist() == [2, 2, 6, 6, 9]
-    assert Sharing(segments=8).average(stream)[0, :, 0].tolist() == [5, 5, 5, 5, 5]
+    assert TemporalGroups(segments=2).average(stream)[0, :, 0].tolist() == [2, 2, 6, 6, 9]
+    assert TemporalGroups(segments=8).average(stream)[0, :, 0].tolist() == [5, 5, 5, 5, 5]
 
 
 def test_groups_of_one_change_nothing() -> None:
     stream = torch.rand(2, 5, 3)
-    assert Sharing().average(stream) is stream
+    assert TemporalGroups().average(stream) is stream
 
 
 @pytest.mark.parametrize("of", ["gradient", "perturbation"])
@@ -29,7 +29,7 @@ def test_segments_of_a_group_move_alike_inside_the_box(
     of: Literal["gradient", "perturbation"], model: Classifier, batch: Batch, generator: torch.Generator
 ) -> None:
     inside = batch.with_streams(batch.video / 2 + 0.25, batch.audio / 2 + 0.25)
-    attack = MIFGSM(steps=3, sharing=Sharing(segments=2, of=of))
+    attack = MIFGSM(steps=3, sharing=TemporalGroups(segments=2, of=of))
     perturbed = attack(model, inside, ThreatModel(), generator)
     for name in MODALITIES:
         change = perturbed.stream(name) - inside.stream(name)
@@ -42,7 +42,7 @@ def test_one_perturbation_is_cut_off_at_each_segments_own_box(
 ) -> None:
     """What ends inside the box has moved by the group's whole perturbation, also where a neighbour could not."""
     threat = ThreatModel(video=0.2, audio=0.2)
-    attack = MIFGSM(steps=4, sharing=Sharing(segments=4, of="perturbation"))
+    attack = MIFGSM(steps=4, sharing=TemporalGroups(segments=4, of="perturbation"))
     perturbed = attack(model, batch, threat, generator)
     for name in MODALITIES:
         moved, clean = perturbed.stream(name), batch.stream(name)
