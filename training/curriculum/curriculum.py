@@ -1,4 +1,4 @@
-"""From easy to hard: everything that grows while training goes on."""
+"""A curriculum: everything that grows from easy to hard while training goes on."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ SCHEDULES = ("attack_steps", "sampling_ratio", "epsilon_factor", "mask_ratio", "
 """The settings of a curriculum that are schedules."""
 
 
-class SharedAttack(Settings):
-    """An attack that a share of the clips meets."""
+class AttackShare(Settings):
+    """One of several attacks, and the share of the clips that meet it."""
 
     attack: IterativeAttack
     """The attack; its number of steps comes from the curriculum."""
@@ -34,14 +34,14 @@ class Curriculum(Settings):
     """Share of segments that are attacked, in (0, 1]; the others take over their neighbours' perturbation."""
     epsilon_factor: AnySchedule = Constant(value=1.0)
     """Share of the threat model's budgets."""
-    other_attacks: tuple[SharedAttack, ...] = ()
+    other_attacks: tuple[AttackShare, ...] = ()
     """Attacks that take some of the clips; the objective's own attack has the rest."""
     mask_ratio: AnySchedule = Constant(value=0.0)
     """Data level: share of segments that are blanked, in [0, 1)."""
     masking: Masking = "synchronous"
-    """Whether both modalities lose the same segments."""
+    """`synchronous`: both modalities lose the same segments; `asynchronous`: each its own."""
     mask_layout: MaskLayout = "scattered"
-    """Whether the blanked segments lie anywhere, or form one stretch that leaves no neighbour to guess from."""
+    """`scattered`: blanked segments lie anywhere; `contiguous`: in one stretch, without neighbours to guess from."""
     dropout_ratio: AnySchedule = Constant(value=0.0)
     """Model level: share of feature units that are dropped, in [0, 1)."""
 
@@ -98,5 +98,5 @@ class Curriculum(Settings):
 
     @property
     def share_names(self) -> tuple[str, ...]:
-        """Under which names `at` gives the shares of the other attacks, in their order."""
+        """The names under which `at` gives the shares of the other attacks, in their order."""
         return tuple(f"share_{number}_{other.attack.name}" for number, other in enumerate(self.other_attacks, 1))

@@ -1,4 +1,4 @@
-"""Segments that a training does not get to see."""
+"""Masking: blank some of the segments of each clip."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from training.attacks.engine.randomness import clip_generator
 from training.batch import Batch
 
 Masking = Literal["synchronous", "asynchronous"]
-"""Whether both modalities lose the same segments, or each its own."""
+"""`synchronous`: both modalities lose the same segments; `asynchronous`: each its own."""
 MaskLayout = Literal["scattered", "contiguous"]
-"""Whether each segment is drawn for itself, or one stretch of neighbours is."""
+"""`scattered`: each segment is drawn for itself; `contiguous`: one stretch of neighbours is."""
 
 
 def mask_segments(

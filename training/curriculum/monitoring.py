@@ -1,4 +1,4 @@
-"""When training ends early or goes back: decided by the robust accuracies of finished epochs, and nothing else.
+"""Decisions to end training early or to go back, by the robust accuracies of finished epochs and nothing else.
 
 So every worker decides alike, and a resumed training decides again what it had decided before. The accuracies are those
 on the validation split, from 0 to 1, in order of the epochs.
@@ -27,7 +27,7 @@ class EarlyStopping(Settings):
     """A gain is more than so much above the last gain's robust accuracy."""
 
     def reason(self, accuracies: Sequence[float]) -> str:
-        """Why training ends after these epochs; empty if it goes on."""
+        """The reason why training ends after these epochs; empty if it goes on."""
         waited = epochs_without_gain(accuracies, min_gain=self.min_delta)
         if waited < self.patience:
             return ""
@@ -47,7 +47,7 @@ class OverfittingMonitor(Settings):
     max_drop: float = Field(default=0.2, ge=0, lt=1)
     """A fall by more than so much below the best robust accuracy so far is overfitting."""
     action: Literal["roll_back", "stop"] = "stop"
-    """What follows: the end of training, or the next epoch starts from weights and optimizer of the best one.
+    """The consequence: the end of training, or the next epoch starts from weights and optimizer of the best one.
 
     The fallen epoch counts as one of `epochs`: the number of the next one, and so its order of clips and its attacks'
     randomness, is another than what followed the best epoch before."""
@@ -67,22 +67,22 @@ class OverfittingMonitor(Settings):
 
 @dataclass(frozen=True)
 class Decision:
-    """What follows from the epochs that are finished."""
+    """The consequence of the epochs that are finished."""
 
     stop: str = ""
-    """Why training ends; empty if it goes on."""
+    """The reason why training ends; empty if it goes on."""
     roll_back: bool = False
-    """Whether the next epoch starts from the best one instead of the last one."""
+    """The next epoch starts from the best one instead of the last one."""
     roll_backs: int = 0
-    """How many there have been, this one included."""
+    """Roll-backs so far, this one included."""
     learning_rate_factor: float = 1.0
-    """What they have made of the learning rate."""
+    """Their effect on the learning rate."""
 
 
 def decide(
     accuracies: Sequence[float], *, early_stopping: EarlyStopping | None, overfitting: OverfittingMonitor | None
 ) -> Decision:
-    """Whether and how training goes on after epochs of these robust accuracies."""
+    """Decide how training goes on after epochs of these robust accuracies."""
     decision = _after_falls(accuracies, overfitting) if overfitting else Decision()
     reason = early_stopping.reason(accuracies) if early_stopping else ""
     if reason and not decision.stop:
@@ -106,7 +106,7 @@ def _after_falls(accuracies: Sequence[float], monitor: OverfittingMonitor) -> De
 
 
 def epochs_without_gain(accuracies: Sequence[float], *, min_gain: float) -> int:
-    """How many epochs have passed since accuracy last rose by more than `min_gain` above what it had risen to before.
+    """Epochs that have passed since accuracy last rose by more than `min_gain` above what it had risen to before.
 
     The first epoch is a gain; no epochs at all are none without.
     """

@@ -85,8 +85,8 @@ class Cosine(_Ramp):
 
     def at(self, progress: float) -> float:
         """Interpolate."""
-        share = min(progress / self.until, 1.0)
-        return self.start + (self.end - self.start) * (1.0 - math.cos(math.pi * share)) / 2.0
+        part = min(progress / self.until, 1.0)
+        return self.start + (self.end - self.start) * (1.0 - math.cos(math.pi * part)) / 2.0
 
 
 class Step(Schedule):
@@ -121,7 +121,7 @@ class Adaptive(Schedule):
 
     A level ends when the accuracy after its last epoch is at least `target`, or when it has not risen by more than
     `min_gain` for `patience` epochs of that level; the last level stays. The level of an epoch follows from the epochs
-    before it alone, so it is the same for any number of workers and after any interruption. Each level is judged by
+    before it alone, so it is the same for any number of workers and after any interruption. Each level is decided by
     its own epochs, of which the first counts as a gain: it lasts one epoch at least, and without a target one more
     than `patience`. An epoch after which training was rolled back counts like any other.
     """
@@ -137,7 +137,7 @@ class Adaptive(Schedule):
     """Robust accuracy at which the next level begins at once; unset = only when there is no gain."""
 
     def at(self, progress: float) -> float:
-        """Give the first level, at which training begins; `after` has those of later epochs."""
+        """Give the first level, at which training begins; `for_next_epoch` has those of later ones."""
         return self.levels[0]
 
     def for_next_epoch(self, accuracies: Sequence[float]) -> Constant:
@@ -158,7 +158,7 @@ class Adaptive(Schedule):
         return self.levels
 
     def _is_over(self, accuracies: Sequence[float]) -> bool:
-        """Whether a level ends after epochs of these accuracies."""
+        """True if a level ends after epochs of these accuracies."""
         if self.target is not None and accuracies[-1] >= self.target - ROUNDING:
             return True
         return epochs_without_gain(accuracies, min_gain=self.min_gain) >= self.patience

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from functools import reduce
+from operator import or_
+from typing import Annotated, get_args
 
 from pydantic import Field
 
 from training.objectives.awp import AWP
-from training.objectives.base import Loss, Objective
+from training.objectives.base import Loss, Objective, SingleUpdate
 from training.objectives.crmt_at import CRMTAT
 from training.objectives.fast_at import FastAT
 from training.objectives.free_at import FreeAT
@@ -26,6 +28,11 @@ AnyObjective = Annotated[
     Field(discriminator="name"),
 ]
 """Any objective, chosen by its `name`."""
+
+# AWP holds another objective: those with one update per batch, which are known from here on.
+_single_updates = [each for each in get_args(get_args(AnyObjective)[0]) if issubclass(each, SingleUpdate)]
+_wrapped = reduce(or_, (each for each in _single_updates if each is not AWP))
+AWP.model_rebuild(_types_namespace={"AnySingleUpdate": Annotated[_wrapped, Field(discriminator="name")]})
 
 __all__ = [
     "AWP",

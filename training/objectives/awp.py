@@ -4,37 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from jaxtyping import Float
-from pydantic import Field, PositiveFloat
+from pydantic import PositiveFloat
 from torch import Tensor, distributed, nn
 from torch.func import functional_call
 
 from training.batch import Batch
-from training.crafting import Crafting
 from training.models import Outputs
 from training.objectives.base import Forward, Loss, LossOf, SingleUpdate, bare
-from training.objectives.crmt_at import CRMTAT
-from training.objectives.fast_at import FastAT
-from training.objectives.mart import MART
-from training.objectives.minsim import MinSim
-from training.objectives.mixup import Mixup
-from training.objectives.nfgsm import NFGSM
 from training.objectives.pgd_at import PGDAT
-from training.objectives.standard import Standard
-from training.objectives.tma_at import TMAAT
-from training.objectives.tma_curriculum import TMACurriculum
-from training.objectives.trades import TRADES
 from training.passes import Passes
 from training.threat import ThreatModel
 
-Wrapped = Annotated[
-    CRMTAT | FastAT | MART | MinSim | Mixup | NFGSM | PGDAT | Standard | TMAAT | TMACurriculum | TRADES,
-    Field(discriminator="name"),
-]
-"""An objective with one update per batch."""
+if TYPE_CHECKING:
+    AnySingleUpdate = SingleUpdate  # when running, the union of all of them that `training.objectives` makes
 Weights = dict[str, Tensor]
 
 
@@ -55,18 +41,14 @@ class AWP(SingleUpdate):
     name: Literal["awp"] = "awp"
     gamma: PositiveFloat = 0.01
     """Length of v relative to each weight: the authors take 0.01 around PGD-AT and 0.005 around TRADES."""
-    objective: Wrapped = PGDAT()
-    """Whose loss is taken at the moved weights."""
+    objective: AnySingleUpdate = PGDAT()
+    """The objective whose loss is taken at the moved weights: any with one update per batch."""
 
     @property
     def threat(self) -> ThreatModel | None:
         """The ball that the other objective defends; None if it attacks nothing."""
         threat: ThreatModel | None = getattr(self.objective, "threat", None)
         return threat
-
-    def crafting_at(self, progress: float) -> Crafting | None:
-        """The other objective's."""
-        return self.objective.crafting_at(progress)
 
     def prepare(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> LossOf:
         """The other objective's loss at the moved weights."""
@@ -94,13 +76,13 @@ class AWP(SingleUpdate):
         }
 
     def crafting_cost(self, *, progress: float, num_segments: int) -> Passes:
-        """The other objective's, and the look at the loss that the weights ascend."""
+        """Passes of the other objective's crafting, and of the look at the loss that the weights ascend."""
         crafting = self.objective.crafting_cost(progress=progress, num_segments=num_segments)
         return crafting + self.objective.loss_cost
 
     @property
     def loss_cost(self) -> Passes:
-        """The other objective's."""
+        """Passes of the other objective's loss."""
         return self.objective.loss_cost
 
     def for_next_epoch(self, accuracies: Sequence[float]) -> AWP:
@@ -108,12 +90,12 @@ class AWP(SingleUpdate):
         return self.model_copy(update={"objective": self.objective.for_next_epoch(accuracies)})
 
     def settings_at(self, progress: float) -> dict[str, float]:
-        """What the other objective's curriculum has set."""
+        """Values that the other objective's curriculum has set."""
         return self.objective.settings_at(progress)
 
 
 def _forward_moved(model: nn.Module, moves: Weights, video: Tensor, audio: Tensor) -> Outputs:
-    """What the model, or the one inside its distributed wrapper, says with its weights moved."""
+    """Outputs of the model, or of the one inside its distributed wrapper, with its weights moved."""
     prefix = "" if model is bare(model) else "module."
     weights = dict(model.named_parameters())
     moved = {prefix + name: weights[prefix + name] + move for name, move in moves.items()}

@@ -1,4 +1,4 @@
-"""What an objective is: everything in which training methods differ, so that there is one loop."""
+"""Base classes of objectives, which hold everything in which training methods differ: so there is one loop."""
 
 from __future__ import annotations
 
@@ -8,25 +8,22 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
 from preprocessing.settings import Settings
-from training.attacks.base import Attack
 from training.batch import Batch
-from training.crafting import Crafting
 from training.models import Outputs
 from training.passes import Passes
-from training.threat import ThreatModel
 
 Logits = Float[Tensor, "batch classes"]
 
 
 @dataclass(frozen=True)
 class Loss:
-    """What to minimise, and what to log beside it."""
+    """The scalar to minimise, and what is logged beside it."""
 
     total: Tensor
     """Scalar with a graph, averaged over the batch."""
@@ -63,13 +60,13 @@ class Objective(Settings):
         Args:
             model: the classifier or its distributed wrapper, whose gradients are synchronised once per loss.
             batch: clean clips.
-            progress: share of training that is done, in [0, 1]; moves curricula.
+            progress: fraction of training that is done, in [0, 1]; moves curricula.
             generator: its initial seed and the clips' keys decide all randomness.
         """
 
     @abstractmethod
     def cost(self, *, progress: float, num_segments: int) -> Passes:
-        """What a batch of clips of `num_segments` segments costs at `progress`, all its updates together.
+        """Passes that a batch of clips of `num_segments` segments takes at `progress`, all its updates together.
 
         It is exact unless an attack leaves out clips that are fooled already.
         """
@@ -81,20 +78,8 @@ class Objective(Settings):
         """
         return self
 
-    def crafting_at(self, progress: float) -> Crafting | None:
-        """How clips are crafted at `progress`; None if nothing is crafted before the loss is taken."""
-        crafting: Crafting | None = getattr(self, "crafting", None)
-        return crafting
-
-    @model_validator(mode="after")
-    def _crafting_suits_the_attack(self) -> Objective:
-        crafting = self.crafting_at(0.0)
-        if crafting is not None and isinstance(attack := getattr(self, "attack", None), Attack):
-            crafting.refuse(attack)
-        return self
-
     def settings_at(self, progress: float) -> dict[str, float]:
-        """What the curriculum has set at `progress`, for the log."""
+        """Values that the curriculum has set at `progress`, for the log."""
         return {}
 
 
@@ -110,12 +95,12 @@ class SingleUpdate(Objective):
         yield self.prepare(bare(model), batch, progress=progress, generator=generator)(model)
 
     def crafting_cost(self, *, progress: float, num_segments: int) -> Passes:
-        """What `prepare` costs; nothing, unless an objective says otherwise."""
+        """Passes of `prepare`: none, unless an objective says otherwise."""
         return Passes()
 
     @property
     def loss_cost(self) -> Passes:
-        """What the loss and its gradient cost: each clip is seen once, unless an objective says otherwise."""
+        """Passes of the loss and its gradient: each clip is seen once, unless an objective says otherwise."""
         return Passes(1, 1)
 
     def cost(self, *, progress: float, num_segments: int) -> Passes:
@@ -140,11 +125,6 @@ class Classifying(Objective):
         total = self.cross_entropies(logits, batch.labels).mean()
         parts = {"cross_entropy": total.detach(), "accuracy": accuracy(logits, batch.labels)}
         return Loss(total, parts)
-
-
-def crafting_passes(cost: Passes, crafting: Crafting, threat: ThreatModel, num_segments: int) -> Passes:
-    """What an attack of this cost comes to, applied to clips of `num_segments` segments as `crafting` says."""
-    return cost * crafting.share(threat, num_segments)
 
 
 def bare(model: nn.Module) -> nn.Module:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Literal
 
 import torch
@@ -14,17 +13,14 @@ from torch.nn import functional
 from training.attacks.base import Attack
 from training.attacks.engine.gradients import Gradient, Streams, classification_gradient, direction, normalised_or_noise
 from training.batch import MODALITIES, Batch, per_clip
-from training.crafting import WHOLE, Crafting, craft
 from training.objectives.base import (
     Classifying,
     Forward,
     Logits,
     Loss,
-    LossOf,
-    SingleUpdate,
     accuracy,
-    crafting_passes,
 )
+from training.objectives.crafting_objective import CraftingObjective
 from training.passes import Passes
 from training.threat import ThreatModel
 
@@ -68,7 +64,7 @@ class JointPGD(Attack):
         return (moved.stream(name) - batch.stream(name)) / threat.epsilon(name)
 
 
-class CRMTAT(Classifying, SingleUpdate):
+class CRMTAT(Classifying, CraftingObjective):
     """Adversarial training in a joint L2 ball with a margin for each modality alone (Yang et al. 2024).
 
     CE(x', y) + rho log(1 + sum over m and k != y of exp(s_mk - s_my)), s_m the scores from modality m alone
@@ -92,8 +88,6 @@ class CRMTAT(Classifying, SingleUpdate):
     """The inner maximisation."""
     threat: ThreatModel = ThreatModel(norm="l2", video=0.5, audio=0.5)
     """The budgets of the joint ball; `l2`. (The paper's 0.1 is in normalised units.)"""
-    crafting: Crafting = WHOLE
-    """How the attack is applied."""
 
     @model_validator(mode="after")
     def _joint_ball_is_l2(self) -> CRMTAT:
@@ -101,27 +95,23 @@ class CRMTAT(Classifying, SingleUpdate):
             raise ValueError(f"threat={self.threat}: crmt_at has one L2 ball; write threat=l2(video=..., audio=...)")
         return self
 
-    def prepare(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> LossOf:
-        """Cross-entropy and margins of the attacked batch."""
-        crafted = craft(model, batch, self.attack, self.threat, generator, crafting=self.crafting)
-        return partial(self._loss, batch=crafted)
+    def attacks_at(self, progress: float) -> tuple[Attack, ...]:
+        """The inner maximisation."""
+        return (self.attack,)
 
-    def _loss(self, forward: Forward, batch: Batch) -> Loss:
-        outputs = forward(batch.video, batch.audio)
+    def loss(self, forward: Forward, *, clean: Batch, perturbed: Batch) -> Loss:
+        """Cross-entropy and margins of the perturbed clips."""
+        outputs = forward(perturbed.video, perturbed.audio)
         if outputs.video_logits is None or outputs.audio_logits is None:
             raise ValueError("crmt_at widens the margins of each modality, but the classifier gives no scores of them")
-        cross_entropy = self.cross_entropies(outputs.logits, batch.labels).mean()
-        shortfall = margin_shortfalls(outputs.video_logits, outputs.audio_logits, batch.labels).mean()
+        cross_entropy = self.cross_entropies(outputs.logits, perturbed.labels).mean()
+        shortfall = margin_shortfalls(outputs.video_logits, outputs.audio_logits, perturbed.labels).mean()
         parts = {
             "cross_entropy": cross_entropy.detach(),
             "margin_shortfall": shortfall.detach(),
-            "accuracy": accuracy(outputs.logits, batch.labels),
+            "accuracy": accuracy(outputs.logits, perturbed.labels),
         }
         return Loss(cross_entropy + self.margin_weight * shortfall, parts)
-
-    def crafting_cost(self, *, progress: float, num_segments: int) -> Passes:
-        """The attack's."""
-        return crafting_passes(self.attack.cost, self.crafting, self.threat, num_segments)
 
 
 def margin_shortfalls(video: Logits, audio: Logits, labels: Int[Tensor, " batch"]) -> Float[Tensor, " batch"]:

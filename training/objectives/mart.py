@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
 from pydantic import NonNegativeFloat
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
+from training.attacks.base import Attack
 from training.attacks.pgd import PGD
 from training.batch import Batch
-from training.crafting import WHOLE, Crafting, craft
 from training.objectives.base import (
     Forward,
     Logits,
     Loss,
-    LossOf,
-    SingleUpdate,
     accuracy,
-    crafting_passes,
     logits_of_both,
 )
+from training.objectives.crafting_objective import CraftingObjective
 from training.objectives.trades import divergences
 from training.passes import Passes
-from training.threat import ThreatModel
 
 
-class MART(SingleUpdate):
+class MART(CraftingObjective):
     """Misclassification-aware adversarial training: BCE(x', y) + lambda KL(p(x) || p(x')) (1 - p_y(x)).
 
     BCE(x', y) = -log p_y(x') - log(1 - max over k != y of p_k(x')): Wang et al. 2020, "Improving adversarial robustness
@@ -39,8 +35,8 @@ class MART(SingleUpdate):
 
     What differs: the attack starts anywhere in the ball (theirs within 0.001 of the clip), and the second logarithm is
     the exact log-sum over the other classes (theirs adds 0.0001 inside). Robust accuracy under PGD alone flatters MART;
-    judge it by several attacks. Labels cannot be smoothed: the second logarithm drives the best wrong class towards 0,
-    where a smoothed label would hold it up.
+    measure it by several attacks. Labels cannot be smoothed: the second logarithm drives the best wrong class towards
+    0, where a smoothed label would hold it up.
     """
 
     name: Literal["mart"] = "mart"
@@ -48,17 +44,13 @@ class MART(SingleUpdate):
     """lambda, what the weighted divergence counts."""
     attack: PGD = PGD(steps=5)
     """The inner maximisation, of the cross-entropy, in evaluation mode."""
-    threat: ThreatModel = ThreatModel()
-    """The ball to defend."""
-    crafting: Crafting = WHOLE
-    """How the attack is applied."""
 
-    def prepare(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> LossOf:
+    def attacks_at(self, progress: float) -> tuple[Attack, ...]:
+        """The inner maximisation."""
+        return (self.attack,)
+
+    def loss(self, forward: Forward, *, clean: Batch, perturbed: Batch) -> Loss:
         """The boosted cross-entropy of the perturbed clips, and the weighted divergence."""
-        crafted = craft(model, batch, self.attack, self.threat, generator, crafting=self.crafting)
-        return partial(self._loss, clean=batch, perturbed=crafted)
-
-    def _loss(self, forward: Forward, clean: Batch, perturbed: Batch) -> Loss:
         of_clean, of_perturbed = logits_of_both(forward, clean, perturbed)
         boosted = boosted_cross_entropies(of_perturbed, clean.labels).mean()
         doubts = -torch.expm1(-functional.cross_entropy(of_clean, clean.labels, reduction="none"))
@@ -70,10 +62,6 @@ class MART(SingleUpdate):
             "perturbed_accuracy": accuracy(of_perturbed, clean.labels),
         }
         return Loss(boosted + self.divergence_weight * divergence, parts)
-
-    def crafting_cost(self, *, progress: float, num_segments: int) -> Passes:
-        """The attack's."""
-        return crafting_passes(self.attack.cost, self.crafting, self.threat, num_segments)
 
     @property
     def loss_cost(self) -> Passes:

@@ -24,7 +24,7 @@ class Mixup(Classifying, SingleUpdate):
 
     Each clip draws its weight and its place in a ring by its key; its partner is the next in the ring of the clips that
     came in the same batch. So the order in the batch does not matter, but the partners are found among a worker's own
-    clips: the only objective here whose result depends on how clips are shared out.
+    clips: the only objective here whose result depends on which worker has which clips.
     """
 
     name: Literal["mixup"] = "mixup"
@@ -45,15 +45,15 @@ class Mixup(Classifying, SingleUpdate):
         logits = forward(mixed.video, mixed.audio).logits
         pairs = ((mixed.labels, weights), (other_labels, 1 - weights))
         total = sum(
-            ((share * self.cross_entropies(logits, labels)).mean() for labels, share in pairs),
+            ((weight * self.cross_entropies(logits, labels)).mean() for labels, weight in pairs),
             start=logits.new_zeros(()),
         )
-        is_named = [(logits.detach().argmax(1) == labels).float() * share for labels, share in pairs]
+        is_named = [(logits.detach().argmax(1) == labels).float() * weight for labels, weight in pairs]
         return Loss(total, {"cross_entropy": total.detach(), "accuracy": (is_named[0] + is_named[1]).mean()})
 
 
 def draw_weights(batch: Batch, alpha: float, generator: torch.Generator) -> Float[Tensor, " batch"]:
-    """What each clip itself counts in its mixture, in [0, 1]."""
+    """Weight of each clip itself in its mixture, in [0, 1]."""
     seeds = [clip_generator(generator, key, "mixup weight").initial_seed() for key in batch.keys]
     draws = [np.random.default_rng(seed).beta(alpha, alpha) for seed in seeds]
     return torch.tensor(draws, dtype=batch.video.dtype, device=batch.video.device)
@@ -69,5 +69,5 @@ def draw_partners(keys: tuple[str, ...], generator: torch.Generator) -> Int[Tens
 
 
 def _mixed(stream: Tensor, other: Tensor, *, weights: Float[Tensor, " batch"]) -> Tensor:
-    share = per_clip(weights, stream)
-    return share * stream + (1 - share) * other
+    weight = per_clip(weights, stream)
+    return weight * stream + (1 - weight) * other

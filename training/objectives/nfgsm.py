@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Literal
 
 import torch
@@ -13,8 +12,7 @@ from training.attacks.base import Attack
 from training.attacks.engine.ascent import Ascent
 from training.attacks.engine.gradients import Streams, classification_gradient, direction, normalised_or_noise
 from training.batch import MODALITIES, Batch
-from training.crafting import WHOLE, Crafting, craft
-from training.objectives.base import Classifying, LossOf, SingleUpdate, crafting_passes
+from training.objectives.crafting_objective import AdversarialTraining
 from training.passes import Passes
 from training.threat import ThreatModel
 
@@ -50,7 +48,7 @@ class NoiseAndStep(Attack):
         return batch.with_streams(**moved)
 
 
-class NFGSM(Classifying, SingleUpdate):
+class NFGSM(AdversarialTraining):
     """Training on one step from large noise, cut off at the box and never at the ball (de Jorge et al. 2022).
 
     delta = n + alpha epsilon sign g(x + n) with n ~ U(-k epsilon, k epsilon): Algorithm 1 of arXiv:2202.01181. Costs 2
@@ -67,22 +65,11 @@ class NFGSM(Classifying, SingleUpdate):
     """k, the noise in units of epsilon."""
     step_size: PositiveFloat = 1.0
     """alpha, the step in units of epsilon."""
-    threat: ThreatModel = ThreatModel()
-    """The ball to defend."""
-    crafting: Crafting = WHOLE
-    """How the attack is applied."""
 
-    @property
-    def attack(self) -> NoiseAndStep:
+    def attacks_at(self, progress: float) -> tuple[Attack, ...]:
         """The noise and the step."""
-        return NoiseAndStep(noise=self.noise, step_size=self.step_size)
+        return (NoiseAndStep(noise=self.noise, step_size=self.step_size),)
 
-    def prepare(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> LossOf:
-        """Cross-entropy on the clips after noise and step."""
-        reach = self.threat.scaled(self.noise + self.step_size)
-        crafted = craft(model, batch, self.attack, reach, generator, crafting=self.crafting)
-        return partial(self.classification, batch=crafted)
-
-    def crafting_cost(self, *, progress: float, num_segments: int) -> Passes:
-        """One step's."""
-        return crafting_passes(self.attack.cost, self.crafting, self.threat, num_segments)
+    def threat_at(self, progress: float) -> ThreatModel:
+        """The ball that noise and step together reach."""
+        return self.threat.scaled(self.noise + self.step_size)

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Literal
 
-import torch
-from torch import nn
-
+from training.attacks.base import Attack
 from training.attacks.engine.ascent import NOT_SHARED
 from training.attacks.tma import TMA
-from training.batch import Batch
-from training.crafting import Crafting, craft
-from training.objectives.base import Classifying, LossOf, SingleUpdate, crafting_passes
-from training.passes import Passes
-from training.threat import ThreatModel
+from training.crafting import Crafting
+from training.objectives.crafting_objective import AdversarialTraining
 
 CRAFTING = TMA(
     steps=5,
@@ -32,7 +26,7 @@ CRAFTING = TMA(
 """TMA as a defence needs it, spelled out: what transfers best to other models need not be what trains best."""
 
 
-class TMAAT(Classifying, SingleUpdate):
+class TMAAT(AdversarialTraining):
     """Cross-entropy on clips that TMA has perturbed in a sample of their segments, the same from first to last step.
 
     Efficient adversarial perturbation without a curriculum (arXiv:2502.11858, Section 5), the baseline that shows what
@@ -43,16 +37,9 @@ class TMAAT(Classifying, SingleUpdate):
     name: Literal["tma_at"] = "tma_at"
     attack: TMA = CRAFTING
     """The inner maximisation."""
-    threat: ThreatModel = ThreatModel()
-    """The ball to defend."""
     crafting: Crafting = Crafting(sampling_ratio=0.25)
-    """On which share of the segments the attack works, and how."""
+    """The share of the segments that the attack works on."""
 
-    def prepare(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> LossOf:
-        """Cross-entropy on the crafted clips."""
-        crafted = craft(model, batch, self.attack, self.threat, generator, crafting=self.crafting)
-        return partial(self.classification, batch=crafted)
-
-    def crafting_cost(self, *, progress: float, num_segments: int) -> Passes:
-        """The attack's, on the sampled segments."""
-        return crafting_passes(self.attack.cost, self.crafting, self.threat, num_segments)
+    def attacks_at(self, progress: float) -> tuple[Attack, ...]:
+        """The inner maximisation."""
+        return (self.attack,)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Literal
 
 import torch
@@ -12,23 +11,23 @@ from torch import nn
 
 from training.attacks import Attack, IterativeAttack
 from training.batch import Batch
-from training.crafting import WHOLE, Crafting, craft_mixed
+from training.crafting import WHOLE, Crafting
 from training.curriculum.curriculum import Curriculum
 from training.curriculum.masking import mask_segments
 from training.models import Classifier
-from training.objectives.base import Classifying, LossOf, SingleUpdate, crafting_passes
+from training.objectives.base import LossOf
+from training.objectives.crafting_objective import AdversarialTraining
 from training.objectives.tma_at import CRAFTING
-from training.passes import Passes
 from training.threat import ThreatModel
 
 
-class TMACurriculum(Classifying, SingleUpdate):
+class TMACurriculum(AdversarialTraining):
     """Adversarial curriculum training with TMA on a sample of the segments (arXiv:2502.11858, Section 5).
 
     At progress p the curriculum sets how many segments are masked, how many feature units are dropped, how many
-    segments are attacked (their neighbours share the perturbation), with how many steps, by which of several attacks
-    and how large a budget. With K attack steps and the share r of segments at p it costs r K + 1 forward and r K + 1
-    backward passes per batch.
+    segments are attacked (their neighbours take over the perturbation), with how many steps, by which of several
+    attacks and how large a budget. With K attack steps and the share r of segments at p it costs r K + 1 forward and
+    r K + 1 backward passes per batch.
     """
 
     name: Literal["tma_curriculum"] = "tma_curriculum"
@@ -37,13 +36,12 @@ class TMACurriculum(Classifying, SingleUpdate):
     threat: ThreatModel = ThreatModel()
     """The ball to defend at `epsilon_factor` 1."""
     crafting: Crafting = WHOLE
-    """How the attacks are applied; the ratio comes from the curriculum."""
+    """The segments that attacks work on; the sampling ratio comes from the curriculum."""
     curriculum: Curriculum = Curriculum()
     """The schedules, from easy to hard."""
 
     @model_validator(mode="after")
-    def _crafting_suits_the_curriculum(self) -> TMACurriculum:
-        self.crafting.refuse(*(other.attack for other in self.curriculum.other_attacks))
+    def _curriculum_decides_the_ratio(self) -> TMACurriculum:
         if self.crafting.sampling_ratio != WHOLE.sampling_ratio:
             raise ValueError(
                 f"crafting.sampling_ratio={self.crafting.sampling_ratio:g}: the curriculum decides it, write it as "
@@ -52,7 +50,7 @@ class TMACurriculum(Classifying, SingleUpdate):
         return self
 
     def prepare(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> LossOf:
-        """Cross-entropy on clips that are masked, then attacked; dropout acts in the last forward pass."""
+        """Mask segments, then craft; dropout acts in the loss's forward pass."""
         values = self.settings_at(progress)
         assert isinstance(model, Classifier), f"the curriculum sets dropout on a Classifier, got {type(model)}"
         masked = mask_segments(
@@ -62,42 +60,33 @@ class TMACurriculum(Classifying, SingleUpdate):
             masking=self.curriculum.masking,
             layout=self.curriculum.mask_layout,
         )
-        crafted = craft_mixed(
-            model,
-            masked,
-            self.attacks_with(steps=round(values["attack_steps"])),
-            [values[name] for name in self.curriculum.share_names],
-            self.threat.scaled(values["epsilon_factor"]),
-            generator,
-            crafting=self.crafting_at(progress),
-        )
+        loss_of = super().prepare(model, masked, progress=progress, generator=generator)
         model.set_dropout(values["dropout_ratio"])
-        return partial(self.classification, batch=crafted)
+        return loss_of
 
-    def attacks_with(self, *, steps: int) -> list[Attack]:
-        """The objective's own attack and the curriculum's others with another number of steps, checked again."""
+    def attacks_at(self, progress: float) -> list[Attack]:
+        """The objective's own attack and the curriculum's others with the steps of this moment, checked again."""
+        steps = round(self.settings_at(progress)["attack_steps"])
         attacks = [self.attack, *(other.attack for other in self.curriculum.other_attacks)]
         return [type(attack).model_validate(attack.model_dump() | {"steps": steps}) for attack in attacks]
 
-    def crafting_cost(self, *, progress: float, num_segments: int) -> Passes:
-        """The attacks' on the sampled segments, each for its share of the clips."""
+    def shares_at(self, progress: float) -> list[float]:
+        """Shares of the clips that meet the curriculum's other attacks."""
         values = self.settings_at(progress)
-        others = [values[name] for name in self.curriculum.share_names]
-        passes = Passes()
-        attacks = self.attacks_with(steps=round(values["attack_steps"]))
-        for attack, clips in zip(attacks, [1.0 - sum(others), *others], strict=True):
-            passes += crafting_passes(attack.cost, self.crafting_at(progress), self.threat, num_segments) * clips
-        return passes
+        return [values[name] for name in self.curriculum.share_names]
+
+    def threat_at(self, progress: float) -> ThreatModel:
+        """The ball scaled by the curriculum's factor."""
+        return self.threat.scaled(self.settings_at(progress)["epsilon_factor"])
+
+    def crafting_at(self, progress: float) -> Crafting:
+        """The crafting at the curriculum's ratio."""
+        ratio = self.settings_at(progress)["sampling_ratio"]
+        return Crafting.model_validate(self.crafting.model_dump() | {"sampling_ratio": ratio})
 
     def for_next_epoch(self, accuracies: Sequence[float]) -> TMACurriculum:
         """The objective with the curriculum of the next epoch."""
         return self.model_copy(update={"curriculum": self.curriculum.for_next_epoch(accuracies)})
-
-    def crafting_at(self, progress: float) -> Crafting:
-        """How the attacks are applied at `progress`."""
-        return Crafting.model_validate(
-            self.crafting.model_dump() | {"sampling_ratio": self.settings_at(progress)["sampling_ratio"]}
-        )
 
     def settings_at(self, progress: float) -> dict[str, float]:
         """The curriculum's values at `progress`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Literal
 
 import torch
@@ -15,18 +14,15 @@ from training.attacks.base import Attack
 from training.attacks.engine.ascent import Ascent, default_step_size
 from training.attacks.engine.gradients import Gradient, detached_inputs, vjp
 from training.batch import Batch, Modality
-from training.crafting import WHOLE, Crafting, craft
 from training.objectives.base import (
     Classifying,
     Forward,
     Logits,
     Loss,
-    LossOf,
-    SingleUpdate,
     accuracy,
-    crafting_passes,
     logits_of_both,
 )
+from training.objectives.crafting_objective import CraftingObjective
 from training.passes import Passes
 from training.threat import ThreatModel
 
@@ -61,7 +57,7 @@ class DivergencePGD(Attack):
         return ascent(model, batch, threat, generator, gradient)
 
 
-class TRADES(Classifying, SingleUpdate):
+class TRADES(Classifying, CraftingObjective):
     """min over weights of CE(x, y) + beta max over the ball of KL(p(x) || p(x')) (Zhang et al. 2019, arXiv:1901.08573).
 
     Algorithm 1 there, with beta for their 1 / lambda. With K = `attack.steps` it costs K + 3 forward and K + 2 backward
@@ -73,20 +69,16 @@ class TRADES(Classifying, SingleUpdate):
 
     name: Literal["trades"] = "trades"
     beta: NonNegativeFloat = 6.0
-    """What the divergence counts beside the cross-entropy."""
+    """Weight of the divergence beside the cross-entropy."""
     attack: DivergencePGD = DivergencePGD()
     """The inner maximisation, in evaluation mode."""
-    threat: ThreatModel = ThreatModel()
-    """The ball to defend."""
-    crafting: Crafting = WHOLE
-    """How the attack is applied."""
 
-    def prepare(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> LossOf:
+    def attacks_at(self, progress: float) -> tuple[Attack, ...]:
+        """The inner maximisation."""
+        return (self.attack,)
+
+    def loss(self, forward: Forward, *, clean: Batch, perturbed: Batch) -> Loss:
         """Cross-entropy of the clean clips, and how far the perturbed ones' predictions are from theirs."""
-        crafted = craft(model, batch, self.attack, self.threat, generator, crafting=self.crafting)
-        return partial(self._loss, clean=batch, perturbed=crafted)
-
-    def _loss(self, forward: Forward, clean: Batch, perturbed: Batch) -> Loss:
         of_clean, of_perturbed = logits_of_both(forward, clean, perturbed)
         cross_entropy = self.cross_entropies(of_clean, clean.labels).mean()
         divergence = divergences(of_perturbed, of_clean).mean()
@@ -97,10 +89,6 @@ class TRADES(Classifying, SingleUpdate):
             "perturbed_accuracy": accuracy(of_perturbed, clean.labels),
         }
         return Loss(cross_entropy + self.beta * divergence, parts)
-
-    def crafting_cost(self, *, progress: float, num_segments: int) -> Passes:
-        """The attack's."""
-        return crafting_passes(self.attack.cost, self.crafting, self.threat, num_segments)
 
     @property
     def loss_cost(self) -> Passes:

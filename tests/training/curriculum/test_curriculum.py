@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from training.attacks import MIFGSM, PGD
-from training.curriculum.curriculum import Curriculum, SharedAttack
+from training.curriculum.curriculum import AttackShare, Curriculum
 from training.curriculum.schedules import Adaptive, Constant, Cosine, Linear, Piecewise, Step
 
 
@@ -39,7 +39,7 @@ def test_every_schedule_of_a_curriculum_depends_on_progress_alone() -> None:
         epsilon_factor=Cosine(start=0.1, end=1),
         mask_ratio=Linear(start=0, end=0.5),
         dropout_ratio=Cosine(start=0.4, end=0, until=0.7),
-        other_attacks=(SharedAttack(attack=PGD(), share=Linear(start=1, end=0)),),
+        other_attacks=(AttackShare(attack=PGD(), share=Linear(start=1, end=0)),),
     )
     moments = [epoch / 7 for epoch in range(8)]
     whole = [curriculum.at(progress) for progress in moments]
@@ -58,21 +58,21 @@ def test_shares_are_logged_by_the_attacks_they_belong_to() -> None:
 
 def test_shares_leave_no_less_than_nothing() -> None:
     """0.8 (1 - p) + 0.8 p is 0.8 throughout; 0.8 (1 - p) + 1.0 p exceeds 1 only beyond the end, 0.8 + 0.4 p at 0.51."""
-    falling = SharedAttack(attack=PGD(), share=Linear(start=0.8, end=0))
+    falling = AttackShare(attack=PGD(), share=Linear(start=0.8, end=0))
 
-    def rising(start: float, end: float) -> SharedAttack:
-        return SharedAttack(attack=MIFGSM(), share=Linear(start=start, end=end))
+    def rising(start: float, end: float) -> AttackShare:
+        return AttackShare(attack=MIFGSM(), share=Linear(start=start, end=end))
 
     for others in ((falling, rising(0, 0.8)), (falling, rising(0, 1.0))):
         assert Curriculum(other_attacks=others).other_attacks == others
-    constant = SharedAttack(attack=PGD(), share=Constant(value=0.8))
+    constant = AttackShare(attack=PGD(), share=Constant(value=0.8))
     with pytest.raises(ValidationError, match=r"the shares add up to 1.004 at progress 0.51; allowed: at most 1"):
         Curriculum(other_attacks=(constant, rising(0, 0.4)))
 
 
 def test_a_share_is_a_share() -> None:
     with pytest.raises(ValidationError, match=r"other_attacks.0.share: -0.5 is outside \[0, 1\]"):
-        Curriculum(other_attacks=(SharedAttack(attack=PGD(), share=Constant(value=-0.5)),))
+        Curriculum(other_attacks=(AttackShare(attack=PGD(), share=Constant(value=-0.5)),))
 
 
 def test_adaptive_schedules_stand_at_the_level_that_the_history_calls_for() -> None:
@@ -81,7 +81,7 @@ def test_adaptive_schedules_stand_at_the_level_that_the_history_calls_for() -> N
         attack_steps=Adaptive(levels=(1, 4), patience=1),
         epsilon_factor=Adaptive(levels=(0.5, 1), patience=2),
         mask_ratio=Linear(start=0, end=0.5),
-        other_attacks=(SharedAttack(attack=PGD(), share=Adaptive(levels=(0.75, 0.25), patience=2)),),
+        other_attacks=(AttackShare(attack=PGD(), share=Adaptive(levels=(0.75, 0.25), patience=2)),),
     )
     found = [curriculum.for_next_epoch([0.5] * epochs).at(epochs / 4) for epochs in range(4)]
     names = ("attack_steps", "epsilon_factor", "mask_ratio", "share_1_pgd")
@@ -98,4 +98,4 @@ def test_levels_out_of_range_are_named_and_shares_that_might_meet_are_refused() 
         Curriculum(mask_ratio=Adaptive(levels=(0.5, 1.5)))
     shares = [Adaptive(levels=(0.1, 0.75)), Adaptive(levels=(0.5, 0.1))]
     with pytest.raises(ValidationError, match=r"the shares add up to 1\.25 at progress 0"):
-        Curriculum(other_attacks=tuple(SharedAttack(attack=PGD(), share=share) for share in shares))
+        Curriculum(other_attacks=tuple(AttackShare(attack=PGD(), share=share) for share in shares))

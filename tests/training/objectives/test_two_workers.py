@@ -12,7 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from preprocessing.schema import ClipFormat
 from tests.training.conftest import NUM_CLASSES, random_batch
-from tests.training.objectives.test_objectives import ROWS, double, gradients, named, run
+from tests.training.objectives.table import ROWS, double, gradients, named, run
 from training.models import Classifier, ModelConfig
 from training.objectives import Mixup
 
