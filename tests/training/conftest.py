@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -10,6 +12,9 @@ import torch
 from preprocessing.schema import ClipFormat
 from training.batch import Batch
 from training.models import Classifier, ModelConfig
+
+if TYPE_CHECKING:
+    from tests.training.small_runs import Run
 
 NUM_CLASSES = 4
 
@@ -55,3 +60,13 @@ def restored_random_state() -> Iterator[None]:
     """Puts the global random state back: attacks of other libraries draw from it and seed it."""
     with torch.random.fork_rng():
         yield
+
+
+@pytest.fixture(scope="session")
+def two_workers(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A curriculum training by two workers, shared by all tests that only look at it."""
+    from tests.training.small_runs import settings
+    from training.run import train
+
+    config = settings(tiny_dataset, tmp_path_factory.mktemp("two_workers"))
+    return config, train(config)

@@ -7,7 +7,7 @@ import pytest
 from preprocessing.schema import ClipFormat
 from training.checkpoint import CheckpointInfo, load_info, save
 from training.models import Classifier, ModelConfig
-from training.run_folder import Metrics, Outcome, RunFolder
+from training.run_folder import Metrics, RunFolder, TrainingOutcome
 
 
 def score(metrics: Metrics) -> tuple[float, ...]:
@@ -84,5 +84,5 @@ def test_a_training_is_finished_only_when_it_says_so(
     history: list[Metrics] = [{"accuracy": 0.25}]
     folder.keep_best_and_last(history, score=score)
     assert folder.outcome() is None
-    folder.finish(Outcome(history, stopped="enough"))
-    assert folder.outcome() == Outcome(history, stopped="enough")
+    folder.finish(TrainingOutcome(history, stopped="enough"))
+    assert folder.outcome() == TrainingOutcome(history, stopped="enough")

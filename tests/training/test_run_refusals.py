@@ -1,0 +1,67 @@
+"""Settings and data that cannot be trained with."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.training.small_runs import Run, settings
+from training.config import TrainConfig
+from training.models import ModelConfig
+from training.objectives import Standard
+from training.run import TrainingError, train
+
+
+def test_other_settings_in_the_same_output_are_refused(two_workers: Run) -> None:
+    config, _ = two_workers
+    other = TrainConfig.model_validate(config.model_dump() | {"epochs": 5, "objective": Standard()})
+    with pytest.raises(ValueError, match=r"other settings(.|\n)*epochs: there 4, asked for 5(.|\n)*objective: there"):
+        train(other)
+
+
+def test_other_data_under_the_same_settings_is_refused(two_workers: Run, tmp_path: Path) -> None:
+    config, _ = two_workers
+    other = shutil.copytree(config.data, tmp_path / "other")
+    index = other / "dataset.json"
+    content = yaml.safe_load(index.read_text())["content_sha256"]
+    index.write_text(index.read_text().replace(content, "0" * 64))
+    with pytest.raises(ValueError, match=r"dataset_sha256: there '[0-9a-f]{64}', asked for '0{64}'"):
+        train(settings(other, Path(config.output)))
+
+
+def test_a_damaged_shard_ends_training_once_and_for_all(tiny_dataset: Path, tmp_path: Path) -> None:
+    """The second worker finds it, the first one hears of it, and Ray does not try again."""
+    damaged = shutil.copytree(tiny_dataset, tmp_path / "damaged")
+    shard = damaged / "train" / "000001.tar"
+    content = bytearray(shard.read_bytes())
+    content[1000] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(TrainingError, match=r"training stopped: .*train/000001\.tar' is damaged"):
+        train(settings(damaged, tmp_path / "output"))
+
+
+def test_what_cannot_work_is_refused_before_work(tiny_dataset: Path, tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    with pytest.raises(ValueError, match="batch_size=64, but there are only 24 training clips"):
+        train(settings(tiny_dataset, output, batch_size=64))
+    with pytest.raises(ValueError, match="workers=4 with 1 CPU each need 4 CPU, Ray has 2: lower workers"):
+        train(settings(tiny_dataset, output, workers=4))
+    with pytest.raises(ValueError, match="is a URL; it must be a folder"):
+        train(settings(tiny_dataset, output).model_copy(update={"output": "s3://bucket/run"}))
+    with pytest.raises(ValueError, match="not a finished data set"):
+        train(settings(tmp_path, output))
+
+
+def test_a_data_set_whose_address_holds_a_password_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="credentials must come from the environment"):
+        settings("ftp://user:password@host/shards", tmp_path)
+
+
+def test_weights_that_cannot_be_read_are_refused_before_any_worker_starts(tiny_dataset: Path, tmp_path: Path) -> None:
+    model = ModelConfig(video_encoder="tiny", audio_encoder="tiny", video_weights=str(tmp_path / "missing.pt"))
+    with pytest.raises(ValueError, match=r"the weights '.*missing\.pt' are no file"):
+        train(settings(tiny_dataset, tmp_path / "run", model=model))
+    assert not (tmp_path / "run").exists()
