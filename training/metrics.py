@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Sums:
-    """What one worker has added up so far, as plain numbers that can be stored."""
+    """Sums of one worker so far, as plain numbers that can be stored."""
 
     by_name: dict[str, float] = field(default_factory=dict)
     """Weighted sums."""
@@ -29,7 +29,7 @@ class Sums:
 
 
 def total_of(sums: Sequence[Sums]) -> Sums:
-    """What several workers have added up together; all of them know the same names."""
+    """Sums of several workers together; all of them know the same names."""
     names = sums[0].by_name
     return Sums(
         {name: math.fsum(each.by_name[name] for each in sums) for name in names}, sum(each.weight for each in sums)
@@ -54,7 +54,7 @@ class Means:
 
     @property
     def sums(self) -> Sums:
-        """What was added up so far by this worker."""
+        """Sums of this worker so far."""
         return Sums({name: float(value) for name, value in self._sums.items()}, self._weight)
 
     def add(self, values: Mapping[str, Tensor], *, weight: int) -> None:
@@ -73,11 +73,12 @@ class Means:
 
 
 class ModalityGap:
-    """How far apart the modalities' features lie (Liang et al. 2022, arXiv:2203.02053, Section 2.1).
+    """Distance of the modalities' features (Liang et al. 2022, arXiv:2203.02053, Section 2.1).
 
     `modality_gap` is the distance between the mean of the clips' video features and that of their audio features, each
-    the mean over segments at length 1: from 0 to 2. `modality_agreement` is the mean cosine of a clip's two, exact over
-    all workers like the gap. Clips without finite features are left out: they lie nowhere. Accuracy counts them wrong.
+    the mean over its segments, then brought to length 1: from 0 to 2. `modality_agreement` is the mean cosine of a
+    clip's two, exact over all workers like the gap. Clips without finite features are left out: they lie nowhere.
+    Accuracy counts them wrong.
     """
 
     def __init__(self, feature_size: int) -> None:

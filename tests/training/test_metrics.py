@@ -82,3 +82,18 @@ def test_the_modality_gap_is_the_distance_of_the_means_and_agreement_the_mean_co
     found = gap.reduce(CPU)
     assert found["modality_gap"] == pytest.approx(0.5**0.5)
     assert found["modality_agreement"] == pytest.approx(0.5)
+
+
+def test_a_clip_s_features_are_averaged_over_its_segments_before_they_are_brought_to_length_one() -> None:
+    """Video at (3, 0) and (0, 1) has the mean (1.5, 0.5), which is (3, 1) / sqrt(10); sound is (1, 0) throughout.
+
+    Their cosine is 3 / sqrt(10) = 0.949, their distance sqrt(2 - 6 / sqrt(10)). Segments brought to length one first
+    would give (1, 1) / sqrt(2) and the cosine 0.707.
+    """
+    gap = ModalityGap(2)
+    video = torch.tensor([[[3.0, 0.0], [0.0, 1.0]]])
+    audio = torch.tensor([[[1.0, 0.0], [1.0, 0.0]]])
+    gap.add(Outputs(logits=torch.zeros(1, 3), video_features=video, audio_features=audio))
+    found = gap.reduce(CPU)
+    assert found["modality_agreement"] == pytest.approx(3 / 10**0.5)
+    assert found["modality_gap"] == pytest.approx((2 - 6 / 10**0.5) ** 0.5)
