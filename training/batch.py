@@ -1,4 +1,4 @@
-"""What models, attacks and objectives receive: a batch of clips."""
+"""A batch of clips, as models, attacks and objectives receive it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Batch:
 
     @property
     def has_waveform(self) -> bool:
-        """Whether the sound is a waveform and not log-mel patches."""
+        """True if the sound is a waveform and not log-mel patches."""
         return self.audio.dim() == 3
 
     def stream(self, modality: Modality) -> Tensor:

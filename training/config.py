@@ -1,4 +1,4 @@
-"""What can be set about a training."""
+"""Settings of a training."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ Precision = Literal["float32", "bfloat16"]
 
 
 class ValidationConfig(Settings):
-    """How an epoch is judged. Its attacks stay the same whatever the objective trains against."""
+    """Measurements on validation clips after every epoch, by the same attacks whatever the objective trains against."""
 
     attacks: tuple[AnyAttack, ...] = Field(default=(PGD(steps=10),), min_length=1)
     """The attacks behind the robust accuracy: a clip counts if it withstands all of them."""
     threat: ThreatModel = ThreatModel()
     """Their rules."""
     limit: PositiveInt | None = None
-    """Judge by the first so many validation clips; unset = all."""
+    """Use the first so many validation clips; unset = all."""
     best_by: Literal["robust_accuracy", "clean_accuracy"] = "robust_accuracy"
-    """Which of the two decides the best epoch; the other breaks ties."""
+    """The accuracy that decides the best epoch; the other one breaks ties."""
 
     def score(self, metrics: Mapping[str, float]) -> tuple[float, ...]:
-        """How good an epoch with these metrics is."""
+        """The value of an epoch with these metrics, to be compared with that of others."""
         other = "clean_accuracy" if self.best_by == "robust_accuracy" else "robust_accuracy"
         return metrics[f"validation/{self.best_by}"], metrics[f"validation/{other}"]
 
@@ -49,31 +49,31 @@ class TrainConfig(Settings):
     output: str = Field(min_length=1)
     """Folder that receives `checkpoint/` (the best epoch) and the run's own files; all nodes must see it."""
     objective: AnyObjective = TMACurriculum()
-    """What is minimised: the training method."""
+    """The training method: what is minimised."""
     model: ModelConfig = ModelConfig()
-    """What is trained."""
+    """The classifier."""
     epochs: PositiveInt = 30
     """Passes over the training split."""
     batch_size: PositiveInt = 64
     """Clips per step, all workers together."""
     optimizer: OptimizerConfig = OptimizerConfig()
-    """How weights move."""
+    """Optimizer, learning rate and average of the weights."""
     precision: Precision = "float32"
-    """What crafting and learning compute in (weights stay float32); validation is always in float32."""
+    """Number format of crafting and learning (weights stay float32); validation is always in float32."""
     channels_last: bool = False
-    """Whether convolutions keep the channels of a pixel side by side in memory: the same numbers up to rounding."""
+    """Convolutions keep the channels of a pixel side by side in memory: the same numbers up to rounding."""
     gradient_clip: PositiveFloat | None = 1.0
     """Maximum global gradient norm (L2 over all weights); null disables clipping."""
     validation: ValidationConfig = ValidationConfig()
-    """How an epoch is judged."""
+    """Measurements after every epoch, which decide the best one."""
     early_stopping: EarlyStopping | None = None
     """Ends training when validation's robust accuracy has stopped gaining; unset = all `epochs` are done."""
     overfitting: OverfittingMonitor | None = None
-    """What follows when validation's robust accuracy falls far below its best; unset = nothing."""
+    """Consequence when validation's robust accuracy falls far below its best; unset = nothing."""
     workers: PositiveInt = 1
     """Ray Train workers: one process each, with one GPU if `gpu`."""
     gpu: bool | None = None
-    """Whether each worker gets a GPU. None: if the cluster has any."""
+    """Each worker gets a GPU, or none does; unset = if the cluster has any."""
     cpus_per_worker: PositiveInt = 1
     """Processor cores, and so threads, of a worker."""
     loader_threads: NonNegativeInt = 1
@@ -89,7 +89,7 @@ class TrainConfig(Settings):
     """Lost workers or nodes after which the run still goes on from its last checkpoint."""
 
     @model_validator(mode="after")
-    def _batches_are_shared_evenly(self) -> TrainConfig:
+    def _batches_divide_evenly(self) -> TrainConfig:
         if self.batch_size % self.workers:
             raise ValueError(f"batch_size={self.batch_size} is not a multiple of workers={self.workers}")
         return self
@@ -101,7 +101,7 @@ class TrainConfig(Settings):
             raise ValueError(
                 f"objective.threat={threat} is about the {threat.audio_domain}, validation.threat="
                 f"{self.validation.threat} about the {self.validation.threat.audio_domain}: a model is trained and "
-                "judged on one of them (write audio=... or waveform=... in both)"
+                "measured on one of them (write audio=... or waveform=... in both)"
             )
         return self
 
@@ -136,7 +136,7 @@ class TrainConfig(Settings):
 
     @property
     def audio_domain(self) -> AudioDomain:
-        """Whether clips are read as log-mel patches or as waveforms: what the threats of this training are about."""
+        """The form in which sound is read, log-mel patches or waveforms, as all threats of this training say."""
         return self.validation.threat.audio_domain
 
     @property
@@ -145,7 +145,7 @@ class TrainConfig(Settings):
         return getattr(self.objective, "threat", None)
 
     def fingerprint(self) -> dict[str, object]:
-        """What decides the trained weights beside the data's content: a resumed run must have the same settings."""
+        """Settings that decide the trained weights beside the data's content: a resumed run must have the same ones."""
         machine = {"data", "output", "workers", "gpu", "cpus_per_worker", "loader_threads", "cache_mib"}
         limits = {"checkpoint_every", "max_failures"}
         return self.model_dump(mode="json", exclude=machine | limits)

@@ -31,10 +31,10 @@ class Crafting(Settings):
     """Share of the segments that are attacked, at least one. One set of segments serves both modalities, drawn for each
     clip and epoch evenly over the clip's length."""
     sharing: Literal["perturbation", "gradient", "none"] = "perturbation"
-    """What segments outside the sample take over from the nearest one in it. `perturbation`: the finished one, cut off
-    at each segment's own ball and box. `gradient`: in every step, so that each segment moves by itself from a start of
-    its own; no dearer. `none`: nothing, they stay clean. (Not the `sharing` of an attack, which ties neighbours inside
-    the attack and saves nothing.)"""
+    """The part that segments outside the sample take over from the nearest one in it. `perturbation`: the finished one,
+    cut off at each segment's own ball and box. `gradient`: in every step, so that each segment moves by itself from a
+    start of its own; no dearer. `none`: nothing, they stay clean. (Not the `sharing` of an attack, which ties
+    neighbours inside the attack and saves nothing.)"""
 
     def num_sampled(self, threat: ThreatModel, num_segments: int) -> int | None:
         """Number of segments that the encoders run on; None where the attack is given whole clips."""

@@ -23,17 +23,17 @@ from training.worker import Worker
 
 @dataclass(frozen=True)
 class Step:
-    """Where in a training a batch comes."""
+    """The place of a batch in a training."""
 
     epoch: int
     """Counted from 0."""
     number: int
-    """Of the step in its epoch, counted from 0."""
+    """Number of the step in its epoch, counted from 0."""
     num_steps: int
     """Steps of an epoch."""
 
     def progress(self, num_epochs: int, *, share_of_step: float = 0.0) -> float:
-        """Share of a training of so many epochs that is done after this share of the step, in [0, 1]."""
+        """Fraction of a training of so many epochs that is done after this share of the step, in [0, 1]."""
         return (self.epoch * self.num_steps + self.number + share_of_step) / (num_epochs * self.num_steps)
 
     def __str__(self) -> str:
@@ -53,8 +53,7 @@ def train_epoch(
     """One pass over the training split; returns the means of the loss and its parts over all workers.
 
     Beside them are the learning rate and what the curriculum has set, both as they are at its end.
-    With `partial_epoch` it is the rest of one. `keep_step` is given the middle of it every `config.checkpoint_every`
-    steps.
+    With `partial_epoch` it is the rest of one. `keep_step` is given its middle every `config.checkpoint_every` steps.
 
     Raises:
         NonFiniteGradientError: before the weights are touched, on all workers at the same step.
@@ -123,7 +122,7 @@ def computed_in(precision: Precision, losses: Iterator[Loss], device: torch.devi
 
 
 def is_stored_after(steps: int, num_steps: int, *, every: int | None) -> bool:
-    """Whether the middle of an epoch is stored after so many of its steps; its end is stored anyway."""
+    """True if the middle of an epoch is stored after so many of its steps; its end is stored anyway."""
     return every is not None and steps % every == 0 and steps < num_steps
 
 

@@ -1,4 +1,4 @@
-"""How weights follow a loss."""
+"""Model, optimizer, weight average and one update step."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class NonFiniteGradientError(ArithmeticError):
 
 @dataclass(frozen=True)
 class Learner:
-    """A classifier that learns: what moves its weights, and what is shown of them."""
+    """A classifier in training, with its optimizer and the average of its weights."""
 
     model: nn.Module
-    """The classifier, or its distributed wrapper: what losses are taken of."""
+    """The classifier, or its distributed wrapper, that losses are taken of."""
     optimizer: torch.optim.Optimizer
     average: WeightAverage | None = None
     """The average of the classifier's weights, if there is one."""
@@ -53,7 +53,7 @@ class Learner:
 
     @property
     def exported_model(self) -> Classifier:
-        """What is validated and stored as the model: the averaged weights, if there are any."""
+        """The model that is validated and stored: the averaged one, if there is one."""
         return self.average.model if self.average else self.classifier
 
     def update(
@@ -87,7 +87,7 @@ class Learner:
             self.average.follow(self.classifier)
         return {"gradient_norm": length, **norms}
 
-    def share_statistics(self) -> None:
+    def average_statistics(self) -> None:
         """Give the classifiers of all workers the mean of their batch statistics; every worker must call this."""
         average_batch_statistics(self.classifier)
         if self.average:

@@ -1,4 +1,4 @@
-"""What one training worker does, from building the model to reporting the last epoch."""
+"""The loop of one training worker, from building the model to reporting the last epoch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from training.data import MIB, ShardError, StoredSplit, open_split
 from training.epoch import train_epoch
 from training.learner import Learner, NonFiniteGradientError
 from training.models import Classifier
-from training.resuming import PartialEpoch, Progress, Store
+from training.resuming import PartialEpoch, StateStore, TrainingState
 from training.run_folder import Metrics, RunFolder
 from training.validation import validate
 from training.worker import Worker
@@ -25,8 +25,8 @@ from training.worker import Worker
 logger = logging.getLogger(__name__)
 
 
-def train_worker(config: TrainConfig) -> Progress:
-    """Train as one of the workers of a Ray Train run, and tell how far it came."""
+def train_worker(config: TrainConfig) -> TrainingState:
+    """Train as one of the workers of a Ray Train run; returns the state in which training ended."""
     context = ray.train.get_context()
     worker = Worker(context.get_world_rank(), context.get_world_size(), ray.train.torch.get_device())
     torch.set_num_threads(config.cpus_per_worker)
@@ -36,57 +36,57 @@ def train_worker(config: TrainConfig) -> Progress:
         return train_epochs(config, worker)
     except ShardError as error:
         # Handed back, not raised: Ray would try again, and it would end the same.
-        return Progress(failed=str(error))
+        return TrainingState(failed=str(error))
     except NonFiniteGradientError as error:
-        return Progress(failed=f"{error}; {where_the_last_state_lies(RunFolder(Path(config.output)))}")
+        return TrainingState(failed=f"{error}; {where_the_last_state_lies(RunFolder(Path(config.output)))}")
 
 
 def where_the_last_state_lies(folder: RunFolder) -> str:
-    """Where the newest weights before the step that went wrong are found, in words."""
+    """The place of the newest weights before the step that went wrong, in words."""
     if not folder.is_begun:
         return "no checkpoint was stored before it"
     epochs, step = folder.newest()
     return f"the last checkpoint before it, after {epochs} epochs and {step} steps, is '{folder.state(epochs, step)}'"
 
 
-def train_epochs(config: TrainConfig, worker: Worker) -> Progress:
+def train_epochs(config: TrainConfig, worker: Worker) -> TrainingState:
     """Build, resume, then epoch by epoch train, validate, report and keep.
 
     All workers take the same number of steps, and all stop at the same step if the gradient is not finite.
     """
     train_split, validation_split = open_splits(config, worker)
     learner = Learner.of(config, train_split, partial(prepared, config=config))
-    store = Store(config, train_split, learner, worker)
-    progress = store.resume()
-    settings, decision = config.for_next_epoch(progress.history)
-    while progress.epochs < config.epochs and not decision.stop:
-        partial_epoch, progress.partial_epoch = progress.partial_epoch, PartialEpoch()
+    store = StateStore(config, train_split, learner, worker)
+    state = store.resume()
+    settings, decision = config.for_next_epoch(state.history)
+    while state.epochs < config.epochs and not decision.stop:
+        partial_epoch, state.partial_epoch = state.partial_epoch, PartialEpoch()
         started = time.monotonic() - partial_epoch.seconds
-        metrics: Metrics = {"epoch": float(progress.epochs + 1)}
+        metrics: Metrics = {"epoch": float(state.epochs + 1)}
         if config.overfitting:
             metrics["train/roll_backs"] = float(decision.roll_backs)
         if decision.roll_back and not partial_epoch.step:
-            store.roll_back(progress.history)
-        keep_step = partial(store.keep_step, progress.history)
+            store.roll_back(state.history)
+        keep_step = partial(store.keep_step, state.history)
         metrics |= train_epoch(
             settings,
             train_split,
             learner,
             worker,
-            epoch=progress.epochs,
+            epoch=state.epochs,
             partial_epoch=partial_epoch,
             keep_step=keep_step,
         )
-        learner.share_statistics()
+        learner.average_statistics()
         metrics |= validate(config, validation_split, learner.exported_model, worker)
         metrics["time/epoch_seconds"] = time.monotonic() - started
-        finish_epoch(metrics, progress, store)
-        settings, decision = config.for_next_epoch(progress.history)
-    if progress.epochs < config.epochs:
-        progress.stopped = decision.stop
+        finish_epoch(metrics, state, store)
+        settings, decision = config.for_next_epoch(state.history)
+    if state.epochs < config.epochs:
+        state.stopped = decision.stop
         if worker.rank == 0:
-            logger.info("training ends after epoch %d of %d: %s", progress.epochs, config.epochs, decision.stop)
-    return progress
+            logger.info("training ends after epoch %d of %d: %s", state.epochs, config.epochs, decision.stop)
+    return state
 
 
 def prepared(model: Classifier, config: TrainConfig) -> nn.Module:
@@ -98,20 +98,20 @@ def prepared(model: Classifier, config: TrainConfig) -> nn.Module:
     return wrapped
 
 
-def finish_epoch(metrics: Metrics, progress: Progress, store: Store) -> None:
-    """Note what an epoch has come to, tell it, and keep it.
+def finish_epoch(metrics: Metrics, state: TrainingState, store: StateStore) -> None:
+    """Add an epoch to the history, report it and store it.
 
     Reported before it is kept: what is lost in between is done and reported again, nothing goes unreported.
     """
-    progress.history.append(metrics)
+    state.history.append(metrics)
     ray.train.report(metrics)
     if store.worker.rank == 0:
-        logger.info("%s", progress_line(progress.history, num_epochs=store.config.epochs))
-    store.keep_epoch(progress.history)
+        logger.info("%s", progress_line(state.history, num_epochs=store.config.epochs))
+    store.keep_epoch(state.history)
 
 
 def open_splits(config: TrainConfig, worker: Worker) -> tuple[StoredSplit, StoredSplit]:
-    """The training and the validation split; the workers share the work of verifying their shards.
+    """The training and the validation split; each worker verifies a portion of their shards.
 
     Raises:
         ShardError: on all workers if one of them finds a damaged shard.
@@ -132,7 +132,7 @@ def open_splits(config: TrainConfig, worker: Worker) -> tuple[StoredSplit, Store
 
 
 def progress_line(history: list[Metrics], *, num_epochs: int) -> str:
-    """What is said of the last epoch: loss, clean and robust accuracy on validation, clips per second, time left."""
+    """The log line of the last epoch: loss, clean and robust accuracy on validation, clips per second, time left."""
     metrics = history[-1]
     mean_seconds = sum(each["time/epoch_seconds"] for each in history) / len(history)
     return (

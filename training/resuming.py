@@ -1,4 +1,4 @@
-"""How a training is stored, between epochs and within one, and how it goes on from there to the same bits."""
+"""States of a training, stored between epochs and within one: it goes on from each to the same bits."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ Buffers = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class PartialEpoch:
-    """How far one worker is in an epoch that is not finished."""
+    """One worker's part of an epoch that is not finished."""
 
     step: int = 0
-    """Steps that are done."""
+    """Steps done."""
     sums: Sums = field(default_factory=Sums)
-    """Of the metrics so far, of this worker's clips."""
+    """Sums of the metrics so far, of this worker's clips."""
     seconds: float = 0.0
-    """That the steps have taken."""
+    """Time that the steps have taken."""
     data_seconds: float = 0.0
-    """That the steps have waited for clips."""
+    """Time that the steps have waited for clips."""
 
 
 @dataclass
-class Progress:
-    """How far training is; stored beside the weights so that it can go on."""
+class TrainingState:
+    """The state of a training beside its weights: finished epochs, the one that was interrupted, and why it ended."""
 
     history: list[Metrics] = field(default_factory=list)
     """Metrics of every finished epoch."""
@@ -52,9 +52,9 @@ class Progress:
     resumed_step: int = 0
     """Steps of the next epoch that it had stored beyond them."""
     stopped: str = ""
-    """Why training ended before its last epoch, by its own rules; empty if it did not."""
+    """The reason why training ended before its last epoch, by its own rules; empty if it did not."""
     failed: str = ""
-    """Why training cannot go on; empty if it can."""
+    """The reason why training cannot go on; empty if it can."""
 
     @property
     def epochs(self) -> int:
@@ -63,22 +63,22 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Store:
+class StateStore:
     """Writes one training's states into its output folder, and reads them back."""
 
     config: TrainConfig
     split: StoredSplit
-    """The training split: a checkpoint says what it was trained on."""
+    """The training split, which every checkpoint names."""
     learner: Learner
-    """Whose weights, moments and average are stored."""
+    """The owner of the weights, moments and average that are stored."""
     worker: Worker
 
     @property
     def folder(self) -> RunFolder:
-        """Where all of it lies."""
+        """The training's output folder."""
         return RunFolder(Path(self.config.output))
 
-    def resume(self) -> Progress:
+    def resume(self) -> TrainingState:
         """Go on from the newest state, if there is one.
 
         Raises:
@@ -92,17 +92,21 @@ class Store:
                 f"the workers see {', '.join(seen)} in output='{self.config.output}': all nodes must share it"
             )
         if not self.folder.is_begun:
-            return Progress()
+            return TrainingState()
         epochs, step = newest
-        state = self.restore(self.folder.state(epochs, step))
-        partial_epoch = self._begun(state["begun"]) if step else PartialEpoch()
-        return Progress(history=state["history"], partial_epoch=partial_epoch, resumed_from=epochs, resumed_step=step)
+        stored = self.restore(self.folder.state(epochs, step))
+        return TrainingState(
+            history=stored["history"],
+            partial_epoch=self._own_part(stored["begun"]) if step else PartialEpoch(),
+            resumed_from=epochs,
+            resumed_step=step,
+        )
 
-    def restore(self, stored: Path) -> dict[str, Any]:
-        """Give the learner what it had when `stored` was written; returns the state beside the weights."""
+    def restore(self, folder: Path) -> dict[str, Any]:
+        """Give the learner what it had when `folder` was written; returns what is stored beside the weights."""
         learner = self.learner
-        load_weights(stored, learner.exported_model)
-        state = load_state(stored)
+        load_weights(folder, learner.exported_model)
+        state = load_state(folder)
         if learner.average:
             learner.classifier.load_state_dict(state["weights"])
             learner.average.go_on(state["averaged_steps"])
@@ -123,7 +127,7 @@ class Store:
             )
 
     def keep_epoch(self, history: list[Metrics]) -> None:
-        """Store the epoch that is finished, and show it as the training's checkpoint if it is the best."""
+        """Store the epoch that is finished, and make it the training's checkpoint if it is the best."""
         if self.worker.rank == 0:
             self._save(self.folder.epoch(len(history)), history)
             self.folder.keep_best_and_last(history, score=self.config.validation.score)
@@ -167,8 +171,11 @@ class Store:
             state |= {"weights": learner.classifier.state_dict(), "averaged_steps": learner.average.steps}
         save(path, model=learner.exported_model, info=info, config=self.config.model_dump(mode="json"), state=state)
 
-    def _begun(self, stored: dict[str, Any]) -> PartialEpoch:
-        """This worker's own part of a begun epoch; with another number of workers than before, its share of theirs."""
+    def _own_part(self, stored: dict[str, Any]) -> PartialEpoch:
+        """This worker's part of a partial epoch.
+
+        With another number of workers than before, the first one has the sum of theirs, and all the mean statistics.
+        """
         of_workers = stored["of_workers"]
         sums = [Sums(each["sums"], each["weight"]) for each in of_workers]
         if len(of_workers) == self.worker.world_size:

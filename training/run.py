@@ -28,8 +28,8 @@ from training.config import TrainConfig
 from training.data import training_plan
 from training.loop import train_worker
 from training.ray_internals import max_resources
-from training.resuming import Progress
-from training.run_folder import Metrics, Outcome, RunFolder
+from training.resuming import TrainingState
+from training.run_folder import Metrics, RunFolder, TrainingOutcome
 
 logger = logging.getLogger(__name__)
 
@@ -79,9 +79,9 @@ def train(config: TrainConfig, *, callbacks: Sequence[UserCallback] = ()) -> Tra
     folder.claim({**config.fingerprint(), "dataset_sha256": index.content_sha256})
     outcome = folder.outcome()
     if outcome is None:
-        progress = fit(config, worker_resources(config), list(callbacks))
-        outcome = Outcome(progress.history, progress.stopped)
-        resumed_from, resumed_step = progress.resumed_from, progress.resumed_step
+        state = fit(config, worker_resources(config), list(callbacks))
+        outcome = TrainingOutcome(state.history, state.stopped)
+        resumed_from, resumed_step = state.resumed_from, state.resumed_step
     else:
         logger.info("'%s' holds this training, finished", folder.path)
         resumed_from, resumed_step = len(outcome.history), 0
@@ -142,7 +142,7 @@ def worker_resources(config: TrainConfig) -> dict[str, float]:
     return needs
 
 
-def fit(config: TrainConfig, needs: dict[str, float], callbacks: list[UserCallback]) -> Progress:
+def fit(config: TrainConfig, needs: dict[str, float], callbacks: list[UserCallback]) -> TrainingState:
     """Run the workers to the end; what goes wrong in them becomes one short error.
 
     Ray Train starts, watches and replaces workers. Checkpoints are our own (see `run_folder`): Ray's count only once
@@ -169,11 +169,11 @@ def fit(config: TrainConfig, needs: dict[str, float], callbacks: list[UserCallba
         raise TrainingError(f"training failed: {first_cause(error)}") from error
     except (TrainingFailedError, RayActorError) as error:
         raise TrainingError(f"training failed: {error}") from error
-    progress = result.return_value
-    assert isinstance(progress, Progress), f"a worker returned {type(progress)}"
-    if progress.failed:
-        raise TrainingError(f"training stopped: {progress.failed}")
-    return progress
+    state = result.return_value
+    assert isinstance(state, TrainingState), f"a worker returned {type(state)}"
+    if state.failed:
+        raise TrainingError(f"training stopped: {state.failed}")
+    return state
 
 
 def first_cause(error: WorkerGroupError) -> str:

@@ -29,8 +29,8 @@ Score = Callable[[Metrics], tuple[float, ...]]
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How a training ended."""
+class TrainingOutcome:
+    """A finished training: its history, and why it ended early."""
 
     history: list[Metrics]
     """Metrics of every epoch."""
@@ -130,15 +130,15 @@ class RunFolder:
         self.keep_newest_step()
         return history[best - 1]
 
-    def finish(self, outcome: Outcome) -> None:
+    def finish(self, outcome: TrainingOutcome) -> None:
         """Note that training is finished."""
         write_whole(self.result, json.dumps(asdict(outcome), indent=1) + "\n")
 
-    def outcome(self) -> Outcome | None:
+    def outcome(self) -> TrainingOutcome | None:
         """How training ended, if it is finished."""
         if not (self.result.exists() and self.checkpoint.exists()):
             return None
-        return Outcome(**json.loads(self.result.read_text()))
+        return TrainingOutcome(**json.loads(self.result.read_text()))
 
 
 def best_epoch(history: Sequence[Metrics], *, score: Score) -> int:

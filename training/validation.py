@@ -1,4 +1,4 @@
-"""How the model of an epoch is judged."""
+"""Validation: clean and robust accuracy of an epoch's model."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from training.run_folder import Metrics
 from training.worker import Worker
 
 VALIDATION_BATCHES = 12
-"""At least so many, so that 2, 3, 4, 6 or 12 workers have equal shares; smaller batches would cost more per clip."""
+"""At least so many, so that 2, 3, 4, 6 or 12 workers have equal portions; smaller batches would cost more per clip."""
 
 
 def validate(config: TrainConfig, split: StoredSplit, model: Classifier, worker: Worker) -> Metrics:
-    """Clean and worst-case robust accuracy and modality gap on the validation split, each clip judged by one worker."""
+    """Clean and worst-case robust accuracy and modality gap on the validation split, each clip seen by one worker."""
     settings = config.validation
     num_clips = min(len(split), settings.limit or len(split))
     batches = evaluation_batches(
@@ -55,5 +55,5 @@ def validate(config: TrainConfig, split: StoredSplit, model: Classifier, worker:
 
 @torch.no_grad()
 def is_right(model: Classifier, batch: Batch) -> Bool[Tensor, " batch"]:
-    """Which clips the model classifies correctly; one whose logits are not finite is wrong."""
+    """Clips that the model classifies correctly, as truths; one whose logits are not finite is wrong."""
     return predicted_classes(model(batch.video, batch.audio).logits) == batch.labels

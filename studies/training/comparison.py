@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 DATA = "runs/bench/training/dataset"
 FORMAT = {"dataset.root": "runs/bench/training/videos", "format.frame_size": 24, "format.num_mels": 32}
 """The demo's clips in smaller frames and patches, so that some forty trainings take an hour."""
-JUDGES = WorstCase(attacks=(PGD(steps=20), PGD(steps=20, loss="margin"), TMA(steps=10), APGD(steps=20)))
+ATTACK = WorstCase(attacks=(PGD(steps=20), PGD(steps=20, loss="margin"), TMA(steps=10), APGD(steps=20)))
 """A clip counts as robust if it withstands all of them."""
 EPSILON = 4 / 255
 THREATS = {
@@ -57,7 +57,7 @@ THREATS = {
 
 
 class BenchmarkConfig(Settings):
-    """What is compared, and on what."""
+    """The methods compared, and the data they are compared on."""
 
     data: Place = DATA
     """Preprocessed data set; if it is the default and missing, it is made."""
@@ -72,9 +72,9 @@ class BenchmarkConfig(Settings):
     epochs: PositiveInt = 20
     """Passes over the training clips; all that is not said here is as in the demo's undefended training."""
     batch_size: PositiveInt = 32
-    """Of each training."""
+    """Clips per step of each training."""
     split: Split = "test"
-    """Whose clips are attacked; nothing about the trainings was chosen by them."""
+    """The split that is attacked; nothing about the trainings was chosen by it."""
     num_clips: PositiveInt = 200
     """The first so many clips of it."""
     processes: PositiveInt = 2
@@ -83,12 +83,12 @@ class BenchmarkConfig(Settings):
 
 @dataclass(frozen=True)
 class Results:
-    """What was measured, by method."""
+    """Measurements, by method."""
 
     cpu_seconds: dict[str, float]
-    """Of one training."""
+    """CPU seconds of one training."""
     passes: dict[str, float]
-    """Of one training: mean of forward and backward passes per training clip."""
+    """Passes of one training: mean of forward and backward passes per training clip."""
     shares: dict[str, dict[str, Measured]]
     """`clean`, `joint`, `video`, `audio`: the share of clips that are right; differences are to the curriculum."""
 
@@ -141,7 +141,7 @@ def measure(config: BenchmarkConfig, wanted: dict[str, Method]) -> Results:
         if seed in seeds_of(name, config)
     ]
     models = side_by_side("training", partial(trained, folder=folder / "models"), wishes, processes=config.processes)
-    is_right = judged(models, config, folder / "outcomes")
+    is_right = correct_clips(models, config, folder / "outcomes")
     return Results(
         cpu_seconds=cpu_seconds(
             {name: train_config(config, method, config.seeds[0]) for name, method in wanted.items()}
@@ -159,13 +159,13 @@ def measure(config: BenchmarkConfig, wanted: dict[str, Method]) -> Results:
     )
 
 
-def judged(
+def correct_clips(
     models: Sequence[Trained], config: BenchmarkConfig, folder: Path
 ) -> dict[str, dict[Trained, Bool[np.ndarray, " clips"]]]:
-    """Which clips each model gets right: untouched, and under the worst attack in each kind of ball."""
+    """Clips that each model gets right, as truths: untouched, and under the worst attack in each kind of ball."""
     clips = Clips(config.data, (config.split,), config.num_clips)
     jobs = [
-        Job(clips, model, (model.checkpoint,), threat, {"worst case": JUDGES}, folder)
+        Job(clips, model, (model.checkpoint,), threat, {"worst case": ATTACK}, folder)
         for model, threat in product(models, THREATS.values())
     ]
     found = side_by_side("attacking", outcomes, jobs, processes=config.processes)
@@ -192,7 +192,7 @@ def _of_seeds(
 
 
 def train_config(config: BenchmarkConfig, method: Method, seed: int) -> TrainConfig:
-    """How one classifier is trained."""
+    """Settings of one training."""
     changes = {
         "data": config.data,
         "workers": 1,

@@ -1,4 +1,4 @@
-"""What trainings cost in CPU seconds, measured in turns in one process, so that all of them see the same machine."""
+"""CPU seconds of trainings, measured in turns in one process, so that all of them see the same machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NUM_PARTS = 5
 
 
 def cpu_seconds(configs: Mapping[str, TrainConfig]) -> dict[str, float]:
-    """Of each whole training, by name: crafting and learning, on clips that are in memory already.
+    """CPU seconds of each whole training, by name: crafting and learning, on clips that are in memory already.
 
     All are on one data set. A curriculum's epochs differ in cost, so the seconds of the timed ones are multiplied by
     the passes of the whole training over theirs.
@@ -56,7 +56,7 @@ def whole_over_timed(config: TrainConfig, split: StoredSplit) -> float:
 
 
 def _seconds(config: TrainConfig, split: StoredSplit) -> Iterator[float]:
-    """Train the timed epochs one after the other, and say what each has taken."""
+    """Train the timed epochs one after the other; yields the CPU seconds of each."""
     learner = Learner.of(config, split)
     for epoch in timed_epochs(config.epochs):
         started = time.process_time()

@@ -25,9 +25,9 @@ from training.objectives import (
 from training.threat import ThreatModel
 
 CURRICULUM = "curriculum"
-"""What everything is compared with."""
+"""The method that all others are compared with."""
 PEER = "PGD-AT 5"
-"""What its cost is measured against: as many steps as the curriculum ends with, on all segments."""
+"""The method that its cost is measured against: as many steps as the curriculum ends with, on all segments."""
 
 
 @dataclass(frozen=True)

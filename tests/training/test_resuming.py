@@ -9,18 +9,18 @@ import torch
 from torch import distributed
 from torch.multiprocessing.spawn import spawn
 
-from training.attacks import PGD
+from tests.training import small_training
 from training.checkpoint import load_model
-from training.config import TrainConfig, ValidationConfig
+from training.config import TrainConfig
 from training.data import open_split
 from training.epoch import train_epoch
 from training.learner import Learner
 from training.loop import where_the_last_state_lies
 from training.metrics import Sums
 from training.models import ModelConfig
-from training.objectives import FreeAT, Objective, Standard, TMACurriculum
+from training.objectives import FreeAT, Objective, TMACurriculum
 from training.optimization import OptimizerConfig
-from training.resuming import PartialEpoch, Store
+from training.resuming import PartialEpoch, StateStore
 from training.run_folder import Metrics, RunFolder
 from training.worker import ALONE, Worker
 
@@ -33,29 +33,18 @@ class InterruptionError(Exception):
 
 def settings(data: Path, output: Path, **changes: object) -> TrainConfig:
     """Epochs of 6 steps."""
-    values = {
-        "data": str(data),
-        "output": str(output),
-        "model": ModelConfig(video_encoder="tiny", audio_encoder="tiny", feature_size=16),
-        "epochs": 2,
-        "batch_size": 4,
-        "objective": Standard(),
-        "validation": ValidationConfig(attacks=(PGD(steps=1),)),
-        "checkpoint_every": 2,
-        **changes,
-    }
-    return TrainConfig.model_validate(values)
+    return small_training.settings(data, **{"output": str(output), "batch_size": 4, "checkpoint_every": 2, **changes})
 
 
-def store_of(config: TrainConfig, worker: Worker = ALONE) -> Store:
+def store_of(config: TrainConfig, worker: Worker = ALONE) -> StateStore:
     split = open_split(config.data, "train")
     Path(config.output).mkdir(parents=True, exist_ok=True)
     RunFolder(Path(config.output)).settings.touch()
-    return Store(config, split, Learner.of(config, split), worker)
+    return StateStore(config, split, Learner.of(config, split), worker)
 
 
 def rest_of_epoch(
-    store: Store, partial_epoch: PartialEpoch, *, history: Sequence[Metrics] = (), interrupted_after: int = 99
+    store: StateStore, partial_epoch: PartialEpoch, *, history: Sequence[Metrics] = (), interrupted_after: int = 99
 ) -> Metrics:
     """The epoch after `history` from `begun` on, without its times; every second step is kept."""
 
@@ -101,7 +90,7 @@ def scored(metrics: Metrics, robust_accuracy: float) -> Metrics:
     return metrics | {"validation/robust_accuracy": robust_accuracy, "validation/clean_accuracy": 1.0}
 
 
-def weights_of(store: Store) -> dict[str, torch.Tensor]:
+def weights_of(store: StateStore) -> dict[str, torch.Tensor]:
     return store.learner.classifier.state_dict()
 
 
@@ -150,7 +139,7 @@ def _copy_of(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in tensors.items()}
 
 
-def _moments_of(store: Store) -> dict[str, torch.Tensor]:
+def _moments_of(store: StateStore) -> dict[str, torch.Tensor]:
     return {
         f"{number}": moments["exp_avg"].clone() for number, moments in enumerate(store.learner.optimizer.state.values())
     }
@@ -186,9 +175,9 @@ def _with_batch_statistics(data: Path, output: Path) -> TrainConfig:
     return settings(data, output, model=model)
 
 
-def _first_statistic(store: Store) -> torch.Tensor:
+def _first_statistic(store: StateStore) -> torch.Tensor:
     return next(buffer for name, buffer in store.learner.classifier.named_buffers() if name.endswith("running_mean"))
 
 
-def _mean_of_first_statistic(store: Store) -> float:
+def _mean_of_first_statistic(store: StateStore) -> float:
     return float(_first_statistic(store).mean())
