@@ -10,7 +10,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import BaseModel
@@ -18,6 +18,9 @@ from pydantic import BaseModel
 from pipeline.environment import set_up_environment
 from pipeline.settings.help import SettingsCommand
 from pipeline.settings.load import Config, load, override
+
+if TYPE_CHECKING:
+    from preprocessing.checks.config import VerifyConfig
 
 logger = logging.getLogger(__name__)
 
@@ -121,12 +124,19 @@ def evaluate(words: Words = None) -> None:
         print_table(tracked_evaluation(config))
 
 
-@app.command()
+@app.command(cls=SettingsCommand)
 def verify(
-    place: Annotated[str, typer.Argument(metavar="DIR", help="A data set or a report.")],
+    place: Annotated[str, typer.Argument(metavar="DIR", help="A data set or a report: a folder or a URL.")],
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Settings, such as videos=DIR.", show_default=False),
+    ] = None,
 ) -> None:
-    """Re-check a data set (every file, hash, key and clip) or a report (its figures against its certificates)."""
-    problems = _problems_of(place)
+    """Re-check a data set (every file, hash, key and clip) or a report: verify DIR [videos=DIR[,DIR2]] [clips=N]."""
+    from preprocessing.checks.config import VerifyConfig
+
+    config = load(VerifyConfig, None, words or ())
+    problems = _problems_of(place, config)
     for problem in problems:
         logger.error("%s", problem)
     if problems:
@@ -134,27 +144,12 @@ def verify(
     logger.info("no problems found in '%s'", place)
 
 
-@app.command()
-def crosscheck(
-    place: Annotated[str, typer.Argument(metavar="DIR", help="A finished data set, as a folder or any fsspec URL.")],
-    roots: Annotated[list[Path], typer.Argument(metavar="VIDEOS", help="The folders its videos lie in.")],
-    clips: Annotated[int, typer.Option(min=1, help="How many clips, spread evenly over the shards.")] = 20,
-) -> None:
-    """Decode clips of a data set again from their videos with another decoder, ffmpeg, and compare what is stored."""
-    from preprocessing.checks.cross_check import cross_check
-
-    differences = cross_check(place, roots, num_clips=clips)
-    for difference in differences:
-        logger.error("%s", difference)
-    if differences:
-        raise typer.Exit(1)
-    logger.info("'%s' holds what ffmpeg finds in its videos", place)
-
-
-def _problems_of(place: str) -> Sequence[str]:
+def _problems_of(place: str, config: VerifyConfig) -> Sequence[str]:
     if "://" not in place and (Path(place) / "report.json").exists():
         from evaluation.run import verify as verify_report
 
+        if config.videos:
+            raise ValueError(f"videos is for data sets, and '{place}' is a report: leave it out")
         return verify_report(place)
     from preprocessing.schema import INDEX_NAME, PLAN_NAME
     from preprocessing.storage.store import Store
@@ -166,7 +161,7 @@ def _problems_of(place: str) -> Sequence[str]:
     from preprocessing.run import verify as verify_dataset
 
     with connect():
-        return verify_dataset(place)
+        return verify_dataset(place, config)
 
 
 def _load(config_class: type[Config], words: Sequence[str] | None) -> Config:

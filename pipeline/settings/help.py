@@ -17,6 +17,7 @@ CONFIG_CLASSES = {
     "inspect": ("preprocessing.inspection.config", "InspectConfig"),
     "train": ("training.config", "TrainConfig"),
     "tune": ("pipeline.search.tune", "TuneConfig"),
+    "verify": ("preprocessing.checks.config", "VerifyConfig"),
     "evaluate": ("evaluation.config", "EvaluateConfig"),
 }
 

@@ -9,14 +9,14 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
+from preprocessing.checks.config import VerifyConfig
 from preprocessing.checks.ffmpeg_reference import PlainClip, compare, decode_with_ffmpeg
 from preprocessing.config import PreprocessConfig
 from preprocessing.datasets.base import locate
 from preprocessing.decoding.acceptance import DecodeError, DecodeOptions
 from preprocessing.decoding.child import encode_jpeg
 from preprocessing.schema import DatasetIndex, ShardRecord, StoredKey
-from preprocessing.storage.records import load_index, load_shard_record
-from preprocessing.storage.store import Store
+from preprocessing.storage.store import Store, StoreError
 from preprocessing.storage.stored_sample import SampleError, StoredSample, read_sample
 
 # Containers round times to a millisecond.
@@ -29,32 +29,21 @@ MAX_LAG_SECONDS = 0.01
 MIN_CORRELATION = 0.9
 
 
-def cross_check(data: str, roots: Sequence[Path], *, num_clips: int) -> list[str]:
-    """Differences between the data set at `data` and its videos below the folders `roots`, one line each.
-
-    `num_clips` samples, evenly spread over all shards, are decoded again from their videos by ffmpeg's command line.
-
-    Raises:
-        ValueError: if `data` is no finished data set.
-        StoreError: if the store does not give it.
-    """
-    index = load_index(data)
+def cross_check(store: Store, index: DatasetIndex, records: Sequence[ShardRecord], config: VerifyConfig) -> list[str]:
+    """Decode `config.clips` clips again from their videos and return the differences, one line each."""
     options = PreprocessConfig.model_validate(index.config).decode_options
-    store = Store(data)
     problems: list[str] = []
-    for record, clip in spread_clips(store, index, num_clips):
+    for record, clip in spread_evenly(records, config.clips):
         try:
-            found = list(differences(read_sample(store, record.name, clip, index.format), roots, options))
-        except SampleError as error:
-            found = [error.problem]
+            found = list(differences(read_sample(store, record.name, clip, index.format), config.videos, options))
+        except (SampleError, StoreError, FileNotFoundError) as error:
+            found = [error.problem if isinstance(error, SampleError) else str(error)]
         problems += [f"'{store.url(record.name)}' clip '{clip.key}': {line}" for line in found]
     return problems
 
 
-def spread_clips(store: Store, index: DatasetIndex, count: int) -> list[tuple[ShardRecord, StoredKey]]:
+def spread_evenly(records: Sequence[ShardRecord], count: int) -> list[tuple[ShardRecord, StoredKey]]:
     """At most `count` clips, evenly over all shards, each with the record of its shard."""
-    names = [shard.name for shards in index.shards.values() for shard in shards]
-    records = [load_shard_record(store.root, name) for name in names]
     clips = [(record, clip) for record in records for clip in record.samples]
     chosen = np.unique(np.linspace(0, len(clips) - 1, min(count, len(clips))).round().astype(int))
     return [clips[position] for position in chosen]

@@ -1,4 +1,4 @@
-"""Whether a data set is whole and sound: every file, hash, count, key and sample."""
+"""Checks of a whole data set: every file, hash, count, key and sample, and on request its videos."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from collections.abc import Iterator
 import ray
 from pydantic import ValidationError
 
+from preprocessing.checks.config import VerifyConfig
+from preprocessing.checks.cross_check import cross_check
 from preprocessing.checks.shard import Expected, shard_problems
 from preprocessing.config import PreprocessConfig
 from preprocessing.plan import Plan
@@ -27,14 +29,16 @@ logger = logging.getLogger(__name__)
 SECONDS_BETWEEN_LINES = 10.0
 
 
-def verify(root: str) -> list[str]:
-    """Everything that is wrong with the data set at `root`, one line each; empty if it is whole. Needs Ray.
+def verify(root: str, config: VerifyConfig | None = None) -> list[str]:
+    """Check the data set at `root` and return its problems, one line each; empty if it is whole. Needs Ray.
 
-    A damaged shard is a problem that names it and the command that builds it again, never an exception.
+    A damaged shard is a problem that names it and the command that builds it again, never an exception. With
+    `config.videos`, some clips are also compared with what ffmpeg decodes of their videos.
 
     Raises:
         ValueError: if `root` is no place that can be opened.
     """
+    config = config or VerifyConfig()
     store = Store(root)
     try:
         index = load_index(root)
@@ -53,6 +57,8 @@ def verify(root: str) -> list[str]:
     ]
     if repairable:
         problems.append(f"what is damaged is built again by: {repair_command(index)}")
+    if config.videos:
+        problems += cross_check(store, index, list(records.values()), config)
     return problems
 
 

@@ -11,7 +11,7 @@ import pytest
 from pipeline.commands import app, main
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("demo", "preprocess", "inspect", "train", "tune", "evaluate", "verify", "crosscheck")
+COMMANDS = ("demo", "preprocess", "inspect", "train", "tune", "evaluate", "verify")
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -29,7 +29,7 @@ def test_help_explains_each_command(command: str, capsys: pytest.CaptureFixture[
     assert main([command, "--help"]) == 0
     text = capsys.readouterr().out
     assert f"python -m pipeline {command}" in text
-    assert command in ("verify", "crosscheck") or "Settings (KEY=VALUE" in text
+    assert "Settings (KEY=VALUE" in text
 
 
 def test_an_unknown_command_is_the_users_mistake(capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,14 +71,20 @@ def test_a_mistake_of_ours_is_raised_and_ends_in_status_1(tmp_path: Path) -> Non
     assert run("verify", str(tmp_path)).returncode == 1
 
 
-def test_crosscheck_says_which_clip_is_not_what_its_video_shows(
+def test_verify_says_which_clip_is_not_what_its_video_shows(
     tiny_dataset: Path, tiny_videos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
-        assert main(["crosscheck", str(tiny_dataset), str(tiny_videos), "--clips", "2"]) == 0
-    assert caplog.messages == [f"'{tiny_dataset}' holds what ffmpeg finds in its videos"]
-    assert main(["crosscheck", str(tiny_dataset), str(tmp_path), "--clips", "1"]) == 1
+        assert main(["verify", str(tiny_dataset), f"videos={tiny_videos}", "clips=2"]) == 0
+    assert caplog.messages == [f"no problems found in '{tiny_dataset}'"]
+    assert main(["verify", str(tiny_dataset), f"videos={tmp_path}", "clips=1"]) == 1
     assert "missing_file" in caplog.messages[-1]
+
+
+def test_a_report_has_no_videos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "report.json").write_text("{}")
+    assert main(["verify", str(tmp_path), f"videos={tmp_path}"]) == 2
+    assert f"videos is for data sets, and '{tmp_path}' is a report: leave it out" in capsys.readouterr().err
 
 
 def test_verify_finds_a_flipped_bit(tiny_dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from preprocessing.checks.cross_check import cross_check
+from preprocessing.checks.config import VerifyConfig
+from preprocessing.checks.verify import verify
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def copied_videos(tmp_path: Path, tiny_videos: Path) -> Path:
 
 
 def test_a_data_set_holds_what_its_videos_show_and_play(tiny_dataset: Path, tiny_videos: Path) -> None:
-    assert cross_check(str(tiny_dataset), (tiny_videos,), num_clips=4) == []
+    assert verify(str(tiny_dataset), VerifyConfig(videos=(tiny_videos,), clips=4)) == []
 
 
 def test_another_video_under_the_same_name_is_seen(tiny_dataset: Path, copied_videos: Path) -> None:
@@ -26,13 +27,31 @@ def test_another_video_under_the_same_name_is_seen(tiny_dataset: Path, copied_vi
     for video in copied_videos.rglob("*.mp4"):
         if video.parent.name != "playing drums":
             shutil.copyfile(drums, video)
-    problems = cross_check(str(tiny_dataset), (copied_videos,), num_clips=12)
+    problems = verify(str(tiny_dataset), VerifyConfig(videos=(copied_videos,), clips=12))
     assert any("a frame differs" in problem for problem in problems)
     assert any("the sound" in problem for problem in problems)
     assert not any("-1-0" in problem for problem in problems)
 
 
 def test_a_video_that_is_gone_is_named(tiny_dataset: Path, tmp_path: Path) -> None:
-    (problem,) = cross_check(str(tiny_dataset), (tmp_path,), num_clips=1)
+    (problem,) = verify(str(tiny_dataset), VerifyConfig(videos=(tmp_path,), clips=1))
     assert problem.startswith(f"'{tiny_dataset}/train/000000.tar' clip 'train-")
     assert "missing_file" in problem
+
+
+def test_several_folders_are_given_with_a_comma(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    assert VerifyConfig.model_validate({"videos": f"{one},{two}"}).videos == (one, two)
+    assert VerifyConfig.model_validate({"videos": [str(one)]}).videos == (one,)
+
+
+def test_a_folder_that_is_not_there_is_told_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"'.*/gone' is no folder; give the folders that hold the videos"):
+        VerifyConfig.model_validate({"videos": f"{tmp_path},{tmp_path}/gone"})
+
+
+def test_a_number_of_clips_without_videos_is_refused() -> None:
+    with pytest.raises(ValueError, match="clips=5 compares clips with their videos: add videos=DIR"):
+        VerifyConfig(clips=5)

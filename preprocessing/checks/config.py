@@ -1,0 +1,43 @@
+"""Settings of `verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import PositiveInt, field_validator, model_validator
+
+from preprocessing.settings import Settings
+
+DEFAULT_CLIPS = 20
+
+
+class VerifyConfig(Settings):
+    """A data set, or a report -> its problems."""
+
+    videos: tuple[Path, ...] = ()
+    """Folders of a data set's videos, as DIR or DIR,DIR2: clips are decoded again from them by another decoder, ffmpeg,
+    and what is stored is compared. None: only what is stored is checked."""
+    clips: PositiveInt = DEFAULT_CLIPS
+    """Clips compared with their videos, spread evenly over the shards."""
+
+    @field_validator("videos", mode="before")
+    @classmethod
+    def _one_folder_or_several(cls, videos: object) -> object:
+        if isinstance(videos, str):
+            return [part for part in videos.split(",") if part]
+        return [videos] if isinstance(videos, Path) else videos
+
+    @field_validator("videos")
+    @classmethod
+    def _are_folders(cls, videos: tuple[Path, ...]) -> tuple[Path, ...]:
+        if wrong := [f"'{folder}'" for folder in videos if not folder.is_dir()]:
+            raise ValueError(
+                f"{', '.join(wrong)} is no folder; give the folders that hold the videos, as DIR or DIR,DIR2"
+            )
+        return videos
+
+    @model_validator(mode="after")
+    def _clips_are_of_videos(self) -> VerifyConfig:
+        if self.clips != DEFAULT_CLIPS and not self.videos:
+            raise ValueError(f"clips={self.clips} compares clips with their videos: add videos=DIR, or leave clips out")
+        return self
