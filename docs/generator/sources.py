@@ -27,6 +27,7 @@ SOURCES = {
     "IterativeAttack": "training.attacks",
     "LOCAL_ENVIRONMENT": "pipeline.environment",
     "ModelConfig": "training.models",
+    "NORMS": "training.norms",
     "Rejection": "preprocessing.schema",
     "Report": "evaluation.report",
     "ShardRecord": "preprocessing.schema",

@@ -11,15 +11,17 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import AfterValidator, BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
+from docs.generator.sources import source
 from docs.generator.text import code
 
 PLAIN = {bool: "`true`, `false`", int: "whole number", float: "number", str: "text", Path: "path"}
 VALIDATED = {
-    "refuse_credentials": "folder or URL",
-    "_fraction": "number or fraction such as `4/255`",
-    "_segments": "numbers and ranges such as `0-3+7`",
+    "norms._known": ", ".join(code(name) for name in source("NORMS")),
+    "places.refuse_credentials": "folder or URL",
+    "threat._fraction": "number or fraction such as `4/255`",
+    "threat._segments": "numbers and ranges such as `0-3+7`",
 }
-"""What a value may be whose validator says more than its type, by the validator's name."""
+"""What a value may be whose validator says more than its type, by the validator's module and name."""
 GREY_LEVELS = 255
 OPEN, CLOSE = "\\[", "\\]"
 """Brackets that Markdown does not take for a link's."""
@@ -50,7 +52,8 @@ def kind(annotation: object, metadata: Sequence[object] = ()) -> str:
 
 def _validated(metadata: Sequence[object]) -> str:
     functions = (each.func for each in metadata if isinstance(each, AfterValidator | BeforeValidator))
-    return next((VALIDATED[name] for each in functions if (name := getattr(each, "__name__", "")) in VALIDATED), "")
+    names = (f"{each.__module__.rpartition('.')[2]}.{getattr(each, '__name__', '')}" for each in functions)
+    return next((VALIDATED[name] for name in names if name in VALIDATED), "")
 
 
 def _with_range(text: str, annotation: object, metadata: Sequence[object]) -> str:
