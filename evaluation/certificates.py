@@ -20,7 +20,7 @@ CERTIFICATES_NAME = "certificates.parquet"
 
 
 class Certificate(Settings):
-    """What one attack did to one clip. A clip's own facts (before any attack) are repeated in each of its rows."""
+    """The record of one attack on one clip. A clip's own facts (before any attack) are repeated in each of its rows."""
 
     key: str
     label: int
@@ -32,9 +32,9 @@ class Certificate(Settings):
     audio_gradient: float | None
     """The same over its log-mel patches; over its waveform, one step of 16 bits away from it."""
     uses_video: bool
-    """Whether the logits change when the frames are inverted."""
+    """True if the logits change when the frames are inverted."""
     uses_audio: bool
-    """Whether the logits change when the log-mel patches are inverted or the waveform is replaced by noise."""
+    """True if the logits change when the log-mel patches are inverted or the waveform is replaced by noise."""
     forward_difference: float | None
     """Largest difference between the logits of repeated passes, over their spread; None = not finite."""
     attack: str
@@ -175,12 +175,12 @@ class Certificates:
 
     @property
     def is_right_when_clean(self) -> Bool[np.ndarray, " rows"]:
-        """Whether the untouched clip is classified correctly."""
+        """True for rows whose untouched clip is classified correctly."""
         return np.asarray(self.column("clean_prediction") == self.column("label"))
 
     @property
     def is_robust(self) -> Bool[np.ndarray, " rows"]:
-        """Whether the clip is right both untouched and under the attack: an attacker may also choose to do nothing."""
+        """True for rows that are right both untouched and under the attack: an attacker may also do nothing."""
         is_right_perturbed = np.asarray(self.column("perturbed_prediction") == self.column("label"))
         return np.asarray(self.is_right_when_clean & is_right_perturbed)
 

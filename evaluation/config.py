@@ -1,4 +1,4 @@
-"""What can be set about an evaluation."""
+"""The settings of an evaluation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from training.threat import ThreatModel
 
 
 class CheckLimits(Settings):
-    """When a check for gradient masking fires, and the headline number is withheld."""
+    """The limits at which a check for gradient masking fires, and the headline number is withheld."""
 
     significance: float = Field(default=0.01, gt=0, lt=0.5)
     """A difference counts only if chance alone would show it more rarely than this (exact test over paired clips)."""
@@ -25,7 +25,7 @@ class CheckLimits(Settings):
 
 
 class EvaluateConfig(Settings):
-    """Which checkpoint is measured on which clips, under which threat, by which attacks."""
+    """An evaluation: a checkpoint, the clips it is measured on, the threat and the attacks."""
 
     checkpoint: str = Field(min_length=1)
     """Folder of a checkpoint."""
@@ -58,9 +58,9 @@ class EvaluateConfig(Settings):
     limit: PositiveInt | None = None
     """Measure only the first so many clips; unset = all."""
     batch_size: PositiveInt = 32
-    """Clips per forward pass. It sets the memory that is needed and the speed, and changes no verdict."""
+    """Clips per forward pass. It sets the memory that is needed and the speed, and changes no result."""
     workers: PositiveInt = 2
-    """Ray tasks that share the clips. Their number changes nothing in the results, bit for bit."""
+    """Ray tasks among which the clips are divided. Their number changes nothing in the results, bit for bit."""
     cpus_per_worker: PositiveInt = 1
     """Processor cores, and so threads, of a task."""
     gpus_per_worker: NonNegativeFloat = 0.0
@@ -68,7 +68,7 @@ class EvaluateConfig(Settings):
     num_resamples: PositiveInt = 2000
     """Bootstrap draws behind each interval."""
     checks: CheckLimits = CheckLimits()
-    """When the headline number is withheld."""
+    """The limits beyond which the headline number is withheld."""
     seed: int = 0
     """Seed of random starts (per clip) and of the bootstrap."""
 

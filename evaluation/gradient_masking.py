@@ -1,4 +1,4 @@
-"""Is the model robust, or do its gradients merely mislead the attacks? Facts about each clip, checks on the numbers.
+"""Checks for gradient masking: facts about each clip, and tests of whether gradients merely mislead the attacks.
 
 The checks follow Athalye et al. 2018 (arXiv:1802.00420, Section 3.1), Carlini et al. 2019 (arXiv:1902.06705) and
 AutoAttack's (Croce & Hein 2020, arXiv:2003.01690). A check that fires withholds the headline number.
@@ -41,14 +41,14 @@ class Check(Settings):
     outcome: Literal["passed", "fired", "not_run"]
     """`fired`: the robust accuracies are probably too high, whatever their intervals say."""
     question: str
-    """What was checked."""
+    """The question that was checked."""
     finding: str
-    """What was found, with numbers."""
+    """The answer, with numbers."""
 
 
 @dataclass(frozen=True)
 class ClipFacts:
-    """What is true of each clip before any attack."""
+    """Facts about each clip before any attack."""
 
     prediction: Int[Tensor, " batch"]
     """Class of the untouched clip; -1 = not finite."""
@@ -57,9 +57,9 @@ class ClipFacts:
     audio_gradient: Float[Tensor, " batch"]
     """Largest absolute gradient of the loss over the log-mel patches; over a waveform, one step of 16 bits away."""
     uses_video: Bool[Tensor, " batch"]
-    """Whether inverting the frames moves the logits."""
+    """True if inverting the frames moves the logits."""
     uses_audio: Bool[Tensor, " batch"]
-    """Whether inverting the log-mel patches, or replacing the waveform by noise, moves the logits."""
+    """True if inverting the log-mel patches, or replacing the waveform by noise, moves the logits."""
     forward_difference: Float[Tensor, " batch"]
     """Largest difference between repeated passes, over the spread of the logits."""
 
@@ -107,7 +107,7 @@ def clip_facts(model: nn.Module, batch: Batch) -> ClipFacts:
 
 @contextmanager
 def full_precision(batch: Batch) -> Iterator[None]:
-    """No autocast on the clips' device, whatever the caller has switched on: a verdict must not hang on rounding."""
+    """No autocast on the clips' device, whatever the caller has switched on: a result must not hang on rounding."""
     with torch.autocast(batch.video.device.type, enabled=False):
         yield
 
@@ -146,8 +146,8 @@ def _finite(value: Tensor) -> float | None:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """Which clips withstood one measurement."""
+class AttackOutcome:
+    """The clips that withstood one measurement, with its name and cost."""
 
     label: str
     threat: str
@@ -158,9 +158,9 @@ class Outcome:
 def run_checks(
     clips: Certificates,
     *,
-    attacks: Sequence[Outcome],
-    curve: Sequence[Outcome],
-    unbounded: Outcome,
+    attacks: Sequence[AttackOutcome],
+    curve: Sequence[AttackOutcome],
+    unbounded: AttackOutcome,
     attacked: Sequence[str],
     limits: CheckLimits,
 ) -> tuple[Check, ...]:
@@ -213,7 +213,7 @@ def forward_is_deterministic(clips: Certificates, *, limits: CheckLimits) -> Che
     )
 
 
-def many_steps_beat_one(attacks: Sequence[Outcome], *, limits: CheckLimits) -> Check:
+def many_steps_beat_one(attacks: Sequence[AttackOutcome], *, limits: CheckLimits) -> Check:
     """No one-step attack may beat every iterative one: it would mean that following the gradient misleads.
 
     Attacks that follow no gradient belong to neither.
@@ -235,7 +235,7 @@ def many_steps_beat_one(attacks: Sequence[Outcome], *, limits: CheckLimits) -> C
     )
 
 
-def accuracy_falls_with_epsilon(curve: Sequence[Outcome], *, limits: CheckLimits) -> Check:
+def accuracy_falls_with_epsilon(curve: Sequence[AttackOutcome], *, limits: CheckLimits) -> Check:
     """A larger budget contains the smaller one, so robust accuracy may not rise with it."""
     name, question = "accuracy_falls_with_epsilon", "Does robust accuracy fall, or stay, as epsilon grows?"
     pairs = [(small, large) for index, small in enumerate(curve) for large in curve[index + 1 :]]
@@ -256,7 +256,7 @@ def accuracy_falls_with_epsilon(curve: Sequence[Outcome], *, limits: CheckLimits
     )
 
 
-def unbounded_attack_succeeds(clips: Certificates, unbounded: Outcome, *, limits: CheckLimits) -> Check:
+def unbounded_attack_succeeds(clips: Certificates, unbounded: AttackOutcome, *, limits: CheckLimits) -> Check:
     """With no limit an attack can do anything, so accuracy must fall to that of guessing the commonest class."""
     labels = clips.column("label")
     chance = float(np.unique(labels, return_counts=True)[1].max() / len(labels))
@@ -278,7 +278,7 @@ def _is_better(
     significance: float,
     limits: CheckLimits,
 ) -> bool:
-    """Whether `more` is ahead by more than the smallest effect and by more than chance explains."""
+    """True if `more` is ahead by more than the smallest effect and by more than chance explains."""
     ahead = float(more.mean() - less.mean())
     return ahead > limits.min_effect and chance_of_excess(more, less) < significance
 

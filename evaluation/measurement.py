@@ -1,4 +1,4 @@
-"""What one attack does to the clips of one batch, and which attacks an evaluation runs."""
+"""Attacks on the clips of one batch with the certificates of what they did, and the list of attacks to run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HELD_BYTES = 2**30
 """Clips that a worker keeps in memory while all attacks run over them."""
 
 ROUNDING = 1e-5
-"""How far a distance may exceed its epsilon relative to it: sums in 32-bit floating point."""
+"""The fraction by which a distance may exceed its epsilon: sums in 32-bit floating point."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def unbounded_threat(threat: ThreatModel, clip_format: ClipFormat) -> ThreatMode
 
 @dataclass(frozen=True)
 class Piece:
-    """What one measurement found on one batch."""
+    """The certificates of one measurement on one batch."""
 
     measurement: int
     """Position in the list of measurements."""

@@ -1,4 +1,4 @@
-"""How far is an evaluation, and how long will it take? One line per attack."""
+"""The progress of an evaluation and the time it has left, in one log line per attack."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BACKWARD_IN_FORWARDS = 2
 
 
 @dataclass
-class Progress:
+class ProgressLog:
     """Counts what has arrived and logs it."""
 
     measurements: Sequence[Measurement]
@@ -27,7 +27,7 @@ class Progress:
     """Forward passes; a backward pass counts as `BACKWARD_IN_FORWARDS` of them."""
     last_line: float = field(default_factory=time.monotonic)
     _started: float | None = None
-    """When the first batch arrived: before that, workers only start."""
+    """The moment at which the first batch arrived: before that, workers only start."""
     _work_before: int | float = 0
     _seen: dict[int, int] = field(default_factory=dict)
     _robust: dict[int, int] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Progress:
             logger.info(self.line(number, seconds=now - self._started))
 
     def line(self, number: int, *, seconds: float) -> str:
-        """What is known about one measurement, and the time left for all."""
+        """The state of one measurement in a line, and the time left for all."""
         measurement = self.measurements[number]
         seen = self._seen[number]
         return (
@@ -56,7 +56,7 @@ class Progress:
         )
 
     def time_left(self, seconds: float) -> str:
-        """At the speed since the first batch, counted in forward and backward passes."""
+        """The time left at the speed since the first batch, counted in forward and backward passes."""
         total = self.num_clips * sum(map(work, self.measurements))
         done, left_to_do = self.work_done - self._work_before, total - self.work_done
         if left_to_do and not done:
@@ -66,5 +66,5 @@ class Progress:
 
 
 def work(measurement: Measurement) -> int | float:
-    """What a measurement costs per clip, in forward passes."""
+    """The cost of a measurement per clip, in forward passes."""
     return measurement.cost.forward + BACKWARD_IN_FORWARDS * measurement.cost.backward

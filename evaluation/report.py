@@ -28,7 +28,7 @@ def _to_3(record: Record) -> Record:
 
 
 STEPS: dict[int, Step] = {2: _to_3}
-"""By format version, what makes a record of it one of the next."""
+"""By format version, the function that makes a record of it one of the next."""
 
 
 class AttackResult(Settings):
@@ -95,7 +95,7 @@ class Withheld(Settings):
 
 
 class Facts(Settings):
-    """What a report says beside what follows from its certificates."""
+    """The part of a report that does not follow from its certificates."""
 
     class_names: tuple[str, ...]
     unbounded_threat: str
@@ -156,7 +156,7 @@ class Report(Settings):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What to bear in mind beside the checks: attacks of the list that often had no gradient to follow."""
+        """Warnings beside the checks: attacks of the list that often had no gradient to follow."""
         allowed = self.config.checks.max_zero_gradient_share
         return tuple(
             f"{attack.name}: {percent(attack.unusable_gradients)} of its gradients were zero or not finite and noise "
@@ -167,7 +167,7 @@ class Report(Settings):
 
     @property
     def facts(self) -> Facts:
-        """What does not follow from the certificates."""
+        """The part that does not follow from the certificates."""
         known = {name: getattr(self, name) for name in Facts.model_fields if name != "unbounded_threat"}
         return Facts(unbounded_threat=self.unbounded.threat, **known)
 

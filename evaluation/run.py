@@ -1,4 +1,4 @@
-"""Where an evaluation starts: share the clips among Ray tasks, collect certificates, write the report."""
+"""The start of an evaluation: divide the clips among Ray tasks, collect certificates, write the report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from evaluation.certificates import CERTIFICATES_NAME, Certificates, file_sha256
 from evaluation.config import EvaluateConfig
 from evaluation.measurement import Example, Measurement, measurements_of, unbounded_threat
 from evaluation.page import PAGE_NAME, report_page
-from evaluation.progress import Progress
+from evaluation.progress import ProgressLog
 from evaluation.report import REPORT_NAME, Facts, Report
 from evaluation.summary import summarise
 from evaluation.verification import verify
@@ -75,7 +75,7 @@ def certify(
 
     The rows are in the order of measurements, then of clips, whichever worker was faster.
     """
-    progress = Progress(measurements, num_clips)
+    progress = ProgressLog(measurements, num_clips)
     pieces, devices = [], set()
     for worker, piece in measure_on_ray(config, measurements, model_sha256=model_sha256):
         progress.add(piece)
@@ -137,6 +137,6 @@ def open_data(config: EvaluateConfig) -> DatasetIndex:
 
 
 def num_clips(config: EvaluateConfig, index: DatasetIndex) -> int:
-    """How many clips are measured."""
+    """The number of clips that are measured."""
     available = index.num_clips[config.split]
     return min(available, config.limit or available)

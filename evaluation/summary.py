@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 
 from evaluation.certificates import Certificates
 from evaluation.config import EvaluateConfig, attack_label
-from evaluation.gradient_masking import Check, Outcome, run_checks
+from evaluation.gradient_masking import AttackOutcome, Check, run_checks
 from evaluation.intervals import Resampling
 from evaluation.measurement import Measurement, modality_threats
 from evaluation.report import AttackResult, ClassResult, CurvePoint, Facts, ModalityResult, Report
@@ -28,7 +28,7 @@ def summarise(certificates: Certificates, *, config: EvaluateConfig, facts: Fact
 
 
 class _Summary:
-    """The certificates of one evaluation with the draws that all of its intervals share."""
+    """The certificates of one evaluation with the draws that all of its intervals are made from."""
 
     def __init__(self, certificates: Certificates, config: EvaluateConfig, facts: Facts) -> None:
         self.certificates = certificates
@@ -75,10 +75,10 @@ class _Summary:
             **self.facts.model_dump(exclude={"unbounded_threat"}),
         )
 
-    def outcome(self, attack: Attack, threat: ThreatModel) -> Outcome:
-        """Which clips withstood one measurement."""
+    def outcome(self, attack: Attack, threat: ThreatModel) -> AttackOutcome:
+        """The clips that withstood one measurement."""
         rows = self.certificates.select(attack_label(attack), str(threat))
-        return Outcome(attack_label(attack), str(threat), attack.cost.backward, rows.is_robust)
+        return AttackOutcome(attack_label(attack), str(threat), attack.cost.backward, rows.is_robust)
 
     def headline(self, worst_case: Bool[np.ndarray, " clips"], checks: Sequence[Check]) -> dict[str, Any]:
         """The worst case, or the reasons why it must not be quoted."""

@@ -1,4 +1,4 @@
-"""Does a report follow from its certificates? Recompute every number, check every distance, hash and count."""
+"""The re-check of a report against its certificates: every number, distance, hash and count."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _numbers(report: Report, certificates: Certificates) -> Iterator[str]:
 
 
 def differences(stated: Any, computed: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Where two nested values differ, numbers by more than `TOLERANCE`: (path, first, second)."""
+    """The places where two nested values differ, numbers by more than `TOLERANCE`: (path, first, second)."""
     if isinstance(stated, dict) and isinstance(computed, dict):
         for name in stated.keys() | computed.keys():
             yield from differences(stated.get(name), computed.get(name), f"{path}.{name}".lstrip("."))

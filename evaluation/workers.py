@@ -1,7 +1,7 @@
-"""What one Ray task does: load the checkpoint, attack its share of the clips, hand back certificates as they come.
+"""The work of one Ray task: load the checkpoint, attack its portion of the clips, hand back certificates as they come.
 
 Each task takes a contiguous run of whole batches, and randomness is keyed by clip, so that the number of tasks changes
-nothing: not the batches, not the arithmetic, not the verdicts.
+nothing: not the batches, not the arithmetic, not the classes found.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ T = TypeVar("T")
 def measure_on_ray(
     config: EvaluateConfig, measurements: Sequence[Measurement], *, model_sha256: str
 ) -> Iterator[tuple[int, Piece]]:
-    """Share the clips among `config.workers` tasks; yield (worker, piece) as they finish, in no certain order."""
-    task = ray.remote(_stream_share).options(num_returns="streaming", **_resources(config))
+    """Divide the clips among `config.workers` tasks; yield (worker, piece) as they finish, in no certain order."""
+    task = ray.remote(_stream_portion).options(num_returns="streaming", **_resources(config))
     waiting: dict[ObjectRefGenerator, int] = {
         cast(ObjectRefGenerator, task.remote(config, tuple(measurements), model_sha256, rank)): rank
         for rank in range(config.workers)
@@ -54,11 +54,11 @@ def show_on_ray(
 
 
 @no_type_check  # Ray knows a streaming task by its `yield`, which a run-time type checker's wrapper would hide
-def _stream_share(*arguments):
-    yield from _measure_share(*arguments)
+def _stream_portion(*arguments):
+    yield from _measure_portion(*arguments)
 
 
-def _measure_share(
+def _measure_portion(
     config: EvaluateConfig, measurements: tuple[Measurement, ...], model_sha256: str, rank: int
 ) -> Iterator[Piece]:
     batches = evaluation_batches(

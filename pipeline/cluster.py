@@ -25,7 +25,7 @@ from training.ray_internals import bootstrap_address, own_processes, show_worker
 logger = logging.getLogger(__name__)
 
 CHATTER = ("Reporting training result",)
-"""How lines begin that say nothing to a user."""
+"""The beginnings of lines that say nothing to a user."""
 
 
 @contextmanager
@@ -179,5 +179,5 @@ def num_nodes() -> int:
 
 
 def total(resource: str) -> float:
-    """How much of `resource` (`CPU`, `GPU`) the connected Ray has in all."""
+    """The amount of `resource` (`CPU`, `GPU`) that the connected Ray has in all."""
     return float(ray.cluster_resources().get(resource, 0))  # type: ignore[no-untyped-call]

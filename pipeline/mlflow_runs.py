@@ -1,4 +1,4 @@
-"""What is written to MLflow, and where: the only file that knows MLflow.
+"""The runs in MLflow's tracking store, and what is written to them: the only file that knows MLflow.
 
 Runs are found again by their key (a tag), so a resumed job goes on in its own run. Everything is written through a
 client with explicit run ids: no active run, no global address, and any process can write.
@@ -41,15 +41,15 @@ def run_key(command: str, output: str, settings: Mapping[str, object]) -> str:
 
 
 @dataclass(frozen=True)
-class Store:
-    """Where runs are kept. Small, so that it travels to other processes."""
+class TrackingStore:
+    """The address of MLflow's tracking store and an experiment in it. Small, so that it travels to other processes."""
 
     uri: str
     experiment_id: str
 
     @property
     def is_a_local_file(self) -> bool:
-        """Whether only processes of this machine can write to it."""
+        """True if only processes of this machine can write to it."""
         return self.uri.startswith("sqlite:")
 
     def client(self) -> MlflowClient:
@@ -77,7 +77,7 @@ class Store:
 class Run:
     """One run of a store."""
 
-    store: Store
+    store: TrackingStore
     run_id: str
 
     def log_settings(self, flat: Mapping[str, str | float]) -> None:
@@ -138,7 +138,7 @@ class Run:
         self.store.client().set_terminated(self.run_id, status)
 
 
-def open_store(output: str, *, experiment: str = "robust-audio-visual") -> Store:
+def open_store(output: str, *, experiment: str = "robust-audio-visual") -> TrackingStore:
     """The store named by `MLFLOW_TRACKING_URI`, else a SQLite file beside `output`, made and migrated here and now.
 
     Several processes that open a fresh SQLite file together break it: so this runs once, in the driver.
@@ -160,12 +160,12 @@ def open_store(output: str, *, experiment: str = "robust-audio-visual") -> Store
         location = (folder / "mlflow-files").as_uri()
     client = _client(uri)
     known = client.get_experiment_by_name(experiment)
-    return Store(uri, known.experiment_id if known else client.create_experiment(experiment, location))
+    return TrackingStore(uri, known.experiment_id if known else client.create_experiment(experiment, location))
 
 
 @contextmanager
 def tracked_run(
-    store: Store, key: str, *, name: str, settings: Mapping[str, str | float], parent: Run | None = None
+    store: TrackingStore, key: str, *, name: str, settings: Mapping[str, str | float], parent: Run | None = None
 ) -> Iterator[Run]:
     """A run that ends as the block ends: FINISHED, FAILED on an error, KILLED when interrupted.
 

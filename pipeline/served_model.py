@@ -27,6 +27,6 @@ class ServedModel:
 
 
 def _load_pyfunc(path: str) -> ServedModel:
-    """What MLflow calls with the folder of the stored checkpoint."""
+    """The entry point that MLflow calls with the folder of the stored checkpoint."""
     classifier, _ = load_model(path)
     return ServedModel(classifier)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from docs.generator.sources import configs
 from pipeline.commands import main
-from pipeline.mlflow_runs import Store, open_store
+from pipeline.mlflow_runs import TrackingStore, open_store
 from pipeline.settings.load import load
 from tests.docs.pages import ROOT, pipeline_commands
 from training.attacks import AttackedClips
@@ -121,7 +121,7 @@ def kinetics_sounds(folder: Path, ray_session: None) -> Path:
     return run("ks", folder)
 
 
-def find_run(store: Store, name: str) -> str:
+def find_run(store: TrackingStore, name: str) -> str:
     [found] = store.client().search_runs([store.experiment_id], f"attributes.run_name = '{name}'")
     return str(found.info.run_id)
 

@@ -28,7 +28,7 @@ from preprocessing.storage.provenance import Provenance
 from training.models import Classifier, ModelConfig
 
 CHECKPOINT_VERSION = 2
-"""Raised whenever stored files change their meaning; `_steps` brings records of earlier versions up to it."""
+"""The format of the stored files, raised when their meaning changes; `_steps` brings earlier records up to it."""
 MODEL_NAME = "model.safetensors"
 STATE_NAME = "state.pt"
 CONFIG_NAME = "config.yaml"
@@ -40,7 +40,7 @@ class CheckpointError(DataError):
 
 
 class CheckpointInfo(Settings):
-    """What a checkpoint's model is and what it was trained on."""
+    """The record of a checkpoint: its model, and the data, objective and code it was trained by."""
 
     format_version: int = CHECKPOINT_VERSION
     model: ModelConfig
@@ -51,7 +51,7 @@ class CheckpointInfo(Settings):
     epoch: int
     """Epochs that were finished."""
     metrics: dict[str, float]
-    """Of the last finished epoch."""
+    """Metrics of the last finished epoch."""
     objective: str | None = None
     """Name of the training objective; None = unknown."""
     provenance: Provenance | None = None
@@ -107,7 +107,7 @@ def replace_folder(partial: Path, folder: Path) -> None:
 
 
 def load_info(folder: str | Path) -> CheckpointInfo:
-    """What the checkpoint says about itself.
+    """Read a checkpoint's record of itself.
 
     Raises:
         CheckpointError: if it is none.
@@ -125,7 +125,7 @@ def load_info(folder: str | Path) -> CheckpointInfo:
 
 
 def _steps(folder: Path) -> dict[int, Step]:
-    """What makes the record of one format version one of the next."""
+    """By format version, the function that makes a record of it one of the next."""
 
     def to_2(record: Record) -> Record:
         """Version 1 recorded no provenance; the objective stands in the settings beside it."""
@@ -137,7 +137,7 @@ def _steps(folder: Path) -> dict[int, Step]:
 
 
 def load_model(folder: str | Path) -> tuple[Classifier, CheckpointInfo]:
-    """The stored classifier on the processor, in evaluation mode, and what it is.
+    """The stored classifier on the processor, in evaluation mode, and the checkpoint's record.
 
     Raises:
         CheckpointError: if the folder is not a checkpoint or its weights do not fit its model.
@@ -162,7 +162,7 @@ def load_weights(folder: str | Path, model: Classifier) -> None:
 
 
 def load_state(folder: str | Path) -> dict[str, Any]:
-    """What `save` was given as `state`."""
+    """The tensors and plain data that `save` was given as `state`."""
     state: dict[str, Any] = torch.load(Path(folder) / STATE_NAME, weights_only=True, map_location="cpu")
     return state
 

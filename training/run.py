@@ -1,4 +1,4 @@
-"""Where training starts: a Ray Train run around `loop.train_worker`, resumable, with the best epoch as its result."""
+"""The start of training: a Ray Train run around `loop.train_worker`, resumable, with the best epoch as its result."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class TrainingError(RuntimeError):
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a training has left."""
+    """The result of a training: its best checkpoint and its history."""
 
     checkpoint: Path
     """The best epoch by validation accuracy."""
@@ -56,7 +56,7 @@ class TrainResult:
     resumed_step: int
     """Steps of the next epoch that were done as well."""
     stopped: str
-    """Why training ended before its last epoch, by its own rules; empty if it did not."""
+    """The reason why training ended before its last epoch, by its own rules; empty if it did not."""
     seconds: float
     """Wall time of this call."""
 
@@ -123,7 +123,7 @@ def check_data(config: TrainConfig, *, is_begun: bool) -> DatasetIndex:
 
 
 def worker_resources(config: TrainConfig) -> dict[str, float]:
-    """What each worker needs.
+    """The resources that each worker needs.
 
     Raises:
         ValueError: if all together need more than Ray has or could have by adding nodes: it would wait for ever.
@@ -177,7 +177,7 @@ def fit(config: TrainConfig, needs: dict[str, float], callbacks: list[UserCallba
 
 
 def first_cause(error: WorkerGroupError) -> str:
-    """Which worker failed first and why, in a line; the others fail because they lose their connection to it."""
+    """The worker that failed first and its reason, in a line; the others fail because they lose it."""
     lost = ("gloo", "nccl", "connection closed", "connection reset")
     failures = sorted(
         error.worker_failures.items(),

@@ -1,4 +1,4 @@
-"""What lies in a training's output folder, so that it can be interrupted at any moment and go on.
+"""A training's output folder: the files that let it be interrupted at any moment and go on.
 
 config.yaml   the settings that decide the result, written when training begins
 epochs/       000007/, ...: a checkpoint each; the newest and the best one are kept
@@ -30,12 +30,12 @@ Score = Callable[[Metrics], tuple[float, ...]]
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """A finished training: its history, and why it ended early."""
+    """The end of a training: its history, and its reason if it was early."""
 
     history: list[Metrics]
     """Metrics of every epoch."""
     stopped: str = ""
-    """Why it ended before its last epoch, by its own rules; empty if it did not."""
+    """The reason why it ended before its last epoch, by its own rules; empty if it did not."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class RunFolder:
 
     @property
     def checkpoint(self) -> Path:
-        """Where the best epoch's checkpoint is found."""
+        """The folder of the best epoch's checkpoint."""
         return self.path / "checkpoint"
 
     @property
@@ -60,7 +60,7 @@ class RunFolder:
         return self.path / "result.json"
 
     def epoch(self, number: int) -> Path:
-        """Where the checkpoint of an epoch lies, counted from 1."""
+        """The folder of an epoch's checkpoint; epochs are counted from 1."""
         return self.path / "epochs" / f"{number:06d}"
 
     def epochs(self) -> list[int]:
@@ -69,12 +69,12 @@ class RunFolder:
         return sorted(int(each.name) for each in folder.iterdir() if each.name.isdigit()) if folder.is_dir() else []
 
     def state(self, epochs: int, step: int) -> Path:
-        """Where the state after so many epochs and `step` steps of the next one lies."""
+        """The folder of the state after so many epochs and `step` steps of the next one."""
         return self.path / "steps" / f"{epochs:06d}-{step:06d}" if step else self.epoch(epochs)
 
     @property
     def is_begun(self) -> bool:
-        """Whether anything of the training is stored."""
+        """True if anything of the training is stored."""
         return self.newest() != (0, 0)
 
     def newest(self) -> tuple[int, int]:
@@ -135,7 +135,7 @@ class RunFolder:
         write_whole(self.result, json.dumps(asdict(outcome), indent=1) + "\n")
 
     def outcome(self) -> TrainingOutcome | None:
-        """How training ended, if it is finished."""
+        """The end of the training; None if it is not finished."""
         if not (self.result.exists() and self.checkpoint.exists()):
             return None
         return TrainingOutcome(**json.loads(self.result.read_text()))

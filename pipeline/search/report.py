@@ -1,4 +1,4 @@
-"""What a search found, as a table and a picture."""
+"""The result of a search, as a table and a picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which values a search tries for a setting: distributions, and the check that the setting allows their values."""
+"""The distributions of the values that a search tries, and the check that the settings allow these values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from training.config import TrainConfig
 from training.threat import Fraction
 
 FIXED = ("data", "output", "validation", "epochs", "workers", "gpu", "max_failures")
-"""Settings (and groups) that all trials share: what is measured, on what, and what a trial may cost."""
+"""Settings (and groups) that all trials have in common: what is measured, on what, and what a trial may cost."""
 
 
 class _Interval(Settings):
@@ -102,15 +102,15 @@ AnyDistribution = Annotated[Uniform | LogUniform | RandInt | Choice, Field(discr
 
 
 def check_space(space: Mapping[str, AnyDistribution], train: TrainConfig) -> None:
-    """Refuse settings that trials must share, and values that `train` would not take.
+    """Refuse settings that trials must have in common, and values that `train` would not take.
 
     Raises:
         ValueError: naming every wrong key.
     """
     problems = []
     for key, distribution in space.items():
-        if shared := next((each for each in FIXED if key == each or key.startswith(f"{each}.")), None):
-            problems.append(f"{key}: all trials share '{shared}', so that their results compare; remove it")
+        if fixed := next((each for each in FIXED if key == each or key.startswith(f"{each}.")), None):
+            problems.append(f"{key}: all trials have the same '{fixed}', so that their results compare; remove it")
             continue
         found = dict.fromkeys(problem for each in distribution.examples for problem in _problems(train, key, each))
         problems.extend(found)

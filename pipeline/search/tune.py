@@ -1,6 +1,6 @@
 """The search for better training settings: random search with early stopping over ordinary trainings.
 
-Every trial is `training.run.train` with its own output folder; the number it is judged by is the robust accuracy on the
+Every trial is `training.run.train` with its own output folder; trials are compared by the robust accuracy on the
 validation clips under the one threat model that `train.validation` names, which no trial can change.
 """
 
@@ -21,7 +21,7 @@ from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search import BasicVariantGenerator
 
 from pipeline.cluster import require_dashboard, total
-from pipeline.mlflow_runs import EPOCH, Run, Store, open_store, tracked_run
+from pipeline.mlflow_runs import EPOCH, Run, TrackingStore, open_store, tracked_run
 from pipeline.search.report import SearchResult, TrialResult, draw, show, text
 from pipeline.search.space import AnyDistribution, check_space
 from pipeline.settings.load import dump, flatten, load, override
@@ -35,13 +35,13 @@ from training.run import TrainingError, train, worker_resources
 logger = logging.getLogger(__name__)
 
 METRIC = "validation/robust_accuracy"
-"""What trials are compared by, higher is better."""
+"""The metric that trials are compared by; higher is better."""
 BEST_NAME = "best.yaml"
 SETTINGS_NAME = "tune.yaml"
 
 
-class EarlyStopping(Settings):
-    """Asynchronous successive halving: at each rung only the best share of the trials goes on."""
+class SuccessiveHalving(Settings):
+    """Asynchronous successive halving: at each rung only the best of the trials go on."""
 
     grace_epochs: PositiveInt = 1
     """Epochs every trial gets; the first rung."""
@@ -50,7 +50,7 @@ class EarlyStopping(Settings):
 
 
 class TuneConfig(Settings):
-    """Which settings of a training are searched, and how."""
+    """A search: the training, its settings that are searched, and the trials that this may take."""
 
     data: Place
     """Preprocessed data set: a folder or any fsspec URL."""
@@ -64,8 +64,8 @@ class TuneConfig(Settings):
     """Trials in all."""
     concurrent: PositiveInt | None = None
     """Trials at a time; unset = as many as the CPUs (or GPUs) allow."""
-    early_stopping: EarlyStopping = EarlyStopping()
-    """When a trial is given up."""
+    early_stopping: SuccessiveHalving = SuccessiveHalving()
+    """The rule by which trials are given up early."""
     seed: int = 0
     """Decides which settings are tried."""
 
@@ -114,7 +114,7 @@ def search(config: TuneConfig) -> SearchResult:
 
 
 def concurrent_trials(config: TrainConfig) -> int:
-    """How many trials run at a time on the connected Ray.
+    """The number of trials that run at a time on the connected Ray.
 
     A trial's driver takes no CPU: if it did, drivers could hold the CPUs that their own workers wait for.
 
@@ -201,7 +201,7 @@ class TrialRecorder(tune.Callback):
     A trial that is stopped early is killed, so only the driver can end its run.
     """
 
-    def __init__(self, config: TuneConfig, store: Store, parent: Run) -> None:
+    def __init__(self, config: TuneConfig, store: TrackingStore, parent: Run) -> None:
         self.config = config
         self.store = store
         self.parent = parent
@@ -245,7 +245,7 @@ class TrialRecorder(tune.Callback):
 
 
 def collect(config: TuneConfig, grid: tune.ResultGrid) -> SearchResult:
-    """What every trial reached, best first.
+    """The result of every trial, best first.
 
     Raises:
         RuntimeError: if no trial got through its first epoch.
@@ -273,7 +273,7 @@ def collect(config: TuneConfig, grid: tune.ResultGrid) -> SearchResult:
 
 
 def status(result: tune.Result, *, last_epoch: int, max_epochs: int) -> Literal["finished", "stopped early", "failed"]:
-    """How a trial ended; the number of an epoch counts, because a worker may be lost before it reports one."""
+    """The end of a trial; the number of an epoch counts, because a worker may be lost before it reports one."""
     if result.error:
         return "failed"
     return "finished" if last_epoch >= max_epochs else "stopped early"

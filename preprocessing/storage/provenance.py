@@ -1,4 +1,4 @@
-"""Where a record comes from: the project's version and commit, the libraries' versions, and the machine."""
+"""The origin of a record: the project's version and commit, the libraries' versions, and the machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from preprocessing.settings import Settings
 
 PROJECT = "robust-audio-visual"
 ROOT = Path(__file__).resolve().parents[2]
-"""Where the code lies: the root of a clone, or `site-packages`."""
+"""The folder of the code: the root of a clone, or `site-packages`."""
 COMMIT_VARIABLE = "ROBUST_AV_COMMIT"
 """Names the commit where the code has no history beside it: in a container's image, and for workers on other nodes."""
 GIT_SECONDS = 5

@@ -10,7 +10,7 @@ from preprocessing.storage.migrations import Step, migrated
 from preprocessing.storage.store import Store
 
 STEPS: dict[int, Step] = {}
-"""By format version of `dataset.json`, what makes a record of it one of the next; 2 is the oldest that is read."""
+"""By format version of `dataset.json`, the function that makes it one of the next; 2 is the oldest that is read."""
 
 
 def load_index(root: str) -> DatasetIndex:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from evaluation.certificates import Certificates
 from evaluation.config import CheckLimits, EvaluateConfig
 from evaluation.gradient_masking import (
-    Outcome,
+    AttackOutcome,
     accuracy_falls_with_epsilon,
     clip_facts,
     many_steps_beat_one,
@@ -144,9 +144,9 @@ def test_looking_at_the_clips_leaves_the_model_as_it_was(model: Classifier, few_
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
-def outcome(label: str, backward_passes: int, robust: int, of: int = 100) -> Outcome:
+def outcome(label: str, backward_passes: int, robust: int, of: int = 100) -> AttackOutcome:
     """The first `robust` of `of` clips withstand."""
-    return Outcome(label, "linf(video=4/255, audio=4/255)", backward_passes, np.arange(of) < robust)
+    return AttackOutcome(label, "linf(video=4/255, audio=4/255)", backward_passes, np.arange(of) < robust)
 
 
 def test_a_one_step_attack_that_beats_many_steps_fires() -> None:

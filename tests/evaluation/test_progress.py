@@ -6,7 +6,7 @@ import pytest
 
 from evaluation.config import EvaluateConfig
 from evaluation.measurement import Measurement, measure_all
-from evaluation.progress import Progress
+from evaluation.progress import ProgressLog
 from training.attacks import FGSM, PGD
 from training.batch import Batch
 from training.models import Classifier
@@ -16,7 +16,7 @@ def test_a_finished_attack_tells_its_robust_accuracy(
     model: Classifier, few_clips: Batch, config: EvaluateConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
     measurements = (Measurement(FGSM(), config.threat), Measurement(PGD(steps=2), config.threat))
-    progress = Progress(measurements, num_clips=15)
+    progress = ProgressLog(measurements, num_clips=15)
     pieces = list(measure_all(model, [few_clips], measurements, seed=0, model_sha256="ab"))
     robust = sum(row.label == row.clean_prediction == row.perturbed_prediction for row in pieces[0].rows)
     with caplog.at_level(logging.INFO, logger="evaluation"):
@@ -34,7 +34,7 @@ def test_time_left_is_counted_in_passes() -> None:
     30 of them took 50 s, so 60 take 100 s.
     """
     config = EvaluateConfig(checkpoint="a", data="b", output="c")
-    progress = Progress((Measurement(FGSM(), config.threat), Measurement(PGD(steps=2), config.threat)), num_clips=10)
+    progress = ProgressLog((Measurement(FGSM(), config.threat), Measurement(PGD(steps=2), config.threat)), num_clips=10)
     assert progress.time_left(1.0) == "unknown time"
     progress.work_done = 30
     assert progress.time_left(50.0) == "1 min 40 s"
@@ -45,7 +45,7 @@ def test_the_start_of_the_workers_does_not_count(
 ) -> None:
     """The first batch arrives after workers have loaded everything: its passes and its wait say nothing about speed."""
     measurements = (Measurement(FGSM(), config.threat), Measurement(PGD(steps=2), config.threat))
-    progress = Progress(measurements, num_clips=15)
+    progress = ProgressLog(measurements, num_clips=15)
     pieces = list(measure_all(model, [few_clips], measurements, seed=0, model_sha256="ab"))
     with caplog.at_level(logging.INFO, logger="evaluation"):
         progress.add(pieces[0])

@@ -124,7 +124,7 @@ def own_tasks() -> list[int]:
         parent = below.pop()
         children = [child for child, its_parent in parents.items() if its_parent == parent]
         below += children
-        found |= {child for child in children if b"_stream_share" in Path(f"/proc/{child}/cmdline").read_bytes()}
+        found |= {child for child in children if b"_stream_portion" in Path(f"/proc/{child}/cmdline").read_bytes()}
     return sorted(found)
 
 

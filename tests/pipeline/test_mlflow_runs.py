@@ -4,19 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.mlflow_runs import Store, open_store, run_key, tracked_run
+from pipeline.mlflow_runs import TrackingStore, open_store, run_key, tracked_run
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+def store(tmp_path_factory: pytest.TempPathFactory) -> TrackingStore:
     return open_store(str(tmp_path_factory.mktemp("tracking") / "output"))
 
 
-def history(store: Store, run_id: str, metric: str) -> list[tuple[int, float]]:
+def history(store: TrackingStore, run_id: str, metric: str) -> list[tuple[int, float]]:
     return [(point.step, point.value) for point in store.client().get_metric_history(run_id, metric)]
 
 
-def test_the_default_store_lies_beside_the_output(store: Store, tmp_path: Path) -> None:
+def test_the_default_store_lies_beside_the_output(store: TrackingStore, tmp_path: Path) -> None:
     assert store.is_a_local_file
     database = Path(store.uri.removeprefix("sqlite:///"))
     assert database.name == "mlflow.db"
@@ -25,7 +25,7 @@ def test_the_default_store_lies_beside_the_output(store: Store, tmp_path: Path) 
     assert experiment.artifact_location == (database.parent / "mlflow-files").as_uri()
 
 
-def test_opening_a_store_twice_gives_the_same_experiment(store: Store) -> None:
+def test_opening_a_store_twice_gives_the_same_experiment(store: TrackingStore) -> None:
     database = Path(store.uri.removeprefix("sqlite:///"))
     assert open_store(str(database.parent / "another_output")) == store
 
@@ -36,12 +36,12 @@ def test_an_output_elsewhere_needs_a_server(monkeypatch: pytest.MonkeyPatch) -> 
         open_store("s3://bucket/output")
 
 
-def test_the_environment_names_another_store(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
+def test_the_environment_names_another_store(monkeypatch: pytest.MonkeyPatch, store: TrackingStore) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)
     assert open_store("s3://bucket/output") == store
 
 
-def test_a_run_holds_settings_epochs_and_files_and_ends_finished(store: Store, tmp_path: Path) -> None:
+def test_a_run_holds_settings_epochs_and_files_and_ends_finished(store: TrackingStore, tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text("{}")
     settings: dict[str, str | float] = {f"group.setting_{number}": number for number in range(120)}
     settings["long"] = "x" * 10_000
@@ -56,7 +56,7 @@ def test_a_run_holds_settings_epochs_and_files_and_ends_finished(store: Store, t
     assert [file.path for file in store.client().list_artifacts(run.run_id, "report")] == ["report/report.json"]
 
 
-def test_a_run_with_the_same_key_goes_on_and_gets_only_the_missing_epochs(store: Store) -> None:
+def test_a_run_with_the_same_key_goes_on_and_gets_only_the_missing_epochs(store: TrackingStore) -> None:
     with tracked_run(store, "train b", name="b", settings={"epochs": 2}) as first:
         first.log_metrics({"epoch": 1, "train/loss": 0.5}, step=1)
     with tracked_run(store, "train b", name="b", settings={"epochs": 2}) as second:
@@ -66,7 +66,7 @@ def test_a_run_with_the_same_key_goes_on_and_gets_only_the_missing_epochs(store:
     assert history(store, first.run_id, "train/loss") == [(1, 0.5), (2, 0.25)]
 
 
-def test_a_child_names_its_parent(store: Store) -> None:
+def test_a_child_names_its_parent(store: TrackingStore) -> None:
     with tracked_run(store, "tune", name="tune", settings={}) as parent:
         child = store.open_run("tune trial 1", name="trial 1", parent=parent)
     tags = store.client().get_run(child.run_id).data.tags
@@ -74,7 +74,7 @@ def test_a_child_names_its_parent(store: Store) -> None:
 
 
 @pytest.mark.parametrize(("error", "status"), [(RuntimeError("broken"), "FAILED"), (KeyboardInterrupt(), "KILLED")])
-def test_a_run_that_breaks_off_says_so(store: Store, error: BaseException, status: str) -> None:
+def test_a_run_that_breaks_off_says_so(store: TrackingStore, error: BaseException, status: str) -> None:
     key = f"train {status}"
     with pytest.raises(type(error)), tracked_run(store, key, name=key, settings={}):
         raise error
@@ -89,7 +89,7 @@ def test_other_settings_are_another_run_and_their_order_is_not() -> None:
     assert key != run_key("train", "out", {"epochs": 1, "seed": 3})
 
 
-def test_a_refused_job_leaves_no_run(store: Store) -> None:
+def test_a_refused_job_leaves_no_run(store: TrackingStore) -> None:
     with pytest.raises(ValueError, match="refused"), tracked_run(store, "train new", name="new", settings={}):
         raise ValueError("refused")
     assert store.find("train new") is None

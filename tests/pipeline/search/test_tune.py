@@ -13,7 +13,7 @@ from ray.util.state import list_actors
 
 from pipeline.mlflow_runs import open_store
 from pipeline.search.space import Choice, Uniform
-from pipeline.search.tune import METRIC, EarlyStopping, TuneConfig, begin, concurrent_trials, search
+from pipeline.search.tune import METRIC, SuccessiveHalving, TuneConfig, begin, concurrent_trials, search
 from pipeline.settings.load import load
 from training.attacks import FGSM
 from training.config import TrainConfig, ValidationConfig
@@ -42,7 +42,7 @@ def small_search(data: Path, output: Path, *, trials: int, epochs: int) -> TuneC
             "optimizer.weight_decay": Uniform(low=0, high=1),
         },
         trials=trials,
-        early_stopping=EarlyStopping(grace_epochs=1),
+        early_stopping=SuccessiveHalving(grace_epochs=1),
     )
 
 
