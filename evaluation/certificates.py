@@ -15,6 +15,7 @@ from jaxtyping import Bool
 from numpy.typing import NDArray
 
 from preprocessing.settings import Settings
+from preprocessing.storage.atomic_file import replacing
 
 CERTIFICATES_NAME = "certificates.parquet"
 
@@ -146,7 +147,8 @@ class Certificates:
 
     def write(self, path: Path) -> None:
         """Write the table; the same rows give the same bytes."""
-        pa.parquet.write_table(self.table, path, compression="zstd")
+        with replacing(path) as temporary:
+            pa.parquet.write_table(self.table, temporary, compression="zstd")
 
     @property
     def measurements(self) -> tuple[tuple[str, str], ...]:

@@ -18,6 +18,7 @@ from evaluation.page import render, threat_sentence
 from evaluation.pictures import Bar, compared_bars, compared_curves
 from evaluation.report import AttackResult, Report, Withheld, percent, percents
 from preprocessing.settings import Settings
+from preprocessing.storage.atomic_file import write_text
 from preprocessing.storage.provenance import Provenance
 
 COMPARISON_NAME = "comparison.json"
@@ -107,8 +108,8 @@ def compare(folders: Mapping[str, str | Path], output: str | Path) -> Comparison
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     entries = {name: model.model_dump(mode="json") for name, model in comparison.models.items()}
-    (output / COMPARISON_NAME).write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
-    (output / COMPARISON_PAGE_NAME).write_text(comparison_page(comparison, reports), encoding="utf-8")
+    write_text(output / COMPARISON_NAME, json.dumps(entries, indent=2) + "\n")
+    write_text(output / COMPARISON_PAGE_NAME, comparison_page(comparison, reports))
     return comparison
 
 

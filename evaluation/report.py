@@ -14,6 +14,7 @@ from evaluation.gradient_masking import Check
 from evaluation.intervals import CONFIDENCE, Interval
 from preprocessing.errors import DataError
 from preprocessing.settings import Settings
+from preprocessing.storage.atomic_file import write_text
 from preprocessing.storage.migrations import Record, Step, migrated
 from preprocessing.storage.provenance import Provenance
 from training.passes import Passes
@@ -190,9 +191,7 @@ class Report(Settings):
 
     def write(self, folder: Path) -> None:
         """Write `report.json`; it appears whole or not at all."""
-        temporary = folder / f".{REPORT_NAME}.temporary"
-        temporary.write_text(self.model_dump_json(indent=2) + "\n")
-        temporary.replace(folder / REPORT_NAME)
+        write_text(folder / REPORT_NAME, self.model_dump_json(indent=2) + "\n")
 
     @property
     def total_cost(self) -> Passes:

@@ -18,6 +18,7 @@ from evaluation.summary import summarise
 from evaluation.verification import verify
 from evaluation.workers import measure_on_ray, show_on_ray
 from preprocessing.schema import DatasetIndex
+from preprocessing.storage.atomic_file import write_text
 from preprocessing.storage.provenance import Provenance
 from preprocessing.storage.records import load_index
 from training.checkpoint import load_info, model_sha256
@@ -60,7 +61,7 @@ def evaluate(config: EvaluateConfig) -> Report:
         provenance=Provenance.on(", ".join(sorted(devices))),
     )
     report = summarise(certificates, config=config, facts=facts)
-    (folder / PAGE_NAME).write_text(report_page(report, example), encoding="utf-8")
+    write_text(folder / PAGE_NAME, report_page(report, example))
     report.write(folder)
     for warning in report.warnings:
         logger.warning("%s", warning)

@@ -11,6 +11,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from evaluation.pictures import CLEAN, STYLE, WORST
+from preprocessing.storage.atomic_file import replacing
 from training.config import TrainConfig
 
 POINTS = 400
@@ -30,8 +31,8 @@ def draw_schedules(config: TrainConfig, path: Path, history: Sequence[Mapping[st
     Lines are what is planned. Dots are what `history`, the metrics of finished epochs, says was set at their ends:
     adaptive schedules leave the plan, and roll-backs lower the learning rate.
     """
-    with matplotlib.rc_context(cast(Any, STYLE)):
-        schedule_figure(config, history).savefig(path, dpi=130)
+    with matplotlib.rc_context(cast(Any, STYLE)), replacing(path) as temporary:
+        schedule_figure(config, history).savefig(temporary, dpi=130)
 
 
 def schedule_figure(config: TrainConfig, history: Sequence[Mapping[str, float]] = ()) -> Figure:

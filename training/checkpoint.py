@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +20,7 @@ import yaml
 from preprocessing.errors import DataError
 from preprocessing.schema import ClipFormat
 from preprocessing.settings import Settings
+from preprocessing.storage.atomic_file import replacing_folder
 from preprocessing.storage.migrations import Record, Step, migrated
 from preprocessing.storage.provenance import Provenance
 from training.models import Classifier, ModelConfig
@@ -75,35 +73,12 @@ def save(
         config: the resolved training config as plain data.
         state: tensors and plain data by name, for `load_state`.
     """
-    folder = Path(folder)
-    partial = temporary_name(folder)
-    partial.mkdir(parents=True)
-    safetensors.torch.save_file(
-        {name: value.contiguous() for name, value in model.state_dict().items()}, partial / MODEL_NAME
-    )
-    torch.save(state, partial / STATE_NAME)
-    (partial / CONFIG_NAME).write_text(yaml.safe_dump(config, sort_keys=False))
-    (partial / INFO_NAME).write_text(info.model_dump_json(indent=1) + "\n")
-    for file in partial.iterdir():  # on the disk before the name says so
-        with file.open("rb") as stored:
-            os.fsync(stored.fileno())
-    replace_folder(partial, folder)
-
-
-def temporary_name(path: Path) -> Path:
-    """A name beside `path` that nobody else uses."""
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-
-
-def replace_folder(partial: Path, folder: Path) -> None:
-    """Give a complete folder its final name, in place of what had it."""
-    if folder.exists():
-        old = temporary_name(folder)
-        folder.rename(old)
-        partial.rename(folder)
-        shutil.rmtree(old)
-    else:
-        partial.rename(folder)
+    weights = {name: value.contiguous() for name, value in model.state_dict().items()}
+    with replacing_folder(Path(folder)) as partial:
+        safetensors.torch.save_file(weights, partial / MODEL_NAME)
+        torch.save(state, partial / STATE_NAME)
+        (partial / CONFIG_NAME).write_text(yaml.safe_dump(config, sort_keys=False))
+        (partial / INFO_NAME).write_text(info.model_dump_json(indent=1) + "\n")
 
 
 def load_info(folder: str | Path) -> CheckpointInfo:

@@ -20,7 +20,8 @@ from pathlib import Path
 
 import yaml
 
-from training.checkpoint import load_info, replace_folder, temporary_name
+from preprocessing.storage.atomic_file import remove_abandoned_below, replacing_folder, write_text
+from training.checkpoint import load_info
 from training.retired_settings import without_retired
 
 Metrics = dict[str, float]
@@ -102,9 +103,9 @@ class RunFolder:
         Raises:
             ValueError: if another training is here; it says in what it differs.
         """
+        remove_abandoned_below(self.path)
         if not self.is_begun:
-            self.path.mkdir(parents=True, exist_ok=True)
-            write_whole(self.settings, yaml.safe_dump(settings, sort_keys=False))
+            write_text(self.settings, yaml.safe_dump(settings, sort_keys=False))
             return
         stored = yaml.safe_load(self.settings.read_text())
         found = without_retired(stored, where=f"the training in output='{self.path}'")
@@ -120,9 +121,8 @@ class RunFolder:
         """Make `checkpoint` the best epoch's and return its metrics; remove states that are neither best nor newest."""
         best = best_epoch(history, score=score)
         if not self.checkpoint.exists() or load_info(self.checkpoint).epoch != best:
-            partial = temporary_name(self.checkpoint)
-            shutil.copytree(self.epoch(best), partial)
-            replace_folder(partial, self.checkpoint)
+            with replacing_folder(self.checkpoint) as partial:
+                shutil.copytree(self.epoch(best), partial, dirs_exist_ok=True)
         kept = {self.epoch(best).name, self.epoch(len(history)).name}
         for folder in (self.path / "epochs").iterdir():
             if folder.name not in kept:
@@ -132,7 +132,7 @@ class RunFolder:
 
     def finish(self, outcome: TrainingOutcome) -> None:
         """Note that training is finished."""
-        write_whole(self.result, json.dumps(asdict(outcome), indent=1) + "\n")
+        write_text(self.result, json.dumps(asdict(outcome), indent=1) + "\n")
 
     def outcome(self) -> TrainingOutcome | None:
         """The end of the training; None if it is not finished."""
@@ -144,10 +144,3 @@ class RunFolder:
 def best_epoch(history: Sequence[Metrics], *, score: Score) -> int:
     """The number of the best epoch, counted from 1; of equally good ones the latest."""
     return 1 + max(range(len(history)), key=lambda index: (score(history[index]), index))
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it appears under its name only when it is complete."""
-    partial = temporary_name(path)
-    partial.write_text(text)
-    partial.rename(path)

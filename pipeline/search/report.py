@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from preprocessing.settings import Settings
+from preprocessing.storage.atomic_file import replacing
 
 
 class TrialResult(Settings):
@@ -82,7 +83,8 @@ def draw(result: SearchResult, path: Path) -> None:
     for panel in panels[1 + len(names) :]:
         panel.set_visible(False)
     figure.suptitle(f"Robust accuracy on validation under {result.threat}")
-    figure.savefig(path, dpi=120)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=120)
 
 
 def draw_epochs(axes: Axes, result: SearchResult) -> None:

@@ -28,6 +28,7 @@ from pipeline.settings.load import dump, flatten, load, override
 from pipeline.settings.tree import plain
 from preprocessing.places import Place
 from preprocessing.settings import Settings
+from preprocessing.storage.atomic_file import write_text
 from training.config import TrainConfig
 from training.ray_internals import HEAD_NODE_RESOURCE
 from training.run import TrainingError, train, worker_resources
@@ -137,8 +138,7 @@ def begin(config: TuneConfig) -> None:
                 f"output='{config.output}' holds another search; choose another output. It differs in\n{lines}"
             )
     else:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(dump(config))
+        write_text(path, dump(config))
 
 
 def tuner(config: TuneConfig, recorder: TrialRecorder, *, concurrent: int) -> tune.Tuner:
@@ -288,6 +288,6 @@ def write(config: TuneConfig, result: SearchResult) -> None:
         f"Best of {len(result.trials)} trials: robust accuracy {result.best.robust_accuracy:.3f} on validation, "
         f"{result.threat}"
     )
-    (folder / BEST_NAME).write_text(dump(best, exclude={"data", "output"}, comment=comment))
-    (folder / "search.json").write_text(result.model_dump_json(indent=2) + "\n")
+    write_text(folder / BEST_NAME, dump(best, exclude={"data", "output"}, comment=comment))
+    write_text(folder / "search.json", result.model_dump_json(indent=2) + "\n")
     draw(result, folder / "search.png")

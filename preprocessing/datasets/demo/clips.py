@@ -9,7 +9,6 @@ read from picture and sound together:
 
 from __future__ import annotations
 
-import os
 import shutil
 import string
 import subprocess
@@ -28,6 +27,7 @@ from preprocessing.datasets.demo.scenes import HEIGHT, LOOKS, WIDTH, Actor, Scen
 from preprocessing.datasets.demo.sounds import SAMPLE_RATE_HZ, SOUNDS, Note, Voice, compose, render_sound
 from preprocessing.schema import SPLITS, Split
 from preprocessing.settings import Settings
+from preprocessing.storage.atomic_file import replacing
 
 CLIP_SECONDS = 4.0
 FRAMES_PER_SECOND = 25.0
@@ -165,8 +165,7 @@ def encode_clip(clip: Clip, target: Path, *, seed: int) -> None:
     Raises:
         RuntimeError: if ffmpeg fails or does not end in time, with its last words.
     """
-    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
-    with tempfile.TemporaryDirectory() as folder:
+    with replacing(target) as partial, tempfile.TemporaryDirectory() as folder:
         sound_file = Path(folder) / "sound.wav"
         wavfile.write(sound_file, SAMPLE_RATE_HZ, clip.sound)
         command = encode_command(sound_file, partial, seed=seed)
@@ -179,15 +178,12 @@ def encode_clip(clip: Clip, target: Path, *, seed: int) -> None:
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            partial.unlink(missing_ok=True)
             raise RuntimeError(f"encoding '{target}' took longer than {ENCODE_SECONDS_LIMIT:g} s") from error
-    if done.returncode != 0:
-        partial.unlink(missing_ok=True)
-        raise RuntimeError(
-            f"'{command[0]}' could not encode '{target}' (exit status {done.returncode}): "
-            f"{done.stderr.decode(errors='replace').strip()[-500:]}"
-        )
-    partial.replace(target)
+        if done.returncode != 0:
+            raise RuntimeError(
+                f"'{command[0]}' could not encode '{target}' (exit status {done.returncode}): "
+                f"{done.stderr.decode(errors='replace').strip()[-500:]}"
+            )
 
 
 def encode_command(sound_file: Path, target: Path, *, seed: int) -> list[str]:

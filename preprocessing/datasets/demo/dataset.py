@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import logging
-import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +17,7 @@ from preprocessing.datasets.base import Dataset, Listing
 from preprocessing.datasets.demo.clips import DEMO_CLASSES, ClipPlan, Difficulty, encode_clip, plan_clip, render_clip
 from preprocessing.datasets.kinetics_sounds import KineticsSounds
 from preprocessing.schema import Split
+from preprocessing.storage.atomic_file import write_text
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +111,7 @@ class Demo(Dataset):
             raise ValueError(f"dataset.root='{self.root}' holds something else; set it to a new folder")
         else:
             self.root.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, json.dumps(self.manifest(), indent=2) + "\n")
+            write_text(path, json.dumps(self.manifest(), indent=2) + "\n")
 
     def _make(self, plans: Sequence[ClipPlan]) -> None:
         import ray  # takes a second, which reading settings is spared
@@ -147,18 +148,10 @@ def make_clips(seed: int, difficulty: Difficulty, jobs: Sequence[tuple[ClipPlan,
 
 def write_annotations(path: Path, plans: Sequence[ClipPlan]) -> None:
     """Write the CSV that names label and split of each clip, as Kinetics does."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    with partial.open("w", newline="", encoding="utf-8") as stream:
-        rows = csv.writer(stream, lineterminator="\n")
-        rows.writerow(("label", "youtube_id", "time_start", "time_end", "split"))
-        for plan in plans:
-            split = SPLIT_FOLDERS[plan.split]
-            rows.writerow((plan.class_name, plan.youtube_id, plan.time_start, plan.time_end, split))
-    partial.replace(path)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file that appears only when it is complete."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(text, "utf-8")
-    partial.replace(path)
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(("label", "youtube_id", "time_start", "time_end", "split"))
+    for plan in plans:
+        split = SPLIT_FOLDERS[plan.split]
+        rows.writerow((plan.class_name, plan.youtube_id, plan.time_start, plan.time_end, split))
+    write_text(path, text.getvalue())

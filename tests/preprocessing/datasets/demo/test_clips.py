@@ -153,10 +153,18 @@ def test_encoding_twice_gives_the_same_bytes(clip: Clip, encoded: Path, tmp_path
     assert again.read_bytes() == encoded.read_bytes()
 
 
-def test_a_failed_encode_says_why_and_leaves_nothing(clip: Clip, tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match=r"could not encode .*no-such-folder.*No such file or directory"):
-        encode_clip(clip, tmp_path / "no-such-folder" / "clip.mp4", seed=0)
-    assert list(tmp_path.iterdir()) == []
+def test_a_failed_encode_says_why_and_leaves_nothing(
+    clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another program of the name, which fails."""
+    program = tmp_path / "programs" / "ffmpeg"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\ncat > /dev/null\necho "disk on fire" >&2\nexit 3\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    with pytest.raises(RuntimeError, match=r"could not encode '.*clip.mp4' \(exit status 3\): disk on fire"):
+        encode_clip(clip, tmp_path / "videos" / "clip.mp4", seed=0)
+    assert list((tmp_path / "videos").iterdir()) == []
 
 
 def decode_sound(path: Path) -> np.ndarray:
