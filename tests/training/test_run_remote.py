@@ -5,7 +5,8 @@ from pathlib import Path
 import s3fs
 
 from preprocessing.storage.records import load_index
-from tests.s3_server import SECRET, S3Server
+from tests.s3_credentials import SECRET
+from tests.s3_server import S3Server
 from tests.training.small_runs import settings
 from training.checkpoint import load_info
 from training.run import train
