@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import yaml
 from pydantic import Field, PositiveInt, model_validator
 from ray import tune
 from ray.train import UserCallback
@@ -24,13 +25,14 @@ from pipeline.cluster import require_dashboard, total
 from pipeline.mlflow_runs import EPOCH, Run, TrackingStore, open_store, tracked_run
 from pipeline.search.report import SearchResult, TrialResult, draw, show, text
 from pipeline.search.space import AnyDistribution, check_space
-from pipeline.settings.load import dump, flatten, load, override
+from pipeline.settings.load import dump, flatten, override
 from pipeline.settings.tree import plain
 from preprocessing.places import Place
 from preprocessing.settings import Settings
 from preprocessing.storage.atomic_file import write_text
 from training.config import TrainConfig
 from training.ray_internals import HEAD_NODE_RESOURCE
+from training.retired_settings import without_retired
 from training.run import TrainingError, train, worker_resources
 
 logger = logging.getLogger(__name__)
@@ -130,7 +132,7 @@ def begin(config: TuneConfig) -> None:
     """Note the settings in `output`, or make sure that the search begun there is the same one."""
     path = Path(config.output) / SETTINGS_NAME
     if path.exists():
-        before, now = flatten(load(TuneConfig, path)), flatten(config)
+        before, now = flatten(stored_search(path)), flatten(config)
         differ = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
         if differ:
             lines = "\n".join(f"  {name}: {before.get(name)} there, {now.get(name)} now" for name in differ)
@@ -139,6 +141,16 @@ def begin(config: TuneConfig) -> None:
             )
     else:
         write_text(path, dump(config))
+
+
+def stored_search(path: Path) -> TuneConfig:
+    """The settings of a search that was begun, maybe by an earlier version.
+
+    Raises:
+        ValueError: if it was begun with a setting that this version no longer has.
+    """
+    stored = yaml.safe_load(path.read_text())
+    return TuneConfig.model_validate(without_retired(stored, where=f"the search in '{path.parent}'"))
 
 
 def tuner(config: TuneConfig, recorder: TrialRecorder, *, concurrent: int) -> tune.Tuner:

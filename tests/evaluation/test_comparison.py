@@ -96,6 +96,8 @@ def test_the_page_is_self_contained(evaluation: Callable[..., Path], tmp_path: P
     assert "<standard>" not in text
     assert text.count('src="data:image/svg+xml;base64,') == 2
     assert "://" not in text
+    assert text.count("trained by tma_curriculum with a version not recorded") == 2
+    assert text.count("measured with robust-audio-visual 1.2.3 (abababababab) on a processor") == 2
 
 
 def test_a_withheld_number_stays_withheld(

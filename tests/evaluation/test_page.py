@@ -149,3 +149,9 @@ def test_the_clip_is_shown_before_after_and_as_a_difference(text: str) -> None:
     image = Image.open(io.BytesIO(base64.b64decode(picture)))
     assert image.width > 600
     assert "amplified 18 and 18 times" in text
+
+
+def test_the_page_says_what_trained_and_what_measured(text: str, report: Report) -> None:
+    """The report's evaluation is recorded, the checkpoint's training is not."""
+    assert "<dt>trained by</dt><dd>tma_curriculum, version and machine not recorded</dd>" in text
+    assert "robust-audio-visual 1.2.3 (abababababab) on a processor; torch 2.0" in text

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 import ray
+import yaml
 from ray.util.state import list_actors
 
 from pipeline.mlflow_runs import open_store
 from pipeline.search.space import Choice, Uniform
 from pipeline.search.tune import METRIC, SuccessiveHalving, TuneConfig, begin, concurrent_trials, search
-from pipeline.settings.load import load
+from pipeline.settings.load import load, override
 from training.attacks import FGSM
 from training.config import TrainConfig, ValidationConfig
 from training.models import ModelConfig
@@ -87,6 +88,22 @@ def test_another_search_in_the_same_output_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds another search") as caught:
         begin(small_search(tmp_path / "data", tmp_path / "out", trials=3, epochs=1))
     assert "trials: 2 there, 3 now" in str(caught.value)
+
+
+def test_a_search_of_an_earlier_version_goes_on_if_its_retired_settings_changed_nothing(tmp_path: Path) -> None:
+    config = override(
+        small_search(tmp_path / "data", tmp_path / "out", trials=2, epochs=1), {"train.objective": "tma_at"}
+    )
+    begin(config)
+    file = tmp_path / "out" / "tune.yaml"
+    stored = yaml.safe_load(file.read_text())
+    stored["train"]["warm_start_mib"] = 2048
+    stored["train"]["objective"]["crafting"] |= {"warm_start": False, "context": "none"}
+    file.write_text(yaml.safe_dump(stored))
+    begin(config)
+    file.write_text(file.read_text().replace("warm_start: false", "warm_start: true"))
+    with pytest.raises(ValueError, match=r"begun with train\.objective\.crafting\.warm_start=True, which this version"):
+        begin(config)
 
 
 @pytest.mark.slow
