@@ -34,7 +34,7 @@ def test_an_empty_interval_is_refused() -> None:
 
 @pytest.mark.parametrize("key", ["validation.threat.video", "validation.limit", "epochs", "data", "workers"])
 def test_what_makes_trials_comparable_cannot_be_searched(key: str) -> None:
-    with pytest.raises(ValueError, match=f"{key}: all trials share '{key.split('.')[0]}'"):
+    with pytest.raises(ValueError, match=f"{key}: all trials have the same '{key.split('.')[0]}'"):
         check_space({key: RandInt(low=1, high=2)}, TRAIN)
 
 

@@ -92,7 +92,7 @@ def test_another_search_in_the_same_output_is_refused(tmp_path: Path) -> None:
 
 def test_a_search_of_an_earlier_version_goes_on_if_its_retired_settings_changed_nothing(tmp_path: Path) -> None:
     config = override(
-        small_search(tmp_path / "data", tmp_path / "out", trials=2, epochs=1), {"train.objective": "tma_at"}
+        small_search(tmp_path / "data", tmp_path / "out", trials=2, epochs=1), {"train.objective.name": "tma_at"}
     )
     begin(config)
     file = tmp_path / "out" / "tune.yaml"
