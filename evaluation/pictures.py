@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
-import matplotlib
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
@@ -16,36 +15,24 @@ from matplotlib.figure import Figure
 
 from evaluation.intervals import Interval
 from evaluation.measurement import Example
+from evaluation.picture_style import (
+    ATTACKED,
+    CLEAN,
+    FAINT,
+    INK,
+    MODELS,
+    MUTED,
+    SMALL,
+    WIDTH,
+    WORST,
+    Draw,
+    named_rows,
+    save,
+)
 from evaluation.report import ClassResult, CurvePoint, Report
 
-INK = "#1f2933"
-MUTED = "#7b8794"
-CLEAN = "#2f6f8f"
-ATTACKED = "#d08a2e"
-WORST = "#b3392f"
-MODELS = (ATTACKED, CLEAN, "#6b4f8a", "#2d7d5a", WORST, MUTED)
-"""Colours of compared models, in order."""
-STYLE: dict[str, Any] = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["Inter", "Helvetica Neue", "Helvetica", "Arial", "Liberation Sans", "DejaVu Sans"],
-    "font.size": 10,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": "#cbd2d9",
-    "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "grid.color": "#e4e7eb",
-    "grid.linewidth": 0.8,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "report",
-    "legend.frameon": False,
-}
+TIGHT: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.05}
+"""Cut off what stays empty around a picture of the report."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +58,10 @@ def attack_bars(report: Report) -> str:
         axes = figure.subplots()
         for position, (_, bar, colour) in enumerate(rows):
             _bar(axes, bar, float(position), colour=colour, height=0.62)
-        axes.set_yticks(range(len(rows)), [name for name, *_ in rows])
-        axes.tick_params(axis="y", length=0)
-        axes.invert_yaxis()
+        named_rows(axes, [name for name, *_ in rows])
         _share_axis(axes, "x", "share of clips still classified correctly", maximum=1.1)
 
-    return _svg(draw, width=7.2, height=0.9 + 0.36 * len(rows))
+    return _svg(draw, width=WIDTH, height=0.9 + 0.36 * len(rows))
 
 
 def epsilon_curve(points: Sequence[CurvePoint], *, chance: float) -> str:
@@ -87,7 +72,7 @@ def epsilon_curve(points: Sequence[CurvePoint], *, chance: float) -> str:
         _curve(axes, points, colour=ATTACKED)
         _curve_frame(axes, points, chance=chance)
 
-    return _svg(draw, width=7.2, height=3.4)
+    return _svg(draw, width=WIDTH, height=3.4)
 
 
 def compared_bars(rows: Sequence[str], models: Mapping[str, Sequence[Bar | None]]) -> str:
@@ -101,17 +86,15 @@ def compared_bars(rows: Sequence[str], models: Mapping[str, Sequence[Bar | None]
             for position, bar in enumerate(bars):
                 place = position + (number - (len(models) - 1) / 2) * thickness
                 if bar is None:
-                    axes.text(0.01, place, "withheld", va="center", fontsize=8.5, color=MUTED)
+                    axes.text(0.01, place, "withheld", va="center", fontsize=SMALL, color=MUTED)
                 else:
                     _bar(axes, bar, place, colour=colour, height=thickness * 0.92)
             axes.barh(0, 0, color=colour, label=name)
-        axes.set_yticks(range(len(rows)), rows)
-        axes.tick_params(axis="y", length=0)
-        axes.invert_yaxis()
+        named_rows(axes, rows)
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(models))
         _share_axis(axes, "x", "share of clips still classified correctly", maximum=1.1)
 
-    return _svg(draw, width=7.2, height=1.2 + (0.16 + 0.2 * len(models)) * len(rows))
+    return _svg(draw, width=WIDTH, height=1.2 + (0.16 + 0.2 * len(models)) * len(rows))
 
 
 def compared_curves(curves: Mapping[str, Sequence[CurvePoint]], *, chance: float) -> str:
@@ -124,7 +107,7 @@ def compared_curves(curves: Mapping[str, Sequence[CurvePoint]], *, chance: float
         _curve_frame(axes, next(iter(curves.values())), chance=chance)
         axes.legend(loc="upper right")
 
-    return _svg(draw, width=7.2, height=3.4)
+    return _svg(draw, width=WIDTH, height=3.4)
 
 
 def class_dumbbells(classes: Sequence[ClassResult]) -> str:
@@ -136,17 +119,15 @@ def class_dumbbells(classes: Sequence[ClassResult]) -> str:
         positions = range(len(ordered))
         clean = [row.clean_accuracy for row in ordered]
         worst = [row.worst_case_robust_accuracy for row in ordered]
-        axes.hlines(positions, worst, clean, color="#cbd2d9", linewidth=3)
+        axes.hlines(positions, worst, clean, color=FAINT, linewidth=3)
         axes.scatter(clean, positions, color=CLEAN, s=64, zorder=3, label="no attack", clip_on=False)
         axes.scatter(worst, positions, color=WORST, s=26, zorder=4, label="worst case", clip_on=False)
         axes.set_ylim(-0.7, len(ordered) - 0.3)
-        axes.set_yticks(positions, [f"{row.name}  ({row.num_clips})" for row in ordered])
-        axes.tick_params(axis="y", length=0)
-        axes.invert_yaxis()
+        named_rows(axes, [f"{row.name}  ({row.num_clips})" for row in ordered])
         _share_axis(axes, "x", "accuracy (number of clips in brackets)", maximum=1.03)
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 
-    return _svg(draw, width=7.2, height=1.1 + 0.3 * len(ordered))
+    return _svg(draw, width=WIDTH, height=1.1 + 0.3 * len(ordered))
 
 
 def clip_pictures(example: Example, *, num_shown: int = 10) -> tuple[str, int, int]:
@@ -227,10 +208,10 @@ def _curve_frame(axes: Axes, points: Sequence[CurvePoint], *, chance: float) -> 
     axes.axhline(chance, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
     paper = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1.0}
     axes.text(
-        max(factors), chance + 0.02, "guessing the commonest class", color=MUTED, fontsize=8.5, ha="right", bbox=paper
+        max(factors), chance + 0.02, "guessing the commonest class", color=MUTED, fontsize=SMALL, ha="right", bbox=paper
     )
     axes.axvline(1.0, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)))
-    axes.text(1.0, 1.045, "threat model", color=MUTED, fontsize=8.5, ha="center")
+    axes.text(1.0, 1.045, "threat model", color=MUTED, fontsize=SMALL, ha="center")
     axes.set_xlabel("epsilon, as a multiple of the threat model's")
     axes.set_xticks(factors, [f"{factor:g}" for factor in factors])
     _share_axis(axes, "y", "robust accuracy", maximum=1.03)
@@ -261,23 +242,13 @@ def _bare(axes: Axes, title: str) -> None:
         axes.set_ylabel(title, rotation=0, ha="right", va="center", fontsize=9, labelpad=6)
 
 
-def _svg(draw: Callable[[Figure], None], *, width: float, height: float) -> str:
-    picture = _render(draw, width=width, height=height, kind="svg", metadata={"Date": None})
-    return "data:image/svg+xml;base64," + base64.b64encode(picture).decode()
+def _svg(draw: Draw, *, width: float, height: float) -> str:
+    picture = io.BytesIO()
+    save(draw, picture, width=width, height=height, format="svg", metadata={"Date": None}, **TIGHT)
+    return "data:image/svg+xml;base64," + base64.b64encode(picture.getvalue()).decode()
 
 
-def _png(draw: Callable[[Figure], None], *, width: float, height: float) -> str:
-    picture = _render(draw, width=width, height=height, kind="png", metadata={})
-    return "data:image/png;base64," + base64.b64encode(picture).decode()
-
-
-def _render(
-    draw: Callable[[Figure], None], *, width: float, height: float, kind: str, metadata: dict[str, None]
-) -> bytes:
-    """Draw on a figure of this size in inches; the caller's matplotlib settings stay as they were."""
-    with matplotlib.rc_context(cast(Any, STYLE)):
-        figure = Figure(figsize=(width, height), layout="constrained" if kind == "svg" else None)
-        draw(figure)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format=kind, dpi=130, metadata=metadata, bbox_inches="tight", pad_inches=0.05)
-    return buffer.getvalue()
+def _png(draw: Draw, *, width: float, height: float) -> str:
+    picture = io.BytesIO()
+    save(draw, picture, width=width, height=height, layout=None, format="png", **TIGHT)
+    return "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()

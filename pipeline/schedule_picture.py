@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
 
-import matplotlib
 from matplotlib.figure import Figure
 
-from evaluation.pictures import CLEAN, STYLE, WORST
-from preprocessing.storage.atomic_file import replacing
+from evaluation.picture_style import CLEAN, PANEL_WIDTH, WORST, panel_grid, panels, save, title
 from training.config import TrainConfig
 
 POINTS = 400
 """So finely are schedules drawn."""
+COLUMNS = 3
+PANEL_HEIGHT = 2.3
+"""Inches; wide and low, since only the course matters."""
 UNITS = {
     "attack_steps": "gradient steps of the attack",
     "dropout_ratio": "share of feature units dropped",
@@ -31,22 +30,33 @@ def draw_schedules(config: TrainConfig, path: Path, history: Sequence[Mapping[st
     Lines are what is planned. Dots are what `history`, the metrics of finished epochs, says was set at their ends:
     adaptive schedules leave the plan, and roll-backs lower the learning rate.
     """
-    with matplotlib.rc_context(cast(Any, STYLE)), replacing(path) as temporary:
-        schedule_figure(config, history).savefig(temporary, dpi=130)
+    lines = planned_lines(config)
+    rows, columns = panel_grid(len(lines), columns=COLUMNS)
+    save(
+        lambda figure: draw_panels(figure, lines, config.epochs, history),
+        path,
+        width=PANEL_WIDTH * columns,
+        height=PANEL_HEIGHT * rows,
+    )
 
 
-def schedule_figure(config: TrainConfig, history: Sequence[Mapping[str, float]] = ()) -> Figure:
-    """What `draw_schedules` draws: a panel for each value."""
+def planned_lines(config: TrainConfig) -> dict[str, list[float]]:
+    """The planned values of every metric that a schedule sets, at `POINTS` + 1 moments from start to end."""
     shares = [point / POINTS for point in range(POINTS + 1)]
     planned = [config.objective.settings_at(share) for share in shares]
     lines = {"train/learning_rate": [config.optimizer.rate_at(share) for share in shares]}
     lines |= {f"curriculum/{name}": [values[name] for values in planned] for name in planned[0]}
-    columns = min(3, len(lines))
-    rows = math.ceil(len(lines) / columns)
-    figure = Figure(figsize=(3.6 * columns, 2.3 * rows), layout="constrained")
-    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for axes, (metric, values) in zip(panels, lines.items(), strict=False):
-        axes.plot([share * config.epochs for share in shares], values, color=CLEAN, linewidth=2, label="planned")
+    return lines
+
+
+def draw_panels(
+    figure: Figure, lines: Mapping[str, Sequence[float]], epochs: int, history: Sequence[Mapping[str, float]] = ()
+) -> None:
+    """Draw a panel for each metric, with the values that were set where `history` knows them."""
+    grid = panels(figure, len(lines), columns=COLUMNS)
+    for axes, (metric, values) in zip(grid, lines.items(), strict=True):
+        moments = [epochs * point / POINTS for point in range(POINTS + 1)]
+        axes.plot(moments, values, color=CLEAN, linewidth=2, label="planned")
         found = [(each["epoch"], each[metric]) for each in history if metric in each]
         axes.plot(
             [epoch for epoch, _ in found],
@@ -57,12 +67,9 @@ def schedule_figure(config: TrainConfig, history: Sequence[Mapping[str, float]] 
             label="done",
         )
         name = metric.partition("/")[2]
-        axes.set_title(UNITS.get(name, name.replace("_", " ")), loc="left", fontsize=9)
+        title(axes, UNITS.get(name, name.replace("_", " ")))
         axes.set_ylim(bottom=0)
         axes.set_xlabel("epoch")
         axes.grid()
     if history:
-        panels[0].legend()
-    for axes in panels[len(lines) :]:
-        axes.set_visible(False)
-    return figure
+        grid[0].legend()

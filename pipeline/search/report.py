@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,8 +11,13 @@ from matplotlib.ticker import MaxNLocator
 from rich.console import Console
 from rich.table import Table
 
+from evaluation.picture_style import CLEAN, MUTED, PANEL_WIDTH, panel_grid, panels, save
 from preprocessing.settings import Settings
-from preprocessing.storage.atomic_file import replacing
+
+COLUMNS = 4
+PANEL_HEIGHT = 3.0
+BEST, OTHER = CLEAN, MUTED
+"""Colours of the best trial and of the others."""
 
 
 class TrialResult(Settings):
@@ -73,28 +77,28 @@ def show(result: SearchResult) -> None:
 def draw(result: SearchResult, path: Path) -> None:
     """Draw robust accuracy over epochs, and over each searched setting."""
     names = list(result.best.settings)
-    columns = min(1 + len(names), 4)
-    rows = math.ceil((1 + len(names)) / columns)
-    figure = Figure(figsize=(3.6 * columns, 3.0 * rows), layout="constrained")
-    panels = list(figure.subplots(rows, columns, squeeze=False, sharey=True).flat)
-    draw_epochs(panels[0], result)
-    for panel, name in zip(panels[1:], names, strict=False):
-        draw_setting(panel, result, name)
-    for panel in panels[1 + len(names) :]:
-        panel.set_visible(False)
-    figure.suptitle(f"Robust accuracy on validation under {result.threat}")
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=120)
+    rows, columns = panel_grid(1 + len(names), columns=COLUMNS)
+
+    def draw_panels(figure: Figure) -> None:
+        first, *others = panels(figure, 1 + len(names), columns=COLUMNS, share_y=True)
+        draw_epochs(first, result)
+        for axes, name in zip(others, names, strict=True):
+            draw_setting(axes, result, name)
+        figure.suptitle(f"Robust accuracy on validation under {result.threat}")
+
+    save(draw_panels, path, width=PANEL_WIDTH * columns, height=PANEL_HEIGHT * rows)
 
 
 def draw_epochs(axes: Axes, result: SearchResult) -> None:
     """One line per trial, the best one in front."""
     for trial in reversed(result.trials):
         is_best = trial is result.best
-        colour, width = ("tab:red", 2.0) if is_best else ("0.6", 1.0)
+        colour, width = (BEST, 2.0) if is_best else (OTHER, 1.0)
         label = "best" if is_best else None
         axes.plot(trial.epochs, trial.robust_accuracies, marker=".", color=colour, linewidth=width, label=label)
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.set(xlabel="epoch", ylabel="robust accuracy")
+    axes.grid()
     axes.legend()
 
 
@@ -103,11 +107,12 @@ def draw_setting(axes: Axes, result: SearchResult, name: str) -> None:
     values = [trial.settings.get(name) for trial in result.trials]
     are_numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
     xs: Any = values if are_numbers else [text(value) for value in values]
-    colours = ["tab:red" if trial is result.best else "0.4" for trial in result.trials]
+    colours = [BEST if trial is result.best else OTHER for trial in result.trials]
     axes.scatter(xs, [trial.robust_accuracy for trial in result.trials], c=colours)
     if are_numbers:
         axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.set(xlabel=name)
+    axes.grid()
 
 
 def text(value: object) -> str:

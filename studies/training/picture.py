@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evaluation.pictures import ATTACKED, INK, MUTED, STYLE
+from evaluation.picture_style import ATTACKED, INK, MUTED, SMALL, dot_with_interval, named_rows, save, title
 from studies.successes import Measured
 
 Shares = Mapping[str, Mapping[str, Measured]]
@@ -22,13 +20,14 @@ def draw(cpu_seconds: Mapping[str, float], shares: Shares, *, peers: Sequence[st
     Costs are in those of `reference`, or in CPU seconds if it was not trained.
     """
     others = [name for name in cpu_seconds if name not in peers]
-    with matplotlib.rc_context(cast(Any, STYLE)):
-        figure = Figure(figsize=(8.4 + 5.4 * bool(others), 5.2), layout="constrained")
+
+    def draw_both(figure: Figure) -> None:
         axes = figure.subplots(1, 1 + bool(others), squeeze=False, width_ratios=[1.7, 1.0][: 1 + bool(others)])[0]
         _frontier(figure, axes[0], cpu_seconds, shares, [name for name in peers if name in cpu_seconds], reference)
         if others:
             _differences(axes[1], shares["joint"], others)
-        figure.savefig(path, dpi=150)
+
+    save(draw_both, path, width=8.4 + 5.4 * bool(others), height=5.2)
 
 
 def _frontier(
@@ -64,7 +63,7 @@ def _frontier(
             fontsize=9,
             bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8},
         )
-    axes.text(0.01, 0.01, "\n".join(far_below), transform=axes.transAxes, fontsize=8.5, color=MUTED)
+    axes.text(0.01, 0.01, "\n".join(far_below), transform=axes.transAxes, fontsize=SMALL, color=MUTED)
     axes.margins(y=0.12)
     axes.set_xscale("log")
     if reference in cpu_seconds:
@@ -75,18 +74,15 @@ def _frontier(
     unit_in_words = f" in those of {reference}" if reference in cpu_seconds else ""
     axes.set_xlabel(f"cost of training, CPU seconds{unit_in_words}")
     axes.set_ylabel("worst-case robust accuracy, %")
-    axes.set_title("robustness over cost", loc="left")
+    title(axes, "robustness over cost")
 
 
 def _differences(axes: Axes, joint: Mapping[str, Measured], names: Sequence[str]) -> None:
     axes.axvline(0, color=MUTED, linewidth=0.8)
-    for place, name in enumerate(names):
+    for row, name in enumerate(names):
         low, high = joint[name].difference_interval
-        axes.plot([100 * low, 100 * high], [place, place], color=ATTACKED, linewidth=2, solid_capstyle="round")
-        axes.plot(100 * joint[name].difference, place, "o", color=ATTACKED, markersize=6)
-    axes.set_yticks(range(len(names)), names)
-    axes.tick_params(axis="y", length=0)
-    axes.invert_yaxis()
+        dot_with_interval(axes, 100 * joint[name].difference, (100 * low, 100 * high), row, colour=ATTACKED)
+    named_rows(axes, names)
     axes.grid(axis="x")
     axes.set_xlabel("points of robust accuracy above the curriculum")
-    axes.set_title("the curriculum with one thing changed", loc="left")
+    title(axes, "the curriculum with one thing changed")

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
-from pipeline.schedule_picture import draw_schedules, schedule_figure
+from pipeline.schedule_picture import draw_panels, draw_schedules, planned_lines
 from pipeline.settings.load import load
 from training.config import TrainConfig
 
@@ -28,7 +29,8 @@ def test_what_was_set_is_drawn_beside_the_plan(tmp_path: Path) -> None:
     """Each value in its own panel: the learning rate in the first, the attack's steps in the second."""
     config = load(TrainConfig, CONFIGS / "tma_curriculum.yaml", {"data": "data", "output": "output"})
     history = [{"epoch": 3.0, "curriculum/attack_steps": 2.0, "train/learning_rate": 1e-4}]
-    figure = schedule_figure(config, history)
+    figure = Figure()
+    draw_panels(figure, planned_lines(config), config.epochs, history)
     dots = {axes.get_title(loc="left"): np.asarray(axes.lines[1].get_xydata()).tolist() for axes in figure.axes}
     found = {title: values for title, values in dots.items() if values}
     assert found == {"learning rate": [[3.0, 1e-4]], "gradient steps of the attack": [[3.0, 2.0]]}

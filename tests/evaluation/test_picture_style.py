@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+
+from evaluation.picture_style import dot_with_interval, named_rows, panel_grid, panels
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(("num_panels", "columns", "grid"), [(1, 3, (1, 1)), (3, 3, (1, 3)), (4, 3, (2, 3))])
+def test_panels_fill_rows_of_so_many_columns(num_panels: int, columns: int, grid: tuple[int, int]) -> None:
+    figure = Figure()
+    found = panels(figure, num_panels, columns=columns)
+    assert panel_grid(num_panels, columns=columns) == grid
+    assert len(found) == num_panels
+    assert sum(axes.get_visible() for axes in figure.axes) == num_panels
+
+
+def test_the_first_of_named_rows_is_at_the_top_also_on_a_shared_axis() -> None:
+    for axes in Figure().subplots(1, 2, sharey=True):
+        named_rows(axes, ["one", "two"])
+        dot_with_interval(axes, 0.5, (0.4, 0.7), 1, colour="black")
+        low, high = axes.get_ylim()
+        assert low > high
+        assert [label.get_text() for label in axes.get_yticklabels()] == ["one", "two"]
+
+
+def test_no_other_module_sets_up_matplotlib() -> None:
+    """Colours, fonts and the size of a pixel have one home; a figure is made and saved there."""
+    setup = re.compile(r"rc_context|rcParams|Figure\(|savefig|\"tab:|dpi=")
+    files = (
+        path for stage in ("evaluation", "pipeline", "studies", "benchmarks") for path in (ROOT / stage).rglob("*.py")
+    )
+    found = {str(path.relative_to(ROOT)) for path in files if setup.search(path.read_text(encoding="utf-8"))}
+    assert found == {"evaluation/picture_style.py"}
