@@ -14,6 +14,7 @@ import pyarrow.parquet
 from jaxtyping import Bool
 from numpy.typing import NDArray
 
+from preprocessing.errors import DataError
 from preprocessing.settings import Settings
 from preprocessing.storage.atomic_file import replacing
 
@@ -138,11 +139,9 @@ class Certificates:
         try:
             table = pa.parquet.read_table(path)
         except (OSError, pa.ArrowException) as error:
-            raise ValueError(f"'{path}' cannot be read as a table of certificates: {error}") from error
+            raise DataError(f"'{path}' cannot be read as a table of certificates: {error}") from error
         if not table.schema.equals(SCHEMA):
-            raise ValueError(
-                f"'{path}' has other columns than a table of certificates: {', '.join(table.column_names)}"
-            )
+            raise DataError(f"'{path}' has other columns than a table of certificates: {', '.join(table.column_names)}")
         return cls(table)
 
     def write(self, path: Path) -> None:
@@ -164,7 +163,7 @@ class Certificates:
         """
         chosen = (self.column("attack") == attack) & (self.column("threat") == threat)
         if not chosen.any():
-            raise ValueError(f"no certificates of attack '{attack}' under {threat}")
+            raise DataError(f"no certificates of attack '{attack}' under {threat}")
         return Certificates(self.table.filter(pa.array(chosen)))
 
     def column(self, name: str) -> NDArray[np.generic]:

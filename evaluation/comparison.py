@@ -17,7 +17,8 @@ from evaluation.intervals import Interval, Resampling
 from evaluation.page import render, threat_sentence
 from evaluation.pictures import Bar, compared_bars, compared_curves
 from evaluation.report import AttackResult, Report, Withheld, percent, percents
-from preprocessing.settings import Settings
+from preprocessing.errors import DataError
+from preprocessing.settings import Settings, describe_differences
 from preprocessing.storage.atomic_file import write_text
 from preprocessing.storage.provenance import Provenance
 
@@ -143,18 +144,23 @@ def comparison_page(comparison: Comparison, reports: Mapping[str, Report]) -> st
 def _check_comparable(reports: Mapping[str, Report]) -> None:
     first_name, first = next(iter(reports.items()))
     for name, report in reports.items():
-        for what, one, other in (
-            ("data set", first.dataset_content_sha256, report.dataset_content_sha256),
-            ("split", first.config.split, report.config.split),
-            ("number of clips", first.num_clips, report.num_clips),
-            ("threat model", first.threat, report.threat),
-            ("attacks", [attack.name for attack in first.attacks], [attack.name for attack in report.attacks]),
-        ):
-            if one != other:
-                raise ValueError(
-                    f"'{first_name}' and '{name}' cannot be compared: {what} {one} against {other}; "
-                    "evaluate both with the same settings"
-                )
+        places = (f"in '{first_name}'", f"in '{name}'")
+        if lines := describe_differences(_measured(first), _measured(report), places=places):
+            raise DataError(
+                f"'{first_name}' and '{name}' cannot be compared; evaluate both with the same settings. What differs:\n"
+                + "\n".join(f"  {line}" for line in lines)
+            )
+
+
+def _measured(report: Report) -> dict[str, object]:
+    """What two reports must have in common: the clips, and the attacks under which they were measured."""
+    return {
+        "dataset_content_sha256": report.dataset_content_sha256,
+        "split": report.config.split,
+        "num_clips": report.num_clips,
+        "threat": report.config.threat,
+        "attacks": report.config.attacks,
+    }
 
 
 def _gain_over(

@@ -6,14 +6,15 @@ import json
 from pathlib import Path
 from typing import Literal
 
+from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
 from evaluation.config import EvaluateConfig
 from evaluation.gradient_masking import Check
 from evaluation.intervals import CONFIDENCE, Interval
-from preprocessing.errors import DataError
-from preprocessing.settings import Settings
+from preprocessing.errors import DataError, PlaceError
+from preprocessing.settings import Settings, first_problem
 from preprocessing.storage.atomic_file import write_text
 from preprocessing.storage.migrations import Record, Step, migrated
 from preprocessing.storage.provenance import Provenance
@@ -177,17 +178,21 @@ class Report(Settings):
         """Read `report.json` of an evaluation's folder.
 
         Raises:
-            ValueError: if there is none, or it is no report that this code can read.
+            PlaceError: if there is none.
+            DataError: if it is no report that this code can read.
         """
         path = Path(folder) / REPORT_NAME
         if not path.is_file():
-            raise ValueError(f"'{path}' does not exist: '{folder}' holds no finished evaluation")
+            raise PlaceError(f"'{path}' does not exist: '{folder}' holds no finished evaluation")
         try:
             record = json.loads(path.read_bytes())
         except ValueError as error:
             raise DataError(f"'{path}' is not a report: {error}") from error
         record = migrated(record, to=FORMAT_VERSION, steps=STEPS, what=f"'{path}'")
-        return cls.model_validate_json(json.dumps(record))
+        try:
+            return cls.model_validate_json(json.dumps(record))
+        except ValidationError as error:
+            raise DataError(f"'{path}' is not a report of this version: {first_problem(error)}") from error
 
     def write(self, folder: Path) -> None:
         """Write `report.json`; it appears whole or not at all."""

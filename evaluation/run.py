@@ -16,12 +16,14 @@ from evaluation.progress import ProgressLog
 from evaluation.report import REPORT_NAME, Facts, Report
 from evaluation.summary import summarise
 from evaluation.verification import verify
-from evaluation.workers import measure_on_ray, show_on_ray
+from evaluation.workers import measure_on_ray, require_resources, show_on_ray
+from preprocessing.errors import DataError, PlaceError, SettingsError
+from preprocessing.places import require_writable
 from preprocessing.schema import DatasetIndex
 from preprocessing.storage.atomic_file import write_text
 from preprocessing.storage.provenance import Provenance
 from preprocessing.storage.records import load_index
-from training.checkpoint import load_info, model_sha256
+from training.checkpoint import load_info, load_model, model_sha256
 
 __all__ = ["evaluate", "verify"]
 
@@ -38,7 +40,7 @@ def evaluate(config: EvaluateConfig) -> Report:
             threat names segments that the clips do not have.
     """
     started = time.monotonic()
-    index = open_data(config)
+    index = check(config)
     model_hash = model_sha256(config.checkpoint)
     measurements = measurements_of(config, index.format)
     certificates, devices = certify(config, measurements, num_clips=num_clips(config, index), model_sha256=model_hash)
@@ -67,6 +69,21 @@ def evaluate(config: EvaluateConfig) -> Report:
         logger.warning("%s", warning)
     logger.info("%s: clean accuracy %.3f, %s", folder, report.clean_accuracy, report.headline)
     return report
+
+
+def check(config: EvaluateConfig) -> DatasetIndex:
+    """Refuse what cannot be measured before anything is written; returns the data set's index.
+
+    Raises:
+        UserError: if data, checkpoint, Ray or `output` do not suit the settings.
+    """
+    if "://" in config.output:
+        raise PlaceError(f"output='{config.output}' is a URL; it must be a folder")
+    require_writable(config.output)
+    index = open_data(config)
+    load_model(config.checkpoint)
+    require_resources(config)
+    return index
 
 
 def certify(
@@ -115,22 +132,22 @@ def open_data(config: EvaluateConfig) -> DatasetIndex:
     index, info = load_index(config.data), load_info(config.checkpoint)
     if not index.num_clips.get(config.split):
         counts = ", ".join(f"{split}: {count}" for split, count in index.num_clips.items())
-        raise ValueError(
+        raise DataError(
             f"split '{config.split}' of '{config.data}' has no clips (it has {counts}); choose another split"
         )
     touched = config.threat.segments
     if touched and touched[-1] >= index.format.num_segments:
-        raise ValueError(
+        raise SettingsError(
             f"threat {config.threat} names segment {touched[-1]}, but the clips of '{config.data}' have "
             f"{index.format.num_segments} segments (from 0)"
         )
     if info.classes != index.classes:
-        raise ValueError(
+        raise DataError(
             f"'{config.checkpoint}' knows the classes {', '.join(info.classes)}, "
             f"'{config.data}' has {', '.join(index.classes)}: they must be the same, in the same order"
         )
     if info.clip_format != index.format:
-        raise ValueError(
+        raise DataError(
             f"'{config.checkpoint}' was trained on clips as {info.clip_format}, '{config.data}' stores {index.format}: "
             "preprocess with the checkpoint's format"
         )

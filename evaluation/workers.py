@@ -13,10 +13,12 @@ from typing import TypeVar, cast, no_type_check
 import ray
 import torch
 from ray import ObjectRef, ObjectRefGenerator
+from ray._private.state import state as ray_state
 from ray.exceptions import RayTaskError
 
 from evaluation.config import EvaluateConfig
 from evaluation.measurement import Example, Measurement, Piece, attack_checked, measure_all, predict
+from preprocessing.errors import ResourceError
 from preprocessing.logmel import LogMel
 from training.checkpoint import load_model
 from training.data import evaluation_batches, open_split
@@ -118,6 +120,21 @@ def _load(config: EvaluateConfig) -> Classifier:
 
 def _resources(config: EvaluateConfig) -> dict[str, float]:
     return {"num_cpus": float(config.cpus_per_worker), "num_gpus": config.gpus_per_worker}
+
+
+def require_resources(config: EvaluateConfig) -> None:
+    """Refuse tasks that need more than Ray has, or could have by adding nodes: they would wait for ever.
+
+    Raises:
+        ResourceError: with what is needed, what there is and what to change.
+    """
+    most = ray_state.get_max_resources_from_cluster_config() or ray.cluster_resources()  # type: ignore[no-untyped-call]
+    needs = {"CPU": ("cpus_per_worker", config.cpus_per_worker), "GPU": ("gpus_per_worker", config.gpus_per_worker)}
+    for name, (setting, wanted) in needs.items():
+        if wanted > most.get(name, 0):
+            raise ResourceError(
+                f"{setting}={wanted:g}, but Ray has {most.get(name, 0):g} {name}: lower it, or connect to a larger Ray"
+            )
 
 
 def _get(reference: ObjectRef[T]) -> T:

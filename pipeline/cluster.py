@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,10 @@ import ray
 from ray.util.state import list_actors
 from ray.util.state.exception import RayStateApiException
 
+from pipeline.endings import interrupt_on_sigterm
 from pipeline.environment import ENVIRONMENT, set_up_environment
 from pipeline.ports import free_port
+from preprocessing.errors import ResourceError, SettingsError
 from preprocessing.storage.provenance import COMMIT_VARIABLE, commit
 from training.ray_internals import bootstrap_address, own_processes, show_worker_lines_with
 
@@ -26,6 +28,10 @@ logger = logging.getLogger(__name__)
 
 CHATTER = ("Reporting training result",)
 """The beginnings of lines that say nothing to a user."""
+
+
+PACKAGES = Path(__file__).resolve().parents[1]
+"""The folder that holds this project's packages, a clone or `site-packages`."""
 
 
 @contextmanager
@@ -47,6 +53,7 @@ def connect(address: str | None = None, *, num_cpus: int | None = None, show_wor
     set_up_environment(local=address == "local")
     started = local_ray(num_cpus=num_cpus, show_workers=show_workers)
     with started if address == "local" else _cluster(address, show_workers=show_workers):
+        interrupt_on_sigterm()  # Ray has set its own way
         yield
 
 
@@ -59,17 +66,18 @@ def local_ray(*, num_cpus: int | None = None, num_gpus: int | None = None, show_
     try:
         # Ray's own actors look for the dashboard; beside another Ray on this machine they would not know which is ours.
         with environment(RAY_API_SERVER_ADDRESS=f"http://127.0.0.1:{port}"):
-            ray.init(
-                address="local",
-                num_cpus=num_cpus,
-                num_gpus=num_gpus,
-                include_dashboard=True,
-                dashboard_host="127.0.0.1",
-                dashboard_port=port,
-                log_to_driver=show_workers,
-                logging_level=logging.ERROR,
-                _temp_dir=folder,
-            )
+            with chdir(PACKAGES):  # the folder of the start is where workers look for modules before all others
+                ray.init(
+                    address="local",
+                    num_cpus=num_cpus,
+                    num_gpus=num_gpus,
+                    include_dashboard=True,
+                    dashboard_host="127.0.0.1",
+                    dashboard_port=port,
+                    log_to_driver=show_workers,
+                    logging_level=logging.ERROR,
+                    _temp_dir=folder,
+                )
             repeat_as_own_lines()
             yield
     finally:
@@ -141,7 +149,7 @@ def require_listener(address: str, *, timeout_seconds: float = 5.0) -> None:
         ValueError: if `address` is neither `auto` nor `host:port`, or nobody answers there.
     """
     if "://" in address:
-        raise ValueError(
+        raise SettingsError(
             f"RAY_ADDRESS is '{address}'; allowed: auto or host:port. "
             "An http:// address is for `ray job submit --address`"
         )
@@ -151,7 +159,7 @@ def require_listener(address: str, *, timeout_seconds: float = 5.0) -> None:
         with socket.create_connection((host, int(port)), timeout=timeout_seconds):
             return
     except (ConnectionError, OSError, ValueError) as error:
-        raise ValueError(
+        raise ResourceError(
             f"RAY_ADDRESS is '{address}', and no Ray answers there ({error}); "
             "start one with `ray start --head`, or unset RAY_ADDRESS to use this machine alone"
         ) from None
@@ -166,7 +174,7 @@ def require_dashboard() -> None:
     try:
         list_actors(limit=1, timeout=20)
     except (RayStateApiException, ConnectionError, OSError, RuntimeError) as error:
-        raise ValueError(
+        raise ResourceError(
             f"Ray's dashboard does not answer ({str(error).splitlines()[0]}). A search needs it: without it, "
             "a trial that is stopped early keeps its CPUs for ever. Start Ray with its dashboard "
             "(`ray start --head --include-dashboard=true`, package `ray[default]`)"

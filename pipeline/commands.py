@@ -1,13 +1,9 @@
-"""The commands: settings in, one stage run, exit status out.
-
-Exit status: 0 done, 2 the user's mistake (a message, no traceback), 1 anything else.
-"""
+"""The commands: settings in, one stage run, exit status out (see `pipeline.endings`)."""
 
 from __future__ import annotations
 
 import logging
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,9 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import BaseModel
 
+from pipeline.endings import EXPLANATION, ExitStatus, report, sigterm_interrupts
 from pipeline.environment import set_up_environment
-from pipeline.settings.help import SettingsCommand
+from pipeline.settings.help import Command, CommandGroup, SettingsCommand, config_class_of
 from pipeline.settings.load import Config, load, override
+from preprocessing.errors import PlaceError
 
 if TYPE_CHECKING:
     from preprocessing.checks.config import VerifyConfig
@@ -25,11 +23,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 app = typer.Typer(
+    cls=CommandGroup,
+    epilog=EXPLANATION,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Robust audio-visual classifiers, from raw clips to a robustness report. COMMAND --help explains a command.",
 )
 
 Words = Annotated[
@@ -41,7 +40,28 @@ Words = Annotated[
     ),
 ]
 
-ROOT = Path(__file__).resolve().parent.parent
+TRACEBACK = "--traceback"
+
+
+def _show_version(is_wanted: bool) -> None:
+    if is_wanted:
+        from preprocessing.storage.provenance import PROJECT, commit, project_version
+
+        known = commit()
+        typer.echo(f"{PROJECT} {project_version()}" + (f" (commit {known[:7]})" if known else ""))
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+    traceback: Annotated[  # `main` takes it out, wherever it stands
+        bool, typer.Option(TRACEBACK, help="Show the traceback of a mistake in settings, places or data, too.")
+    ] = False,
+) -> None:
+    """Robust audio-visual classifiers, from raw clips to a robustness report. COMMAND --help explains a command."""
 
 
 @app.command(cls=SettingsCommand)
@@ -124,6 +144,19 @@ def evaluate(words: Words = None) -> None:
         print_table(tracked_evaluation(config))
 
 
+@app.command("settings", cls=Command)
+def show_settings(
+    command: Annotated[str, typer.Argument(metavar="COMMAND", help="Whose settings.")],
+    words: Words = None,
+) -> None:
+    """Print the settings that a command would run with, as YAML with each one's explanation and origin."""
+    from pipeline.settings.resolved import resolved
+
+    config_class = config_class_of(command)
+    file, changes = _file_and_changes(words)
+    sys.stdout.write(resolved(command, config_class, file, changes))
+
+
 @app.command(cls=SettingsCommand)
 def verify(
     place: Annotated[str, typer.Argument(metavar="DIR", help="A data set or a report: a folder or a URL.")],
@@ -140,7 +173,7 @@ def verify(
     for problem in problems:
         logger.error("%s", problem)
     if problems:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitStatus.FAULT)
     logger.info("no problems found in '%s'", place)
 
 
@@ -156,7 +189,7 @@ def _problems_of(place: str, config: VerifyConfig) -> Sequence[str]:
 
     store = Store(place)
     if all(store.size(name) is None for name in (PLAN_NAME, INDEX_NAME)):
-        raise ValueError(f"'{place}' is neither a data set ({INDEX_NAME}) nor a report (report.json)")
+        raise PlaceError(f"'{place}' is neither a data set ({INDEX_NAME}) nor a report (report.json)")
     from pipeline.cluster import connect
     from preprocessing.run import verify as verify_dataset
 
@@ -166,10 +199,14 @@ def _problems_of(place: str, config: VerifyConfig) -> Sequence[str]:
 
 def _load(config_class: type[Config], words: Sequence[str] | None) -> Config:
     """The config that `[FILE] [key=value ...]` describes, its local paths made absolute: workers run elsewhere."""
-    words = list(words or ())
-    file = Path(words.pop(0)) if words and "=" not in words[0] else None
-    config = load(config_class, file, words)
+    config = load(config_class, *_file_and_changes(words))
     return override(config, _absolute_paths(config))
+
+
+def _file_and_changes(words: Sequence[str] | None) -> tuple[Path | None, list[str]]:
+    """`[FILE] [key=value ...]` taken apart."""
+    changes = list(words or ())
+    return (Path(changes.pop(0)) if changes and "=" not in changes[0] else None), changes
 
 
 def _absolute_paths(config: BaseModel) -> dict[str, object]:
@@ -195,25 +232,30 @@ def set_up_logging() -> None:
         logging.getLogger(package).setLevel(logging.INFO)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and say how it ended: 0 done, 2 the user's mistake; anything else is raised, which ends in 1."""
+def main(arguments: Sequence[str] | None = None, *, program: str = "python -m pipeline") -> int:
+    """Run one command and say how it ended, see `pipeline.endings`; a fault of ours is raised, which ends in 1."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    show_traceback = TRACEBACK in words
+    words = [word for word in words if word != TRACEBACK]
     set_up_environment()
     set_up_logging()
     try:
-        app(args=list(sys.argv[1:] if arguments is None else arguments), prog_name="python -m pipeline")
+        with sigterm_interrupts():
+            app(args=words, prog_name=program)
     except SystemExit as end:
         return int(end.code or 0)
-    except (ValueError, RuntimeError) as error:
-        if not _is_ours(error):
+    except Exception as error:
+        status = report(error, command=words[0] if words else "", show_traceback=show_traceback)
+        if status is None:
             raise
-        sys.stderr.write(f"error: {error}\n")
-        return 2 if isinstance(error, ValueError) else 1
-    return 0
+        return status
+    return ExitStatus.DONE
 
 
-def _is_ours(error: Exception) -> bool:
-    """Whether a `raise` in our own code made it, in this process: then its message is meant for the user."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    file = Path(last.filename)
-    is_our_file = file.resolve().is_relative_to(ROOT) and "site-packages" not in file.parts
-    return is_our_file and (last.line or "").startswith("raise ")
+def console_script() -> int:
+    """The installed command `robust-av`, the same as `python -m pipeline` but for where the code comes from.
+
+    `python -m pipeline` takes the packages of the current folder, as a clone wants it. The script takes the installed
+    ones, whatever folders named `training` or `evaluation` lie where it is started.
+    """
+    return main(program="robust-av")

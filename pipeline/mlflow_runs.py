@@ -10,10 +10,11 @@ import hashlib
 import json
 import math
 import os
+import sqlite3
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 from ray.train import Checkpoint, UserCallback
 
+from preprocessing.errors import PlaceError, SettingsError, UserError
+from preprocessing.places import redacted, require_writable
 from training.ray_internals import RunContext
 
 if TYPE_CHECKING:
@@ -144,23 +147,63 @@ def open_store(output: str, *, experiment: str = "robust-audio-visual") -> Track
     Several processes that open a fresh SQLite file together break it: so this runs once, in the driver.
 
     Raises:
-        ValueError: if `output` is no local folder and no store is named.
+        SettingsError: if `output` is no local folder and no store is named.
+        PlaceError: if the store cannot be opened or written; nothing new is then left.
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI", "")
     location = None
     if not uri:
         if "://" in output:
-            raise ValueError(
+            raise SettingsError(
                 f"output='{output}' is not on this machine: set MLFLOW_TRACKING_URI to an MLflow server "
                 "(its SQLite default needs a local folder)"
             )
         folder = Path(output).absolute().parent
+        require_writable(folder, setting="the folder of output, which receives mlflow.db,")
+        require_database(folder / "mlflow.db")
         folder.mkdir(parents=True, exist_ok=True)
         uri = f"sqlite:///{folder / 'mlflow.db'}"
         location = (folder / "mlflow-files").as_uri()
-    client = _client(uri)
-    known = client.get_experiment_by_name(experiment)
-    return TrackingStore(uri, known.experiment_id if known else client.create_experiment(experiment, location))
+    with _refusals_of(uri):
+        client = _client(uri)
+        known = client.get_experiment_by_name(experiment)
+        return TrackingStore(uri, known.experiment_id if known else client.create_experiment(experiment, location))
+
+
+def require_database(path: Path) -> None:
+    """Refuse a SQLite file that is damaged, none, or cannot be written; one that does not exist yet passes.
+
+    Raises:
+        PlaceError: before MLflow opens it.
+    """
+    if not os.path.lexists(path):
+        return
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=10)) as database:
+            database.execute("PRAGMA schema_version")
+            database.execute("BEGIN IMMEDIATE")
+            database.rollback()
+    except sqlite3.Error as error:
+        raise PlaceError(
+            f"'{path}' cannot be opened as the database of MLflow's runs ({error}); move it away, or set "
+            "MLFLOW_TRACKING_URI to another store"
+        ) from error
+
+
+@contextmanager
+def _refusals_of(uri: str) -> Iterator[None]:
+    """Tell that a store cannot be opened as what it is: a place that the user has named."""
+    from alembic.util import CommandError
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, CommandError, OSError) as error:
+        said = redacted(str(error).strip().splitlines()[0]) if str(error) else type(error).__name__
+        raise PlaceError(
+            f"MLflow's store '{redacted(uri)}' cannot be opened ({said}); set MLFLOW_TRACKING_URI to one that can"
+        ) from error
 
 
 @contextmanager
@@ -169,7 +212,7 @@ def tracked_run(
 ) -> Iterator[Run]:
     """A run that ends as the block ends: FINISHED, FAILED on an error, KILLED when interrupted.
 
-    A new run whose job was refused (`ValueError`: the user's mistake, before any work) leaves nothing.
+    A new run whose job was refused (`UserError`) leaves nothing.
     """
     is_new = store.find(key) is None
     run = store.open_run(key, name=name, parent=parent)
@@ -178,11 +221,11 @@ def tracked_run(
     try:
         yield run
         status = "FINISHED"
-    except ValueError:
+    except UserError:
         if is_new:
             store.client().delete_run(run.run_id)
         raise
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         status = "KILLED"
         raise
     finally:

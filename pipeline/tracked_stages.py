@@ -8,6 +8,7 @@ from pathlib import Path
 
 from evaluation.config import EvaluateConfig
 from evaluation.report import Report
+from evaluation.run import check as check_evaluation
 from evaluation.run import evaluate
 from pipeline.cluster import num_nodes
 from pipeline.mlflow_runs import EpochLogger, Run, open_store, run_key, tracked_run
@@ -15,6 +16,7 @@ from pipeline.schedule_picture import draw_schedules
 from pipeline.settings.load import flatten
 from training.config import TrainConfig
 from training.run import TrainResult, train
+from training.run import check as check_training
 from training.run_folder import Metrics
 
 logger = logging.getLogger(__name__)
@@ -25,6 +27,7 @@ def tracked_training(config: TrainConfig) -> TrainResult:
 
     The caller is connected to Ray. Running it again reopens the same MLflow run.
     """
+    check_training(config)
     store = open_store(config.output)
     follow = num_nodes() == 1 or not store.is_a_local_file
     if not follow:
@@ -44,6 +47,7 @@ def tracked_evaluation(config: EvaluateConfig) -> Report:
 
     The caller is connected to Ray.
     """
+    check_evaluation(config)
     store = open_store(config.output)
     settings = flatten(config)
     key = run_key("evaluate", config.output, settings)

@@ -1,9 +1,16 @@
 """The mistakes that a user can mend, by type: their message is all that is shown, and the exit status is 2.
 
 Whatever else is raised is a fault of this project and ends with its whole traceback and status 1.
+
+Functions that programs call with tensors (`training/attacks/api.py`, `training/models/adapters.py`) raise a plain
+`ValueError` where an argument is wrong: in a program that is a fault, and its traceback says where.
 """
 
 from __future__ import annotations
+
+import errno
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class UserError(ValueError):
@@ -24,3 +31,17 @@ class DataError(UserError):
 
 class ResourceError(UserError):
     """Processors, GPUs, memory, disk, or a service that is not there in the amount that is asked for."""
+
+
+def users_mistake(error: BaseException | None) -> UserError | None:
+    """The user's mistake that `error` is, also one that Ray brings from another process; None if it is none.
+
+    A full disk is one wherever it is met. What merely led to another error is none: a fault while a mistake is handled
+    is a fault.
+    """
+    while isinstance(cause := getattr(error, "cause", None), BaseException):  # Ray's wrapper, which looks like both
+        error = cause
+    if isinstance(error, OSError) and error.errno in FULL:
+        place = f" for '{error.filename}'" if error.filename else ""
+        return ResourceError(f"no space is left{place}; free some, then run the same command again")
+    return error if isinstance(error, UserError) else None

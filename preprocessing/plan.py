@@ -10,7 +10,7 @@ from pathlib import Path
 from preprocessing.datasets import Listing, Video
 from preprocessing.datasets.base import locate
 from preprocessing.schema import SPLITS, Rejection, Split
-from preprocessing.settings import Settings
+from preprocessing.settings import Settings, describe_differences
 
 
 class PlannedClip(Settings):
@@ -115,12 +115,8 @@ def size_of(path: Path) -> int | None:
 def differences(before: Plan, now: Plan) -> list[str]:
     """What keeps a run with plan `now` from continuing one with plan `before`, in words; empty if nothing."""
     found: list[str] = []
-    old, new = flat(before.settings), flat(now.settings)
-    for name in sorted(old.keys() | new.keys()):
-        if old.get(name) != new.get(name):
-            found.append(f"{name}: {old.get(name)!r} there, {new.get(name)!r} now")
-    if before.classes != now.classes:
-        found.append(f"classes: {list(before.classes)} there, {list(now.classes)} now")
+    found += describe_differences(before.settings, now.settings)
+    found += describe_differences({"classes": before.classes}, {"classes": now.classes})
     old_clips, new_clips = clips_of(before), clips_of(now)
     both = sorted(old_clips.keys() & new_clips.keys())
     for verb, keys in (
@@ -132,17 +128,6 @@ def differences(before: Plan, now: Plan) -> list[str]:
         if keys:
             found.append(f"{len(keys)} videos were {verb}, such as '{keys[0]}'")
     return found
-
-
-def flat(settings: object, prefix: str = "") -> dict[str, object]:
-    """Nested settings under dotted names."""
-    if not isinstance(settings, dict):
-        return {prefix: settings}
-    return {
-        name: value
-        for key, inner in settings.items()
-        for name, value in flat(inner, f"{prefix}.{key}" if prefix else str(key)).items()
-    }
 
 
 def place_of(clip: PlannedClip, split: Split) -> tuple[PlannedClip, Split]:

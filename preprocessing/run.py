@@ -17,7 +17,8 @@ from rich.table import Table
 from preprocessing.building import BuiltShard
 from preprocessing.checks.verify import content_hash, verify
 from preprocessing.config import PreprocessConfig
-from preprocessing.places import join
+from preprocessing.errors import DataError, SettingsError
+from preprocessing.places import join, require_writable
 from preprocessing.plan import Plan, differences, make_plan
 from preprocessing.schema import (
     INDEX_NAME,
@@ -41,7 +42,7 @@ __all__ = ["Summary", "TooManyRejectedError", "preprocess", "verify"]
 logger = logging.getLogger(__name__)
 
 
-class TooManyRejectedError(ValueError):
+class TooManyRejectedError(DataError):
     """More videos were left out than `max_rejected_share` allows."""
 
 
@@ -68,14 +69,15 @@ def preprocess(config: PreprocessConfig) -> Summary:
     other no harm: they write the same bytes.
 
     Raises:
-        ValueError: if there are no videos, `output` holds another data set (the message says what differs), or videos
-            have changed since their shards were built.
+        UserError: if there are no videos, `output` cannot be written or holds another data set (the message says what
+            differs), or videos have changed since their shards were built.
         TooManyRejectedError: if more than `config.max_rejected_share` of the videos are left out.
         StoreError: if `output` cannot be read or written, such as on a full disk.
         BuildError: if a shard cost too many worker processes their lives.
     """
     started = time.monotonic()
     store = Store(config.output)
+    require_writable(config.output)
     config.dataset.prepare()
     listing = config.dataset.listing()
     plan, duplicates = make_plan(
@@ -147,9 +149,9 @@ def refuse_another(store: Store, plan: Plan) -> None:
     try:
         before = Plan.model_validate_json(store.read(PLAN_NAME))
     except ValidationError as error:
-        raise ValueError(f"'{store.url(PLAN_NAME)}' is not a plan of this version; choose another output") from error
+        raise DataError(f"'{store.url(PLAN_NAME)}' is not a plan of this version; choose another output") from error
     if found := differences(before, plan):
-        raise ValueError(
+        raise SettingsError(
             f"output='{store.root}' holds a data set made with other settings or videos; choose another output or "
             "remove it. What differs:\n" + "\n".join(f"  {line}" for line in found)
         )
@@ -158,7 +160,7 @@ def refuse_another(store: Store, plan: Plan) -> None:
 def refuse_changed_videos(shard: BuiltShard) -> None:
     """Stop if a finished shard was made from other videos than those that are there now."""
     if shard.changed:
-        raise ValueError(
+        raise DataError(
             f"{len(shard.changed)} videos have changed since shard '{shard.record.name}' was built, such as "
             f"'{shard.changed[0]}': put them back, add repair=true to build the shards with changed videos again, or "
             "choose another output"

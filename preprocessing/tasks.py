@@ -10,6 +10,7 @@ from ray.exceptions import NodeDiedError, OutOfMemoryError, RayTaskError, Worker
 from preprocessing.building import BuiltShard, ShardJob, build_shard
 from preprocessing.config import PreprocessConfig
 from preprocessing.decoding.parent import DecoderStartError
+from preprocessing.errors import ResourceError
 from preprocessing.plan import Plan
 from preprocessing.storage.store import StoreError
 
@@ -18,7 +19,7 @@ LOST_WORKERS_PER_SHARD = 5
 SECONDS_TO_STOP = 20.0
 
 
-class BuildError(RuntimeError):
+class BuildError(ResourceError):
     """A shard cost too many worker processes their lives."""
 
 

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
 import yaml
+from pydantic import ValidationError
 
 from preprocessing.errors import DataError
 from preprocessing.schema import ClipFormat
-from preprocessing.settings import Settings
+from preprocessing.settings import Settings, first_problem
 from preprocessing.storage.atomic_file import replacing_folder
 from preprocessing.storage.migrations import Record, Step, migrated
 from preprocessing.storage.provenance import Provenance
@@ -96,7 +98,12 @@ def load_info(folder: str | Path) -> CheckpointInfo:
     except (OSError, ValueError) as error:
         raise CheckpointError(f"'{path}' does not describe a checkpoint: {error}") from error
     record = migrated(record, to=CHECKPOINT_VERSION, steps=_steps(path.parent), what=f"checkpoint '{folder}'")
-    return CheckpointInfo.model_validate_json(json.dumps(record))
+    try:
+        return CheckpointInfo.model_validate_json(json.dumps(record))
+    except ValidationError as error:
+        raise CheckpointError(
+            f"'{path}' does not describe a checkpoint of this version: {first_problem(error)}"
+        ) from error
 
 
 def _steps(folder: Path) -> dict[int, Step]:
@@ -129,7 +136,11 @@ def load_weights(folder: str | Path, model: Classifier) -> None:
     Raises:
         CheckpointError: if they do not fit.
     """
-    weights = safetensors.torch.load_file(Path(folder) / MODEL_NAME)
+    path = Path(folder) / MODEL_NAME
+    try:
+        weights = safetensors.torch.load_file(path)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise CheckpointError(f"the weights '{path}' cannot be read: {error}") from error
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
@@ -137,12 +148,29 @@ def load_weights(folder: str | Path, model: Classifier) -> None:
 
 
 def load_state(folder: str | Path) -> dict[str, Any]:
-    """The tensors and plain data that `save` was given as `state`."""
-    state: dict[str, Any] = torch.load(Path(folder) / STATE_NAME, weights_only=True, map_location="cpu")
+    """The tensors and plain data that `save` was given as `state`.
+
+    Raises:
+        CheckpointError: if it is missing or damaged.
+    """
+    path = Path(folder) / STATE_NAME
+    try:
+        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        said = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise CheckpointError(f"the training's state '{path}' cannot be read: {said}") from error
     return state
 
 
 def model_sha256(folder: str | Path) -> str:
-    """SHA-256 of the stored weights: names the exact model."""
-    with (Path(folder) / MODEL_NAME).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """SHA-256 of the stored weights: names the exact model.
+
+    Raises:
+        CheckpointError: if they cannot be read.
+    """
+    path = Path(folder) / MODEL_NAME
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise CheckpointError(f"the weights '{path}' cannot be read: {error.strerror}") from error

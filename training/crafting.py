@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from preprocessing.errors import SettingsError
 from preprocessing.settings import Settings
 from training.attacks import Attack
 from training.attacks.engine.randomness import clip_generator
@@ -55,7 +56,7 @@ class Crafting(Settings):
         """
         for attack in attacks:
             if self.sharing == "gradient" and (restarts := getattr(attack, "restarts", 1)) > 1:
-                raise ValueError(
+                raise SettingsError(
                     f"{attack.name} with restarts={restarts} leaves out clips that are fooled, which "
                     "crafting.sharing=gradient does not allow: set restarts=1, or sharing=perturbation"
                 )

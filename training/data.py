@@ -16,7 +16,7 @@ from jaxtyping import Int, Shaped, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
-from preprocessing.errors import DataError
+from preprocessing.errors import DataError, SettingsError
 from preprocessing.schema import DatasetIndex, Split, StoredKey
 from preprocessing.storage.records import load_index, load_shard_record
 from preprocessing.storage.store import Store
@@ -150,7 +150,7 @@ def open_split(root: str, split: Split, *, audio_domain: AudioDomain = "logmel",
     """
     index = load_index(root)
     if not index.num_clips.get(split):
-        raise ValueError(f"split '{split}' of '{root}' has no clips")
+        raise DataError(f"split '{split}' of '{root}' has no clips")
     return StoredSplit(root=root, index=index, split=split, audio_domain=audio_domain, cache_bytes=cache_bytes)
 
 
@@ -161,7 +161,7 @@ def training_plan(num_clips: int, *, batch_size: int, seed: int, epoch: int) -> 
         ValueError: if there are fewer clips than one batch holds.
     """
     if num_clips < batch_size:
-        raise ValueError(f"batch_size={batch_size}, but there are only {num_clips} training clips; lower it")
+        raise SettingsError(f"batch_size={batch_size}, but there are only {num_clips} training clips; lower it")
     mixed = int.from_bytes(hashlib.sha256(f"{seed}/{epoch}".encode()).digest()[:8], "little") >> 1
     order = torch.randperm(num_clips, generator=torch.Generator().manual_seed(mixed)).tolist()
     return [order[start : start + batch_size] for start in range(0, num_clips - batch_size + 1, batch_size)]

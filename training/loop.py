@@ -12,6 +12,7 @@ import ray.train.torch
 import torch
 from torch import nn
 
+from preprocessing.errors import DataError, SettingsError
 from training.config import TrainConfig
 from training.data import MIB, ShardError, StoredSplit, open_split
 from training.epoch import train_epoch
@@ -34,7 +35,7 @@ def train_worker(config: TrainConfig) -> TrainingState:
         torch.cuda.set_device(worker.device)
     try:
         return train_epochs(config, worker)
-    except ShardError as error:
+    except (SettingsError, DataError) as error:
         # Handed back, not raised: Ray would try again, and it would end the same.
         return TrainingState(failed=str(error))
     except NonFiniteGradientError as error:

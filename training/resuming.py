@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from preprocessing.errors import PlaceError
 from preprocessing.storage.provenance import Provenance, device_name
 from training.checkpoint import CheckpointInfo, load_state, load_weights, save
 from training.config import TrainConfig
@@ -88,7 +89,7 @@ class StateStore:
         value = f"{newest[0]} epochs and {newest[1]} steps" if self.folder.settings.exists() else "nothing"
         seen = self.worker.all_gather(value)
         if len(set(seen)) > 1 or "nothing" in seen:
-            raise RuntimeError(
+            raise PlaceError(
                 f"the workers see {', '.join(seen)} in output='{self.config.output}': all nodes must share it"
             )
         if not self.folder.is_begun:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +24,8 @@ from ray.train import (
 )
 from ray.train.torch import TorchConfig, TorchTrainer
 
+from preprocessing.errors import DataError, PlaceError, ResourceError, SettingsError, users_mistake
+from preprocessing.places import require_writable
 from preprocessing.schema import DatasetIndex
 from preprocessing.storage.records import load_index
 from training.config import TrainConfig
@@ -38,7 +42,11 @@ COLLECTIVE_TIMEOUT_SECONDS = 600
 
 
 class TrainingError(RuntimeError):
-    """A training could not be finished; the message tells the first worker's reason."""
+    """A training was lost to something that no setting explains; its cause has the workers' own tracebacks."""
+
+
+class TrainingStoppedError(SettingsError):
+    """A training ended itself, at settings or data that would end it again; the message tells what to change."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +77,14 @@ def train(config: TrainConfig, *, callbacks: Sequence[UserCallback] = ()) -> Tra
     `callbacks` hear every report, in Ray's controller process.
 
     Raises:
-        ValueError: before any work, if data, Ray or `output` do not suit the settings.
-        TrainingError: if training failed or its gradient was not finite.
+        UserError: before anything is written, if data, Ray or `output` do not suit the settings.
+        TrainingStoppedError: if the gradient was not finite, or a shard is damaged.
+        TrainingError: if training was lost to anything else.
     """
     started = time.monotonic()
     config = with_absolute_paths(config)
     folder = RunFolder(Path(config.output))
-    index = check_data(config, is_begun=folder.is_begun)
-    folder.claim({**config.fingerprint(), "dataset_sha256": index.content_sha256})
+    folder.claim(check(config))
     outcome = folder.outcome()
     if outcome is None:
         state = fit(config, worker_resources(config), list(callbacks))
@@ -98,6 +106,23 @@ def train(config: TrainConfig, *, callbacks: Sequence[UserCallback] = ()) -> Tra
     )
 
 
+def check(config: TrainConfig) -> dict[str, object]:
+    """Refuse what cannot be trained before anything is written; returns the settings that decide the result.
+
+    Raises:
+        UserError: if data, Ray or `output` do not suit the settings.
+    """
+    config = with_absolute_paths(config)
+    folder = RunFolder(Path(config.output))
+    require_writable(config.output)
+    index = check_data(config, is_begun=folder.is_begun)
+    settings = {**config.fingerprint(), "dataset_sha256": index.content_sha256}
+    folder.refuse_another(settings)
+    if folder.outcome() is None:
+        worker_resources(config)
+    return settings
+
+
 def with_absolute_paths(config: TrainConfig) -> TrainConfig:
     """The same places for workers, who run in folders of their own.
 
@@ -105,7 +130,7 @@ def with_absolute_paths(config: TrainConfig) -> TrainConfig:
         ValueError: if `output` is a URL.
     """
     if "://" in config.output:
-        raise ValueError(f"output='{config.output}' is a URL; it must be a folder, one that all nodes see")
+        raise PlaceError(f"output='{config.output}' is a URL; it must be a folder, one that all nodes see")
     data = config.data if "://" in config.data else str(Path(config.data).absolute())
     return config.model_copy(update={"data": data, "output": str(Path(config.output).absolute())})
 
@@ -114,7 +139,7 @@ def check_data(config: TrainConfig, *, is_begun: bool) -> DatasetIndex:
     """Refuse a data set, or weights to begin with, that cannot be trained on, before any worker starts."""
     index = load_index(config.data)
     if not index.num_clips.get("validation"):
-        raise ValueError(f"data='{config.data}' has no validation clips")
+        raise DataError(f"data='{config.data}' has no validation clips")
     training_plan(index.num_clips.get("train", 0), batch_size=config.batch_size, seed=config.seed, epoch=0)
     model = config.model.build(index.format, len(index.classes))
     if not is_begun:
@@ -135,7 +160,7 @@ def worker_resources(config: TrainConfig) -> dict[str, float]:
     most = max_resources() or ray.cluster_resources()  # type: ignore[no-untyped-call]
     for name, each in needs.items():
         if config.workers * each > most.get(name, 0):
-            raise ValueError(
+            raise ResourceError(
                 f"workers={config.workers} with {each:g} {name} each need {config.workers * each:g} {name}, Ray has "
                 f"{most.get(name, 0):g}: lower workers or cpus_per_worker, change gpu, or connect to a larger Ray"
             )
@@ -163,26 +188,47 @@ def fit(config: TrainConfig, needs: dict[str, float], callbacks: list[UserCallba
             logging_config=LoggingConfig(log_level="ERROR"),
         ),
     )
-    try:
-        result = cast(Any, trainer.fit())  # for the same reason
-    except WorkerGroupError as error:
-        raise TrainingError(f"training failed: {first_cause(error)}") from error
-    except (TrainingFailedError, RayActorError) as error:
-        raise TrainingError(f"training failed: {error}") from error
-    state = result.return_value
-    assert isinstance(state, TrainingState), f"a worker returned {type(state)}"
+    state = wait_for(trainer)
     if state.failed:
-        raise TrainingError(f"training stopped: {state.failed}")
+        raise TrainingStoppedError(f"training stopped: {state.failed}")
     return state
 
 
-def first_cause(error: WorkerGroupError) -> str:
-    """The worker that failed first and its reason, in a line; the others fail because they lose it."""
+def wait_for(trainer: TorchTrainer) -> TrainingState:
+    """Run the workers to the end, and tell their errors and a Ctrl-C as what they are.
+
+    Raises:
+        UserError: if it is the first worker's reason to fail.
+        TrainingError: if the reason is another.
+        KeyboardInterrupt: if the training was interrupted, which Ray Train ends in a `SystemExit` of status 0.
+    """
+    interrupt = signal.getsignal(signal.SIGINT)
+    try:
+        result = cast(Any, trainer.fit())
+    except WorkerGroupError as error:
+        rank, reason = first_failure(error)
+        if mistake := users_mistake(reason):
+            raise mistake from error
+        lines = str(reason).strip().splitlines()
+        said = f"worker {rank}: {type(reason).__name__}: {lines[0] if lines else ''}"
+        raise TrainingError(f"training failed: {said}") from error
+    except (TrainingFailedError, RayActorError) as error:
+        raise TrainingError(f"training failed: {error}") from error
+    except SystemExit as end:
+        raise KeyboardInterrupt from end
+    finally:
+        if interrupt and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, interrupt)  # Ray Train leaves its own behind
+    state = result.return_value
+    assert isinstance(state, TrainingState), f"a worker returned {type(state)}"
+    return state
+
+
+def first_failure(error: WorkerGroupError) -> tuple[int, Exception]:
+    """The worker that failed first and its reason; the others fail because they lose their connection to it."""
     lost = ("gloo", "nccl", "connection closed", "connection reset")
     failures = sorted(
         error.worker_failures.items(),
         key=lambda failure: (any(word in str(failure[1]).lower() for word in lost), failure[0]),
     )
-    rank, reason = failures[0]
-    lines = str(reason).strip().splitlines()
-    return f"worker {rank}: {type(reason).__name__}: {lines[0] if lines else ''}"
+    return failures[0]

@@ -20,6 +20,8 @@ from pathlib import Path
 
 import yaml
 
+from preprocessing.errors import DataError, SettingsError
+from preprocessing.settings import describe_differences
 from preprocessing.storage.atomic_file import remove_abandoned_below, replacing_folder, write_text
 from training.checkpoint import load_info
 from training.retired_settings import without_retired
@@ -101,21 +103,36 @@ class RunFolder:
         """Note the settings of a new training, or make sure that they are those of the one that is begun here.
 
         Raises:
-            ValueError: if another training is here; it says in what it differs.
+            SettingsError: if another training is here; it says in what it differs.
         """
         remove_abandoned_below(self.path)
         if not self.is_begun:
             write_text(self.settings, yaml.safe_dump(settings, sort_keys=False))
+        else:
+            self.refuse_another(settings)
+
+    def refuse_another(self, settings: dict[str, object]) -> None:
+        """Stop if a training with other settings is begun here; it writes nothing.
+
+        Raises:
+            SettingsError: naming every setting that differs.
+        """
+        if not self.is_begun:
             return
-        stored = yaml.safe_load(self.settings.read_text())
-        found = without_retired(stored, where=f"the training in output='{self.path}'")
-        different = sorted(name for name in {*found, *settings} if found.get(name) != settings.get(name))
-        if different:
-            lines = [f"  {name}: there {found.get(name)!r}, asked for {settings.get(name)!r}" for name in different]
-            raise ValueError(
+        if lines := describe_differences(self._noted_settings(), settings):
+            raise SettingsError(
                 f"output='{self.path}' holds a training with other settings; choose another output or remove it. "
-                "What differs:\n" + "\n".join(lines)
+                "What differs:\n" + "\n".join(f"  {line}" for line in lines)
             )
+
+    def _noted_settings(self) -> dict[str, object]:
+        try:
+            found = yaml.safe_load(self.settings.read_text())
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise DataError(f"the settings of the training begun here cannot be read: {error}") from error
+        if not isinstance(found, dict):
+            raise DataError(f"'{self.settings}' does not hold the settings of a training")
+        return without_retired(found, where=f"the training in output='{self.path}'")
 
     def keep_best_and_last(self, history: Sequence[Metrics], *, score: Score) -> Metrics:
         """Make `checkpoint` the best epoch's and return its metrics; remove states that are neither best nor newest."""

@@ -10,6 +10,7 @@ from ray import tune
 from ray.tune.search.sample import Domain
 
 from pipeline.settings.load import ConfigError, override
+from preprocessing.errors import SettingsError
 from preprocessing.settings import Settings
 from training.config import TrainConfig
 from training.threat import Fraction
@@ -20,7 +21,9 @@ FIXED = ("data", "output", "validation", "epochs", "workers", "gpu", "max_failur
 
 class _Interval(Settings):
     low: Fraction
+    """The least value."""
     high: Fraction
+    """The greatest value."""
 
     @model_validator(mode="after")
     def _low_is_below_high(self) -> _Interval:
@@ -50,6 +53,7 @@ class LogUniform(_Interval):
 
     name: Literal["loguniform"] = "loguniform"
     low: Annotated[Fraction, Field(gt=0)]
+    """The least value, above 0."""
 
     def domain(self) -> Domain:
         """The same for Ray Tune."""
@@ -62,7 +66,9 @@ class RandInt(Settings):
 
     name: Literal["randint"] = "randint"
     low: int
+    """The least value."""
     high: int
+    """The greatest value."""
 
     @model_validator(mode="after")
     def _low_is_below_high(self) -> RandInt:
@@ -86,6 +92,7 @@ class Choice(Settings):
 
     name: Literal["choice"] = "choice"
     values: tuple[JsonValue, ...] = Field(min_length=1)
+    """All values that are tried."""
 
     @property
     def examples(self) -> tuple[object, ...]:
@@ -115,7 +122,7 @@ def check_space(space: Mapping[str, AnyDistribution], train: TrainConfig) -> Non
         found = dict.fromkeys(problem for each in distribution.examples for problem in _problems(train, key, each))
         problems.extend(found)
     if problems:
-        raise ValueError("cannot be searched: " + "; ".join(problems))
+        raise SettingsError("cannot be searched: " + "; ".join(problems))
 
 
 def _problems(train: TrainConfig, key: str, value: object) -> tuple[str, ...]:

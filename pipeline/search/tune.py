@@ -10,7 +10,7 @@ import itertools
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 from pydantic import Field, PositiveInt, model_validator
@@ -23,22 +23,22 @@ from ray.tune.search import BasicVariantGenerator
 
 from pipeline.cluster import require_dashboard, total
 from pipeline.mlflow_runs import EPOCH, Run, TrackingStore, open_store, tracked_run
-from pipeline.search.report import SearchResult, TrialResult, draw, show, text
+from pipeline.search.outcomes import collect
+from pipeline.search.report import METRIC, SearchResult, draw, show, text
 from pipeline.search.space import AnyDistribution, check_space
 from pipeline.settings.load import dump, flatten, override
-from pipeline.settings.tree import plain
+from preprocessing.errors import SettingsError
 from preprocessing.places import Place
-from preprocessing.settings import Settings
+from preprocessing.settings import Settings, describe_differences, plain
 from preprocessing.storage.atomic_file import write_text
 from training.config import TrainConfig
 from training.ray_internals import HEAD_NODE_RESOURCE
 from training.retired_settings import without_retired
 from training.run import TrainingError, train, worker_resources
+from training.run import check as check_training
 
 logger = logging.getLogger(__name__)
 
-METRIC = "validation/robust_accuracy"
-"""The metric that trials are compared by; higher is better."""
 BEST_NAME = "best.yaml"
 SETTINGS_NAME = "tune.yaml"
 
@@ -78,6 +78,8 @@ class TuneConfig(Settings):
         if not isinstance(values, Mapping) or not {"data", "output"} <= set(values):
             return values
         given = plain(values.get("train", {}))
+        if not isinstance(given, Mapping):
+            return values  # which pydantic refuses
         return {**values, "train": {**given, "data": values["data"], "output": values["output"]}}
 
     @model_validator(mode="after")
@@ -97,17 +99,20 @@ def search(config: TuneConfig) -> SearchResult:
     ones resume.
 
     Raises:
-        ValueError: if Ray has no dashboard or too few CPUs, or `output` holds another search.
+        UserError: before anything is written, if data, Ray or `output` do not suit the settings, or `output` holds
+            another search.
     """
     require_dashboard()
     concurrent = config.concurrent or concurrent_trials(config.train)
-    begin(config)
+    check_training(first_trial(config))
+    refuse_another(config)
     store = open_store(config.output)
+    begin(config)
     key = f"tune {config.output}"
     with tracked_run(store, key, name=Path(config.output).name, settings=flatten(config)) as parent:
         recorder = TrialRecorder(config, store, parent)
         grid = tuner(config, recorder, concurrent=concurrent).fit()
-        result = collect(config, grid)
+        result = collect(config.train, grid)
         write(config, result)
         parent.log_metrics({METRIC: result.best.robust_accuracy}, step=0)
         for name in (BEST_NAME, "search.json", "search.png"):
@@ -128,17 +133,16 @@ def concurrent_trials(config: TrainConfig) -> int:
     return max(1, int(min(total(name) // (config.workers * each) for name, each in needs.items())))
 
 
+def first_trial(config: TuneConfig) -> TrainConfig:
+    """The training with the first value of each distribution."""
+    return override(config.train, {key: distribution.examples[0] for key, distribution in config.space.items()})
+
+
 def begin(config: TuneConfig) -> None:
     """Note the settings in `output`, or make sure that the search begun there is the same one."""
     path = Path(config.output) / SETTINGS_NAME
     if path.exists():
-        before, now = flatten(stored_search(path)), flatten(config)
-        differ = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
-        if differ:
-            lines = "\n".join(f"  {name}: {before.get(name)} there, {now.get(name)} now" for name in differ)
-            raise ValueError(
-                f"output='{config.output}' holds another search; choose another output. It differs in\n{lines}"
-            )
+        refuse_another(config)
     else:
         write_text(path, dump(config))
 
@@ -151,6 +155,20 @@ def stored_search(path: Path) -> TuneConfig:
     """
     stored = yaml.safe_load(path.read_text())
     return TuneConfig.model_validate(without_retired(stored, where=f"the search in '{path.parent}'"))
+
+
+def refuse_another(config: TuneConfig) -> None:
+    """Stop if another search is begun in `output`; it writes nothing.
+
+    Raises:
+        SettingsError: naming every setting that differs.
+    """
+    path = Path(config.output) / SETTINGS_NAME
+    if path.exists() and (lines := describe_differences(stored_search(path), config)):
+        raise SettingsError(
+            f"output='{config.output}' holds another search; choose another output or remove it. What differs:\n"
+            + "\n".join(f"  {line}" for line in lines)
+        )
 
 
 def tuner(config: TuneConfig, recorder: TrialRecorder, *, concurrent: int) -> tune.Tuner:
@@ -192,7 +210,8 @@ def run_trial(settings: Mapping[str, object], *, config: TuneConfig) -> None:
     CPUs of a killed controller knows only those of its last complete set of workers (Ray 2.60).
 
     Raises:
-        TrainingError: if training stopped by itself, or lost workers more than `max_failures` times.
+        TrainingStoppedError: if training stopped by itself.
+        TrainingError: if it lost workers more than `max_failures` times.
     """
     trial = config.trial(settings, tune.get_context().get_trial_id())
     attempt = override(trial, {"max_failures": 0})
@@ -202,7 +221,7 @@ def run_trial(settings: Mapping[str, object], *, config: TuneConfig) -> None:
             train(attempt, callbacks=callbacks)
             return
         except TrainingError as error:
-            if error.__cause__ is None or failures >= trial.max_failures:  # no cause: its own decision, not a loss
+            if failures >= trial.max_failures:
                 raise
             logger.warning("%s; going on after the last finished epoch", error)
 
@@ -254,41 +273,6 @@ class TrialRecorder(tune.Callback):
         """The trial's own run, the same one after a restart."""
         key = f"trial {self.config.output} {trial.trial_id}"
         return self.store.open_run(key, name=f"trial {trial.trial_id}", parent=self.parent)
-
-
-def collect(config: TuneConfig, grid: tune.ResultGrid) -> SearchResult:
-    """The result of every trial, best first.
-
-    Raises:
-        RuntimeError: if no trial got through its first epoch.
-    """
-    trials = []
-    for result in (grid[number] for number in range(len(grid))):
-        frame = result.metrics_dataframe
-        epochs = [] if frame is None else frame.drop_duplicates(EPOCH, keep="last").to_dict("records")
-        if not epochs:
-            continue
-        trials.append(
-            TrialResult(
-                trial_id=Path(result.path).name,
-                settings=result.config or {},
-                epochs=tuple(int(each[EPOCH]) for each in epochs),
-                robust_accuracies=tuple(float(each[METRIC]) for each in epochs),
-                clean_accuracies=tuple(float(each["validation/clean_accuracy"]) for each in epochs),
-                status=status(result, last_epoch=int(epochs[-1][EPOCH]), max_epochs=config.train.epochs),
-            )
-        )
-    if not trials:
-        raise RuntimeError(f"no trial finished an epoch; the first error: {next(iter(grid.errors), None)}")
-    trials.sort(key=lambda trial: trial.robust_accuracy, reverse=True)
-    return SearchResult(trials=tuple(trials), threat=str(config.train.validation.threat), metric=METRIC)
-
-
-def status(result: tune.Result, *, last_epoch: int, max_epochs: int) -> Literal["finished", "stopped early", "failed"]:
-    """The end of a trial; the number of an epoch counts, because a worker may be lost before it reports one."""
-    if result.error:
-        return "failed"
-    return "finished" if last_epoch >= max_epochs else "stopped early"
 
 
 def write(config: TuneConfig, result: SearchResult) -> None:

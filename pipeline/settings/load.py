@@ -8,29 +8,24 @@ from __future__ import annotations
 
 import json
 import logging
-import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from pipeline.settings.problems import describe
-from pipeline.settings.tree import Slot, default_tree, field_slot, plain, slot, step
+from pipeline.settings.problems import ConfigError, describe
+from pipeline.settings.tree import Slot, default_tree, field_slot, slot, step
+from pipeline.settings.yaml_text import parse, read_yaml, to_yaml
+from preprocessing.settings import flatten as leaves
+from preprocessing.settings import plain
+
+__all__ = ["ConfigError", "dump", "flatten", "given_keys", "load", "override", "read_yaml"]
 
 logger = logging.getLogger(__name__)
 
 Config = TypeVar("Config", bound=BaseModel)
-
-
-class ConfigError(ValueError):
-    """The settings as given cannot be used; the message lists every problem, one a line."""
-
-    def __init__(self, problems: Sequence[str], source: str) -> None:
-        self.problems = tuple(problems)
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        super().__init__("\n  ".join([f"{count} in {source}:", *problems]))
 
 
 def load(
@@ -72,68 +67,38 @@ def override(config: Config, changes: Mapping[str, object]) -> Config:
 
 def flatten(config: BaseModel) -> dict[str, str | float]:
     """Every setting under its dotted key; what is not a number becomes text."""
-    flat: dict[str, str | float] = {}
+    return {key: _number_or_text(value) for key, value in leaves(config).items()}
 
-    def visit(value: object, key: str) -> None:
-        if isinstance(value, Mapping) and value:
-            for name, each in value.items():
-                visit(each, f"{key}.{name}" if key else str(name))
-        elif isinstance(value, list) and any(isinstance(each, Mapping) for each in value):
-            for number, each in enumerate(value):
-                visit(each, f"{key}.{number}")
-        elif isinstance(value, str | int | float) and not isinstance(value, bool):
-            flat[key] = value
-        else:
-            flat[key] = str(value) if isinstance(value, PurePath) else json.dumps(value, default=str)
 
-    visit(plain(config), "")
-    return flat
+def _number_or_text(value: object) -> str | float:
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return value
+    return str(value) if isinstance(value, PurePath) else json.dumps(value, default=str)
 
 
 def dump(config: BaseModel, *, exclude: set[str] | None = None, comment: str = "") -> str:
     """The config as YAML text that `load` reads back; `exclude` leaves out top-level keys."""
     tree = config.model_dump(mode="json", exclude=exclude)
     lines = "".join(f"# {line}\n" for line in comment.splitlines())
-    return lines + yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=120)
+    return lines + to_yaml(tree)
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML as people write it: `1e-3` is a number, and a key given twice is an error."""
+def given_keys(file: Path | None, changes: Sequence[str]) -> dict[str, set[str]]:
+    """The dotted keys that settle a value, by where they are given, the winning place first: both of checked settings.
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[object] = set()
-        for name, _ in node.value:
-            key = self.construct_object(name, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' is given twice", name.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+"),
-    list("-+.0123456789"),
-)
-
-
-def read_yaml(file: Path) -> dict[str, Any]:
-    """The mapping that `file` holds.
-
-    Raises:
-        ConfigError: if the file is missing, not YAML or not a mapping.
+    What the file says and a word drops is not among them: another `name`, or a whole list.
     """
-    try:
-        tree = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)
-    except FileNotFoundError as error:
-        raise ConfigError([f"the file does not exist (the current folder is '{Path.cwd()}')"], f"'{file}'") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError([f"cannot be read as YAML: {' '.join(str(error).split())}"], f"'{file}'") from error
-    if tree is None:
-        return {}
-    if not isinstance(tree, dict):
-        raise ConfigError([f"holds a {type(tree).__name__}; allowed: `key: value` lines"], f"'{file}'")
-    return tree
+    in_file = leaves(read_yaml(file)) if file else {}
+    typed: set[str] = set()
+    for key, value in _in_order(_parse(changes, [])):
+        if not isinstance(value, Mapping):
+            in_file = {name: each for name, each in in_file.items() if not name.startswith(f"{key}.")}
+        for name, each in leaves({key: value}).items():
+            group, _, last = name.rpartition(".")
+            if last == "name" and in_file.get(name, each) != each:
+                in_file = {other: old for other, old in in_file.items() if not other.startswith(f"{group}.")}
+            typed.add(name)
+    return {"command line": typed, "file": set(in_file)}
 
 
 def _parse(changes: Sequence[str], problems: list[str]) -> list[tuple[str, Any]]:
@@ -147,7 +112,7 @@ def _parse(changes: Sequence[str], problems: list[str]) -> list[tuple[str, Any]]
             problems.append(f"{key}: given twice on the command line")
         else:
             try:
-                parsed[key] = yaml.load(text, Loader=_Loader)
+                parsed[key] = parse(text)
             except yaml.YAMLError:
                 parsed[key] = text
     return list(parsed.items())

@@ -1,4 +1,4 @@
-"""How a problem in the settings is worded: the dotted key, what was given, what is allowed."""
+"""The words for a problem in the settings: the dotted key, what was given, what is allowed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,21 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pipeline.settings.tree import Slot, keys, step
+from preprocessing.errors import SettingsError
+
+
+class ConfigError(SettingsError):
+    """The settings as given cannot be used; the message lists every problem, one a line."""
+
+    def __init__(self, problems: Sequence[str], source: str) -> None:
+        self.problems = tuple(problems)
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        super().__init__("\n  ".join([f"{count} in {source}:", *problems]))
+        self.source = source
+
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[tuple[str, ...], str]]:
+        """As it is made, so that it comes whole from another process."""
+        return type(self), (self.problems, self.source)
 
 
 def describe(error: ValidationError, config_class: type[BaseModel], tree: object) -> list[str]:

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from preprocessing.settings import plain
+
 
 @dataclass(frozen=True)
 class Slot:
@@ -114,14 +116,3 @@ def default_tree(field: FieldInfo) -> Any:
     if field.is_required() or field.default_factory_takes_validated_data:
         return {}
     return plain(field.get_default(call_default_factory=True))
-
-
-def plain(value: object) -> Any:
-    """`value` with every settings object turned into a mapping."""
-    if isinstance(value, BaseModel):
-        return {name: plain(getattr(value, name)) for name in type(value).model_fields}
-    if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
-    if isinstance(value, Mapping):
-        return {name: plain(each) for name, each in value.items()}
-    return value

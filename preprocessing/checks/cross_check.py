@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from preprocessing.checks.config import VerifyConfig
 from preprocessing.checks.ffmpeg_reference import PlainClip, compare, decode_with_ffmpeg
@@ -15,7 +16,9 @@ from preprocessing.config import PreprocessConfig
 from preprocessing.datasets.base import locate
 from preprocessing.decoding.acceptance import DecodeError, DecodeOptions
 from preprocessing.decoding.child import encode_jpeg
+from preprocessing.errors import DataError
 from preprocessing.schema import DatasetIndex, ShardRecord, StoredKey
+from preprocessing.settings import first_problem
 from preprocessing.storage.store import Store, StoreError
 from preprocessing.storage.stored_sample import SampleError, StoredSample, read_sample
 
@@ -30,8 +33,15 @@ MIN_CORRELATION = 0.9
 
 
 def cross_check(store: Store, index: DatasetIndex, records: Sequence[ShardRecord], config: VerifyConfig) -> list[str]:
-    """Decode `config.clips` clips again from their videos and return the differences, one line each."""
-    options = PreprocessConfig.model_validate(index.config).decode_options
+    """Decode `config.clips` clips again from their videos and return the differences, one line each.
+
+    Raises:
+        DataError: if the data set was made with settings that this version does not know.
+    """
+    try:
+        options = PreprocessConfig.model_validate(index.config).decode_options
+    except ValidationError as error:
+        raise DataError(f"'{store.root}' was made with settings of another version: {first_problem(error)}") from error
     problems: list[str] = []
     for record, clip in spread_evenly(records, config.clips):
         try:

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from pydantic import Field, field_validator
 
+from preprocessing.errors import PlaceError
 from preprocessing.schema import Rejection, Split
 from preprocessing.settings import Settings
 
@@ -119,7 +120,7 @@ class Dataset(Settings):
             if real[inner].is_relative_to(real[outer])
         ]
         if problems:
-            raise ValueError(
+            raise PlaceError(
                 f"dataset.root: {'; '.join(problems)}; set it to the folder that holds the videos, or to several apart"
             )
 
@@ -142,7 +143,7 @@ def video_files(roots: Sequence[Path]) -> Iterator[tuple[Path, int]]:
 
 
 def _refuse_unreadable(error: OSError) -> None:
-    raise ValueError(f"dataset.root: '{error.filename}' cannot be read: {error.strerror}") from error
+    raise PlaceError(f"dataset.root: '{error.filename}' cannot be read: {error.strerror}") from error
 
 
 def locate(source: str, roots: Sequence[Path]) -> tuple[Path, Path]:

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from preprocessing.datasets.base import normalised
+from preprocessing.errors import SettingsError
 
 FOLDER = Path(__file__).parent / "classes"
 
@@ -38,12 +39,12 @@ class ClassList:
             ValueError: if one is unknown (the message names the nearest and all allowed ones) or named twice.
         """
         if not spellings:
-            raise ValueError("no class is named; name at least one, or a list of the literature")
+            raise SettingsError("no class is named; name at least one, or a list of the literature")
         if unknown := [spelling for spelling in spellings if self.find(spelling) is None]:
-            raise ValueError(self.unknown(*unknown))
+            raise SettingsError(self.unknown(*unknown))
         names = [self.spellings[normalised(spelling)] for spelling in spellings]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"named twice: {quoted(twice)}")
+            raise SettingsError(f"named twice: {quoted(twice)}")
         return ClassList(tuple(names), {key: name for key, name in self.spellings.items() if name in names})
 
     def unknown(self, *spellings: str) -> str:
@@ -88,7 +89,9 @@ def checked_choice(chosen: object, list_names: tuple[str, ...]) -> str | tuple[s
         return str(chosen)
     close = difflib.get_close_matches(str(chosen), list_names, n=1)
     nearest = f", the nearest is '{close[0]}'" if close else ""
-    raise ValueError(f"unknown class list '{chosen}'{nearest}; allowed: {quoted(list_names)}, or names in [brackets]")
+    raise SettingsError(
+        f"unknown class list '{chosen}'{nearest}; allowed: {quoted(list_names)}, or names in [brackets]"
+    )
 
 
 def chosen_classes(chosen: str | tuple[str, ...], list_names: tuple[str, ...]) -> ClassList:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from preprocessing.datasets.base import split_named
+from preprocessing.errors import DataError
 from preprocessing.schema import Split
 
 NAME = re.compile(r"(?P<id>[A-Za-z0-9_-]{11})(_(?P<start>\d{6})_(?P<end>\d{6}))?")
@@ -31,9 +32,7 @@ class Entry:
 
     def __post_init__(self) -> None:
         if not re.fullmatch("[A-Za-z0-9_-]{11}", self.youtube_id):
-            raise ValueError(
-                f"{self.where}: {self.youtube_id!r} is no YouTube id, which has 11 letters, digits, - or _"
-            )
+            raise DataError(f"{self.where}: {self.youtube_id!r} is no YouTube id, which has 11 letters, digits, - or _")
 
     @property
     def key(self) -> str:

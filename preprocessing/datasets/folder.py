@@ -17,6 +17,7 @@ from preprocessing.datasets.base import (
     split_named,
     video_files,
 )
+from preprocessing.errors import DataError
 from preprocessing.schema import Rejection, Split
 
 
@@ -65,7 +66,7 @@ class Folder(Dataset):
             if name in classes
         )
         if not videos:
-            raise ValueError(
+            raise DataError(
                 f"dataset.root={printed(self.roots)} holds no video in a class folder ({len(labelled)} video files in "
                 "all); expected <root>/<class>/<name>.mp4 or <root>/<split>/<class>/<name>.mp4"
             )

@@ -11,6 +11,7 @@ from preprocessing.datasets.base import split_named
 from preprocessing.datasets.class_lists import all_classes
 from preprocessing.datasets.entries import Entry, split_of_file
 from preprocessing.datasets.youtube import YouTubeDataset
+from preprocessing.errors import DataError, PlaceError
 
 COLUMNS = {
     "label": ("label", "label-name"),
@@ -54,7 +55,7 @@ class KineticsSounds(YouTubeDataset):
             ValueError: if the file is missing or a row's times are not numbers.
         """
         if not path.is_file():
-            raise ValueError(f"dataset.annotations: '{path}' does not exist")
+            raise PlaceError(f"dataset.annotations: '{path}' does not exist")
         known, split_of_all = all_classes(self.class_lists), split_of_file(path)
         with path.open(newline="", encoding="utf-8-sig") as stream:
             rows = csv.DictReader(stream)
@@ -71,7 +72,7 @@ class KineticsSounds(YouTubeDataset):
                 try:
                     start, end = (int(float(row[names[field]])) for field in ("start", "end"))
                 except (TypeError, ValueError) as error:
-                    raise ValueError(f"'{path}' line {rows.line_num}: times must be numbers, got {row}") from error
+                    raise DataError(f"'{path}' line {rows.line_num}: times must be numbers, got {row}") from error
                 split = split_named(row.get("split") or "") or split_of_all
                 where = f"'{path.name}' line {rows.line_num}"
                 yield Entry(row[names["id"]], (start, end), class_name, split, where)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from preprocessing.errors import DataError
 from preprocessing.schema import Split
 
 MAX_EXAMPLES = 3
@@ -38,7 +39,7 @@ def refuse_leaks(claims: Iterable[Claim]) -> dict[str, Split]:
         ]
         count = "1 YouTube video lies" if len(leaks) == 1 else f"{len(leaks):,} YouTube videos lie"
         rest = "" if len(leaks) <= MAX_EXAMPLES else f"\n  ... and {len(leaks) - MAX_EXAMPLES:,} more"
-        raise ValueError(
+        raise DataError(
             f"{count} in several splits: a model would be tested on what it was trained on. Take each out of all but "
             "one (its files or its lines); of split files give those of one protocol only:\n  "
             + "\n  ".join(examples)

@@ -13,6 +13,7 @@ from preprocessing.datasets.base import Video
 from preprocessing.datasets.class_lists import all_classes
 from preprocessing.datasets.entries import Entry
 from preprocessing.datasets.youtube import YouTubeDataset
+from preprocessing.errors import DataError, PlaceError
 
 
 class Music(YouTubeDataset):
@@ -55,9 +56,9 @@ class Music(YouTubeDataset):
         try:
             content = json.loads(path.read_text("utf-8"))
         except FileNotFoundError as error:
-            raise ValueError(f"dataset.annotations: '{path}' does not exist") from error
+            raise PlaceError(f"dataset.annotations: '{path}' does not exist") from error
         except ValueError as error:
-            raise ValueError(f"'{path}' is not JSON: {error}") from error
+            raise DataError(f"'{path}' is not JSON: {error}") from error
         videos = content.get("videos") if isinstance(content, dict) else None
         if not isinstance(videos, dict):
             return
@@ -68,7 +69,7 @@ class Music(YouTubeDataset):
                 continue
             where = f"'{path.name}' under '{instrument}'"
             if not isinstance(youtube_ids, list) or not all(isinstance(each, str) for each in youtube_ids):
-                raise ValueError(f"{where}: expected a list of YouTube ids, got {youtube_ids!r}")
+                raise DataError(f"{where}: expected a list of YouTube ids, got {youtube_ids!r}")
             for youtube_id in youtube_ids:
                 yield Entry(youtube_id, None, class_name, None, where)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from preprocessing.datasets.class_lists import ClassList
 from preprocessing.datasets.entries import Entry, named_clip, split_of_file
+from preprocessing.errors import DataError
 from preprocessing.schema import Split
 
 MAX_PROBLEMS = 10
@@ -43,7 +44,7 @@ def read_split_files(paths: Sequence[Path], *, known: ClassList, numbered: Class
         shown = problems[:MAX_PROBLEMS]
         if len(problems) > MAX_PROBLEMS:
             shown.append(f"... and {len(problems) - MAX_PROBLEMS:,} more")
-        raise ValueError("dataset.split_files cannot be used:\n  " + "\n  ".join(shown))
+        raise DataError("dataset.split_files cannot be used:\n  " + "\n  ".join(shown))
     return entries
 
 
@@ -72,7 +73,7 @@ def _read(path: Path, known: ClassList, numbered: ClassList | None, problems: li
         try:
             entry = _parse(line, line_format, known, numbered, split, where)
             if seen.setdefault(entry.key, number) != number:
-                raise ValueError(f"'{entry.key}' is listed again, first in line {seen[entry.key]}")
+                raise DataError(f"'{entry.key}' is listed again, first in line {seen[entry.key]}")
         except ValueError as error:
             problems.append(f"{where}: {error}")
             continue
@@ -85,7 +86,7 @@ def _parse(
 ) -> Entry:
     match = line_format.fullmatch(line)
     if match is None:
-        raise ValueError(f"expected '{FORMATS[line_format]}', got {line!r}")
+        raise DataError(f"expected '{FORMATS[line_format]}', got {line!r}")
     if line_format is BY_NUMBER:
         return _numbered_entry(match, numbered, split, where)
     return _named_entry(match, known, split, where)
@@ -93,21 +94,21 @@ def _parse(
 
 def _named_entry(match: re.Match[str], known: ClassList, split: Split, where: str) -> Entry:
     if (match["class"], match["id"]) != (match["class2"], match["id2"]):
-        raise ValueError(f"sound and video are of different clips: {match[0]!r}")
+        raise DataError(f"sound and video are of different clips: {match[0]!r}")
     class_name = known.find(match["class"])
     if class_name is None:
-        raise ValueError(known.unknown(match["class"]))
+        raise DataError(known.unknown(match["class"]))
     return Entry(match["id"], None, class_name, split, where)
 
 
 def _numbered_entry(match: re.Match[str], numbered: ClassList | None, split: Split, where: str) -> Entry:
     if numbered is None:
-        raise ValueError(f"label {match['label']}: no list of this data set has numbered labels; name the class")
+        raise DataError(f"label {match['label']}: no list of this data set has numbered labels; name the class")
     clip = named_clip(match["stem"])
     if clip is None:
-        raise ValueError(f"expected '{FORMATS[BY_NUMBER]}', got {match[0]!r}")
+        raise DataError(f"expected '{FORMATS[BY_NUMBER]}', got {match[0]!r}")
     label = int(match["label"])
     if label >= len(numbered.names):
-        raise ValueError(f"label {label}; allowed: 0 to {len(numbered.names) - 1}")
+        raise DataError(f"label {label}; allowed: 0 to {len(numbered.names) - 1}")
     times = None if clip["start"] is None else (int(clip["start"]), int(clip["end"]))
     return Entry(clip["id"], times, numbered.names[label], split, where)

@@ -24,6 +24,7 @@ from preprocessing.datasets.entries import Entry
 from preprocessing.datasets.file_index import ClipFile, FileIndex
 from preprocessing.datasets.leaks import MAX_EXAMPLES, Claim, refuse_leaks
 from preprocessing.datasets.split_files import read_split_files
+from preprocessing.errors import DataError
 from preprocessing.schema import Rejection, Split
 
 logger = logging.getLogger(__name__)
@@ -124,7 +125,7 @@ class YouTubeDataset(Dataset):
         split_of = refuse_leaks(claim for clip in clips for claim in clip.claims)
         used = {clip.identity for clip in clips if clip.file}
         if not used:
-            raise ValueError(self._nothing_found(files, len(clips)))
+            raise DataError(self._nothing_found(files, len(clips)))
         clips, ambiguous = unambiguous(clips)
         without_times = [file for file in files if file.stem not in used and self._lacks_times(file)]
         num_left_out = len(files) - len(used) - len(without_times)
@@ -182,7 +183,7 @@ class YouTubeDataset(Dataset):
         if disagreements:
             count, examples = len(disagreements), "\n  ".join(disagreements[:MAX_EXAMPLES])
             order = f" Numbered labels count in the order of '{self.numbered_list}'." if self.numbered_list else ""
-            raise ValueError(
+            raise DataError(
                 f"dataset.split_files: {count:,} clips have another class there than in their folder or annotation."
                 f"{order} Such as:\n  {examples}"
             )

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from preprocessing.config import PreprocessConfig
 from preprocessing.datasets.base import normalised, split_named
+from preprocessing.errors import PlaceError
 from preprocessing.estimate.calibration import NOTHING, NUM_MEASURED, Calibration, calibrate, spread
 from preprocessing.inspection.stored import load_records
 from preprocessing.plan import Plan, PlannedClip, make_plan
@@ -68,7 +69,7 @@ def estimate(config: PreprocessConfig) -> Estimate:
     """
     roots, store = config.dataset.roots, Store(config.output)
     if absent := [root for root in roots if not root.is_dir()]:
-        raise ValueError(f"dataset.root='{absent[0]}' is not a folder, and plan=true makes none")
+        raise PlaceError(f"dataset.root='{absent[0]}' is not a folder, and plan=true makes none")
     listing = config.dataset.listing()
     plan, duplicates = make_plan(
         listing, roots=roots, settings=config.fingerprint(), shard_size=config.shard_size, seed=config.seed

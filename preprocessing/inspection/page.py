@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from jinja2 import Environment
 
+from preprocessing.errors import SettingsError
 from preprocessing.inspection.cards import Card
 from preprocessing.inspection.config import InspectConfig
 from preprocessing.inspection.counts import class_counts, reason_counts, with_bars
@@ -69,7 +70,7 @@ def inspection_page(
         share = most_bytes / num_bytes
         shown = shown.first(min(int(share * len(shown)), len(shown) - 1))
     if num_bytes > most_bytes:
-        raise ValueError(
+        raise SettingsError(
             f"megabytes={config.megabytes:g}: the page has {size(num_bytes)} without any clip; raise megabytes"
         )
     return render(shown.with_sounds(most_bytes - num_bytes), asked=cards, **facts)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
+from preprocessing.errors import PlaceError
 from preprocessing.inspection.cards import Card, make_card
 from preprocessing.inspection.config import InspectConfig
 from preprocessing.inspection.measuring import Measured, Measures, measure_all
@@ -13,7 +15,7 @@ from preprocessing.inspection.page import Cards, inspection_page
 from preprocessing.inspection.sampling import draw, draw_of_each_class
 from preprocessing.inspection.stored import StoredDataset, find_dataset
 from preprocessing.inspection.trouble import Trouble, find_trouble, suspicions
-from preprocessing.places import join
+from preprocessing.places import join, require_writable
 from preprocessing.settings import Settings
 from preprocessing.storage.atomic_file import write_file
 from preprocessing.storage.store import Store, StoreError
@@ -47,7 +49,9 @@ def inspect(root: str, config: InspectConfig) -> Inspection:
         ValueError: if there is no data set, the page cannot be written, or it cannot be as small as `megabytes` says.
     """
     started = time.monotonic()
+    page = config.output or join(root, PAGE_NAME)
     dataset = find_dataset(root)
+    refuse_unwritable(page)
     clips = list(dataset.clips)
     logger.info(
         "'%s': %d clips in %d shards, %d rejected", root, len(clips), len(dataset.records), len(dataset.rejected)
@@ -55,7 +59,6 @@ def inspect(root: str, config: InspectConfig) -> Inspection:
     measured = measure_all(dataset, draw(clips, config.max_measured, seed=config.seed))
     trouble = find_trouble(measured.clips, config.thresholds, dataset.format)
     data = inspection_page(dataset, measured, trouble, make_cards(dataset, measured, trouble, config), config)
-    page = config.output or join(root, PAGE_NAME)
     write_page(page, data)
     found = Inspection(
         page=page,
@@ -102,6 +105,19 @@ def make_cards(dataset: StoredDataset, measured: Measured, trouble: Trouble, con
     return Cards(cards(trouble.worst(config.suspicious)), cards([clips[each] for each in chosen]))
 
 
+def refuse_unwritable(page: str) -> None:
+    """Refuse a page of this machine that is a folder, or whose folder cannot be written.
+
+    Raises:
+        PlaceError: before any clip is read.
+    """
+    if "://" in page:
+        return
+    if Path(page).is_dir():
+        raise PlaceError(f"output='{page}' is a folder; give the page's file, such as '{join(page, PAGE_NAME)}'")
+    require_writable(Path(page).parent, setting="the folder of output")
+
+
 def write_page(page: str, data: bytes) -> None:
     """Write the page whole or not at all.
 
@@ -112,6 +128,6 @@ def write_page(page: str, data: bytes) -> None:
     try:
         write_file(Store(folder or ("/" if page.startswith("/") else ".")), name, data)
     except (OSError, StoreError) as error:
-        raise ValueError(
+        raise PlaceError(
             f"the page cannot be written to '{page}' ({error}); set output=FILE to another place"
         ) from error

@@ -11,6 +11,7 @@ from functools import cached_property
 
 from pydantic import ValidationError
 
+from preprocessing.errors import DataError, PlaceError, UserError
 from preprocessing.plan import Plan
 from preprocessing.schema import (
     INDEX_NAME,
@@ -22,8 +23,9 @@ from preprocessing.schema import (
     Split,
     StoredKey,
 )
+from preprocessing.settings import first_problem
 from preprocessing.storage.records import load_index, load_shard_record
-from preprocessing.storage.store import Store, StoreError
+from preprocessing.storage.store import Store
 from preprocessing.storage.stored_sample import StoredSample, read_sample
 
 NUM_READERS = 8
@@ -117,7 +119,7 @@ def find_dataset(root: str) -> StoredDataset:
         return finished(root)
     if store.size(PLAN_NAME) is not None:
         return unfinished(root)
-    raise ValueError(
+    raise PlaceError(
         f"'{root}' holds neither a data set (dataset.json) nor one that is being made (plan.json); "
         "give the `output` of `python -m pipeline preprocess`"
     )
@@ -150,7 +152,7 @@ def unfinished(root: str) -> StoredDataset:
         plan = Plan.model_validate_json(store.read(PLAN_NAME))
         clip_format = ClipFormat.model_validate(plan.settings.get("format"))
     except ValidationError as error:
-        raise ValueError(f"'{store.url(PLAN_NAME)}' is not a plan of this version") from error
+        raise DataError(f"'{store.url(PLAN_NAME)}' is not a plan of this version: {first_problem(error)}") from error
     records, missing = load_records(root, [shard.name for shard in plan.shards], plan_sha256=plan.sha256())
     dataset = plan.settings.get("dataset")
     return StoredDataset(
@@ -178,8 +180,8 @@ def load_records(
             record = load_shard_record(root, name)
         except FileNotFoundError:
             return f"{name}: not there yet"
-        except (OSError, StoreError, ValidationError) as error:
-            return f"{name}: its record cannot be read ({type(error).__name__})"
+        except (OSError, UserError) as error:
+            return f"{name}: its record cannot be read: {str(error).splitlines()[0]}"
         return record if record.plan_sha256 == plan_sha256 else f"{name}: made by another plan"
 
     with ThreadPoolExecutor(NUM_READERS) as pool:
@@ -196,5 +198,8 @@ def rejections(root: str, records: Sequence[ShardRecord]) -> tuple[Rejection, ..
     store = Store(root)
     if store.size(REJECTED_NAME) is not None:
         text = io.StringIO(store.read(REJECTED_NAME).decode("utf-8", "replace"), newline="")
-        found |= {Rejection.model_validate(row): None for row in csv.DictReader(text)}
+        try:
+            found |= {Rejection.model_validate(row): None for row in csv.DictReader(text)}
+        except ValidationError as error:
+            raise DataError(f"'{store.url(REJECTED_NAME)}' is damaged: {first_problem(error)}") from error
     return tuple(sorted(found, key=lambda rejection: (rejection.reason, rejection.split, rejection.file)))

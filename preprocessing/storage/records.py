@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 
-from preprocessing.errors import DataError
+from pydantic import ValidationError
+
+from preprocessing.errors import DataError, PlaceError
 from preprocessing.schema import FORMAT_VERSION, INDEX_NAME, DatasetIndex, ShardRecord
+from preprocessing.settings import first_problem
 from preprocessing.storage.migrations import Step, migrated
 from preprocessing.storage.store import Store
 
@@ -25,14 +28,17 @@ def load_index(root: str) -> DatasetIndex:
     try:
         text = store.read(INDEX_NAME)
     except FileNotFoundError:
-        raise ValueError(
+        raise PlaceError(
             f"'{path}' does not exist: '{root}' is not a finished data set; run `python -m pipeline preprocess` on it"
         ) from None
     try:
         raw = json.loads(text)
     except ValueError as error:
         raise DataError(f"'{path}' is damaged: {error}") from error
-    return DatasetIndex.model_validate(migrated(raw, to=FORMAT_VERSION, steps=STEPS, what=f"'{path}'"))
+    try:
+        return DatasetIndex.model_validate(migrated(raw, to=FORMAT_VERSION, steps=STEPS, what=f"'{path}'"))
+    except ValidationError as error:
+        raise DataError(f"'{path}' is damaged: {first_problem(error)}") from error
 
 
 def record_name(shard_name: str) -> str:
@@ -45,6 +51,10 @@ def load_shard_record(root: str, shard_name: str) -> ShardRecord:
 
     Raises:
         FileNotFoundError: if there is none.
-        ValueError: if it is no record.
+        DataError: if it is no record.
     """
-    return ShardRecord.model_validate_json(Store(root).read(record_name(shard_name)))
+    store, name = Store(root), record_name(shard_name)
+    try:
+        return ShardRecord.model_validate_json(store.read(name))
+    except ValidationError as error:
+        raise DataError(f"'{store.url(name)}' is not a shard's record: {first_problem(error)}") from error

@@ -10,6 +10,8 @@ import tarfile
 from collections.abc import Mapping
 from types import TracebackType
 
+from pydantic import ValidationError
+
 from preprocessing.schema import Rejection, ShardRecord, Split, StoredKey
 from preprocessing.storage.atomic_file import AtomicFile, write_file
 from preprocessing.storage.records import record_name
@@ -95,7 +97,7 @@ def finished_record(store: Store, name: str, *, plan_sha256: str, hashed: bool =
     """
     try:
         record = ShardRecord.model_validate_json(store.read(record_name(name)))
-    except (FileNotFoundError, ValueError):  # none, or none of ours
+    except (FileNotFoundError, ValidationError):  # none, or none of ours
         return None
     if record.plan_sha256 != plan_sha256 or store.size(name) != record.bytes:
         return None

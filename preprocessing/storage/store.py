@@ -20,6 +20,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from tenacity import RetryError, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from preprocessing.errors import PlaceError, ResourceError
 from preprocessing.places import join, redacted, refuse_credentials
 
 ATTEMPTS = 4
@@ -48,7 +49,7 @@ class Readable(Protocol):
         ...
 
 
-class StoreError(RuntimeError):
+class StoreError(PlaceError):
     """A place could not be read or written; what was finished before is kept."""
 
 
@@ -70,9 +71,9 @@ class Store:
             # Listings are never cached: other processes write here, too.
             self.filesystem, self._path = fsspec.core.url_to_fs(root, use_listings_cache=False)
         except ImportError as error:
-            raise ValueError(f"'{root}' needs a package that is not installed: {error}") from error
+            raise ResourceError(f"'{root}' needs a package that is not installed: {error}") from error
         except ValueError as error:
-            raise ValueError(f"'{root}' is neither a folder nor a URL that can be opened: {error}") from error
+            raise PlaceError(f"'{root}' is neither a folder nor a URL that can be opened: {error}") from error
 
     @cached_property
     def folder(self) -> Path | None:
@@ -190,6 +191,8 @@ class Store:
             self._try("write", name, lambda path: self.filesystem.pipe_file(path, data, mode="create"))
         except FileExistsError:
             return False
+        except StoreError:
+            raise
         except (NotImplementedError, TypeError, ValueError):
             if self.size(name) is not None:
                 return False

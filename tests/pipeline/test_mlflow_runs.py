@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.mlflow_runs import TrackingStore, open_store, run_key, tracked_run
+from preprocessing.errors import DataError, PlaceError
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +74,12 @@ def test_a_child_names_its_parent(store: TrackingStore) -> None:
     assert tags["mlflow.parentRunId"] == parent.run_id
 
 
-@pytest.mark.parametrize(("error", "status"), [(RuntimeError("broken"), "FAILED"), (KeyboardInterrupt(), "KILLED")])
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(RuntimeError("broken"), "FAILED"), (KeyboardInterrupt(), "KILLED"), (SystemExit(15), "KILLED")],
+)
 def test_a_run_that_breaks_off_says_so(store: TrackingStore, error: BaseException, status: str) -> None:
-    key = f"train {status}"
+    key = f"train {type(error).__name__}"
     with pytest.raises(type(error)), tracked_run(store, key, name=key, settings={}):
         raise error
     run_id = store.find(key)
@@ -90,6 +94,32 @@ def test_other_settings_are_another_run_and_their_order_is_not() -> None:
 
 
 def test_a_refused_job_leaves_no_run(store: TrackingStore) -> None:
-    with pytest.raises(ValueError, match="refused"), tracked_run(store, "train new", name="new", settings={}):
-        raise ValueError("refused")
+    with pytest.raises(DataError, match="refused"), tracked_run(store, "train new", name="new", settings={}):
+        raise DataError("refused")
     assert store.find("train new") is None
+
+
+@pytest.mark.parametrize("content", [b"no database at all, whatever its name says", None])
+def test_a_database_that_cannot_be_opened_is_told(tmp_path: Path, content: bytes | None) -> None:
+    """A file of another kind, or a folder in its place."""
+    database = tmp_path / "mlflow.db"
+    if content is None:
+        database.mkdir()
+    else:
+        database.write_bytes(content)
+    with pytest.raises(PlaceError, match=r"mlflow\.db' cannot be opened as the database of MLflow's runs"):
+        open_store(str(tmp_path / "run"))
+    assert list(tmp_path.iterdir()) == [database]
+
+
+@pytest.mark.parametrize("output", ["/proc/run", "/dev/null/run", "/dev/null/deeper/run"])
+def test_a_place_that_cannot_be_written_is_told(output: str) -> None:
+    with pytest.raises(PlaceError, match=r"mlflow\.db"):
+        open_store(output)
+
+
+def test_a_store_of_an_unknown_kind_is_told_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nonsense://user:hush-hush@host/")
+    with pytest.raises(PlaceError, match="MLflow's store 'nonsense://") as caught:
+        open_store("/tmp/run")
+    assert "hush" not in str(caught.value)

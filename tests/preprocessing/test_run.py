@@ -24,9 +24,10 @@ from PIL import Image
 from pipeline.settings.load import load
 from preprocessing.config import PreprocessConfig
 from preprocessing.datasets import KineticsSounds
-from preprocessing.plan import Plan, flat
+from preprocessing.plan import Plan
 from preprocessing.run import Summary, TooManyRejectedError, begin, preprocess, verify
 from preprocessing.schema import ClipFormat, ClipRecord
+from preprocessing.settings import flatten
 from preprocessing.storage.atomic_file import TEMPORARY_PREFIX
 from preprocessing.storage.records import load_index, load_shard_record
 from preprocessing.storage.store import Store
@@ -174,12 +175,12 @@ def test_a_setting_that_decides_bytes_is_in_the_plan_and_no_other() -> None:
     """Every setting of preprocessing is one or the other."""
     free = {"output", "workers", "max_rejected_share", "repair", "plan", "limits", "dataset.root"}
     whole = config(Path("videos"), Path("shards")).model_dump(mode="json")
-    decides = set(flat(config(Path("videos"), Path("shards")).fingerprint()))
-    others = {name for name in flat(whole) if name not in decides}
+    decides = set(flatten(config(Path("videos"), Path("shards")).fingerprint()))
+    others = {name for name in flatten(whole) if name not in decides}
     assert {name if name in free else name.partition(".")[0] for name in others} == free
 
 
-@pytest.mark.parametrize("name", sorted(flat(config(Path("videos"), Path("shards")).fingerprint())))
+@pytest.mark.parametrize("name", sorted(flatten(config(Path("videos"), Path("shards")).fingerprint())))
 def test_each_of_them_is_named_when_it_differs(name: str, tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     settings = config(Path("videos"), Path("shards")).fingerprint()

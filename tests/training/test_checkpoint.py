@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 from pathlib import Path
 
 import pytest
@@ -78,7 +77,7 @@ def test_nothing_is_unpickled(model: Classifier, info: CheckpointInfo, tmp_path:
     """A state file that would run code is refused by torch's own loader."""
     save(tmp_path / "it", model=model, info=info, config={}, state={})
     torch.save({"history": Path("/")}, tmp_path / "it" / "state.pt")
-    with pytest.raises(pickle.UnpicklingError, match="weights_only"):
+    with pytest.raises(CheckpointError, match=r"state\.pt' cannot be read: Weights only load failed"):
         load_state(tmp_path / "it")
 
 

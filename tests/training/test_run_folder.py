@@ -72,7 +72,7 @@ def test_settings_may_change_until_something_is_stored(
     folder.claim({"seed": 1, "epochs": 2})
     store(folder, model, clip_format, 0, step=1)
     folder.claim({"seed": 1, "epochs": 2})
-    with pytest.raises(ValueError, match=r"holds a training with other settings(.|\n)*seed: there 1, asked for 0"):
+    with pytest.raises(ValueError, match=r"holds a training with other settings(.|\n)*seed: 1 there, 0 now"):
         folder.claim({"seed": 0, "epochs": 2})
 
 

@@ -15,7 +15,7 @@ from training.curriculum.monitoring import OverfittingMonitor
 from training.data import evaluation_batches
 from training.objectives import PGDAT, Standard
 from training.optimization import OptimizerConfig
-from training.run import TrainingError, train
+from training.run import TrainingStoppedError, train
 from training.run_folder import RunFolder
 from training.threat import ThreatModel
 
@@ -117,5 +117,5 @@ def test_an_exploding_training_names_its_step_and_the_last_checkpoint(tiny_datas
         checkpoint_every=1,
     )
     where = "the last checkpoint before it, after 0 epochs and [12] steps, is '.*/steps/000000-00000[12]'"
-    with pytest.raises(TrainingError, match=f"training stopped: epoch 1, step [23] of 3: .*{where}"):
+    with pytest.raises(TrainingStoppedError, match=f"training stopped: epoch 1, step [23] of 3: .*{where}"):
         train(config)

@@ -8,6 +8,7 @@ import torch
 from pydantic import PositiveInt
 from torch import nn
 
+from preprocessing.errors import SettingsError
 from training.attacks.base import Attack, TargetableAttack
 from training.attacks.engine.adaptive_ascent import AdaptiveAscent
 from training.attacks.engine.best_attempt import BestAttempt
@@ -95,7 +96,7 @@ class APGDT(Attack):
         with torch.no_grad():
             logits = model(batch.video, batch.audio).logits
         if logits.shape[1] < 4:
-            raise ValueError(
+            raise SettingsError(
                 f"apgdt needs at least 4 classes, the model has {logits.shape[1]}; use apgd with loss='margin' there"
             )
         targets = likely_wrong_classes(logits, batch, self.num_targets)

@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from torch import nn
 
+from preprocessing.errors import SettingsError
 from preprocessing.settings import Settings
 from training.attacks.engine.losses import TargetChoice, choose_targets
 from training.batch import Batch
@@ -80,7 +81,7 @@ class TargetableAttack(Attack):
                 return batch.with_targets(None)
             case "given":
                 if batch.targets is None:
-                    raise ValueError("target='given', but the batch has no targets")
+                    raise SettingsError("target='given', but the batch has no targets")
                 return batch
             case "least_likely" | "runner_up" | "random":
                 with torch.no_grad():

@@ -14,6 +14,7 @@ import torch
 from pydantic import AfterValidator
 from torch import Tensor, nn
 
+from preprocessing.errors import DataError
 from training.models.encoders import ANATOMY, EncoderName
 
 logger = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ SUFFIXES = (".safetensors", ".pt", ".pth")
 NONE, IMAGENET = "none", "imagenet"
 
 
-class WeightsError(ValueError):
+class WeightsError(DataError):
     """Weights cannot be had, or do not fit the encoder that they are meant for."""
 
 

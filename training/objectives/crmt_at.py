@@ -10,6 +10,7 @@ from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, model_validat
 from torch import Tensor, nn
 from torch.nn import functional
 
+from preprocessing.errors import SettingsError
 from training.attacks.base import Attack
 from training.attacks.engine.gradients import Gradient, Streams, classification_gradient, direction, normalised_or_noise
 from training.batch import MODALITIES, Batch, per_clip
@@ -103,7 +104,9 @@ class CRMTAT(Classifying, CraftingObjective):
         """Cross-entropy and margins of the perturbed clips."""
         outputs = forward(perturbed.video, perturbed.audio)
         if outputs.video_logits is None or outputs.audio_logits is None:
-            raise ValueError("crmt_at widens the margins of each modality, but the classifier gives no scores of them")
+            raise SettingsError(
+                "crmt_at widens the margins of each modality, but the classifier gives no scores of them"
+            )
         cross_entropy = self.cross_entropies(outputs.logits, perturbed.labels).mean()
         shortfall = margin_shortfalls(outputs.video_logits, outputs.audio_logits, perturbed.labels).mean()
         parts = {

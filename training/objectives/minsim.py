@@ -10,6 +10,7 @@ from pydantic import NonNegativeFloat
 from torch import nn
 from torch.nn import functional
 
+from preprocessing.errors import SettingsError
 from training.batch import Batch
 from training.objectives.base import Classifying, Forward, Loss, LossOf, SingleUpdate, accuracy
 
@@ -40,7 +41,7 @@ class MinSim(Classifying, SingleUpdate):
     def _loss(self, forward: Forward, batch: Batch) -> Loss:
         outputs = forward(batch.video, batch.audio)
         if outputs.video_features is None or outputs.audio_features is None:
-            raise ValueError("minsim compares the features of both modalities, but the classifier gives none")
+            raise SettingsError("minsim compares the features of both modalities, but the classifier gives none")
         cross_entropy = self.cross_entropies(outputs.logits, batch.labels).mean()
         similarity = functional.cosine_similarity(outputs.video_features.mean(1), outputs.audio_features.mean(1)).mean()
         parts = {

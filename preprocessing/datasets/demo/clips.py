@@ -25,6 +25,7 @@ from scipy.io import wavfile
 
 from preprocessing.datasets.demo.scenes import HEIGHT, LOOKS, WIDTH, Actor, SceneStyle, render_frames
 from preprocessing.datasets.demo.sounds import SAMPLE_RATE_HZ, SOUNDS, Note, Voice, compose, render_sound
+from preprocessing.errors import ResourceError
 from preprocessing.schema import SPLITS, Split
 from preprocessing.settings import Settings
 from preprocessing.storage.atomic_file import replacing
@@ -178,12 +179,15 @@ def encode_clip(clip: Clip, target: Path, *, seed: int) -> None:
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise RuntimeError(f"encoding '{target}' took longer than {ENCODE_SECONDS_LIMIT:g} s") from error
+            raise ResourceError(
+                f"encoding '{target}' took longer than {ENCODE_SECONDS_LIMIT:g} s: the processors are too busy; "
+                "run the same command again, the clips made so far are kept"
+            ) from error
         if done.returncode != 0:
-            raise RuntimeError(
-                f"'{command[0]}' could not encode '{target}' (exit status {done.returncode}): "
-                f"{done.stderr.decode(errors='replace').strip()[-500:]}"
-            )
+            said = done.stderr.decode(errors="replace").strip()[-500:]
+            if "No space left" in said:
+                raise ResourceError(f"no space is left for '{target}'; free some and run the same command again")
+            raise RuntimeError(f"'{command[0]}' could not encode '{target}' (exit status {done.returncode}): {said}")
 
 
 def encode_command(sound_file: Path, target: Path, *, seed: int) -> list[str]:

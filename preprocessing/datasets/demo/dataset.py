@@ -16,7 +16,10 @@ from pydantic import NonNegativeInt, PositiveInt
 from preprocessing.datasets.base import Dataset, Listing
 from preprocessing.datasets.demo.clips import DEMO_CLASSES, ClipPlan, Difficulty, encode_clip, plan_clip, render_clip
 from preprocessing.datasets.kinetics_sounds import KineticsSounds
+from preprocessing.errors import DataError, PlaceError, SettingsError
+from preprocessing.places import require_writable
 from preprocessing.schema import Split
+from preprocessing.settings import describe_differences
 from preprocessing.storage.atomic_file import write_text
 
 logger = logging.getLogger(__name__)
@@ -94,21 +97,21 @@ class Demo(Dataset):
 
     def _claim_root(self) -> None:
         """Write the manifest into an empty root, or check that it is the same."""
+        require_writable(self.root, setting="dataset.root")
         path = self.root / MANIFEST_NAME
         if path.exists():
-            found, wanted = json.loads(path.read_text("utf-8")), json.loads(json.dumps(self.manifest()))
-            differences = [
-                f"{name}: there {found.get(name)!r}, asked for {wanted.get(name)!r}"
-                for name in sorted({*found, *wanted})
-                if found.get(name) != wanted.get(name)
-            ]
-            if differences:
-                raise ValueError(
+            wanted = json.loads(json.dumps(self.manifest()))
+            try:
+                found = json.loads(path.read_text("utf-8"))
+            except (OSError, ValueError) as error:
+                raise DataError(f"'{path}' is damaged: {error}") from error
+            if differences := describe_differences(found, wanted):
+                raise SettingsError(
                     f"dataset.root='{self.root}' holds a demo data set with other settings ({'; '.join(differences)}): "
                     "use these settings, or another root"
                 )
         elif self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
-            raise ValueError(f"dataset.root='{self.root}' holds something else; set it to a new folder")
+            raise PlaceError(f"dataset.root='{self.root}' holds something else; set it to a new folder")
         else:
             self.root.mkdir(parents=True, exist_ok=True)
             write_text(path, json.dumps(self.manifest(), indent=2) + "\n")

@@ -13,8 +13,9 @@ import yaml
 from ray.util.state import list_actors
 
 from pipeline.mlflow_runs import open_store
+from pipeline.search.report import METRIC
 from pipeline.search.space import Choice, Uniform
-from pipeline.search.tune import METRIC, SuccessiveHalving, TuneConfig, begin, concurrent_trials, search
+from pipeline.search.tune import SuccessiveHalving, TuneConfig, begin, concurrent_trials, search
 from pipeline.settings.load import load, override
 from training.attacks import FGSM
 from training.config import TrainConfig, ValidationConfig

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from pipeline.settings.tree import Slot, default_tree, field_slot, keys, plain, step
-from preprocessing.settings import Settings
+from pipeline.settings.tree import Slot, default_tree, field_slot, keys, step
+from preprocessing.settings import Settings, plain
 
 
 class Left(Settings):

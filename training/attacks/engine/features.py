@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from preprocessing.errors import SettingsError
 from training.attacks.engine.gradients import Gradient, GradientAt, classification_gradient, detached_inputs, vjp
 from training.attacks.engine.losses import LossName, attack_loss, slope_at_logits
 from training.attacks.engine.terms import (
@@ -121,7 +122,7 @@ def features_of(outputs: Outputs, model: nn.Module) -> tuple[Tensor, Tensor]:
         ValueError: if the model does not tell them.
     """
     if outputs.video_features is None or outputs.audio_features is None:
-        raise ValueError(
+        raise SettingsError(
             f"{type(model).__name__} tells no features: TIA, MMA and TMA need `video_features` and "
             "`audio_features`, [batch, segments, features], in its Outputs; only MMA with agreement='predictions' and "
             "combination='weighted' does without"
@@ -136,7 +137,7 @@ def unimodal_logits_of(outputs: Outputs, model: nn.Module) -> tuple[Tensor, Tens
         ValueError: if the model does not tell them.
     """
     if outputs.video_logits is None or outputs.audio_logits is None:
-        raise ValueError(
+        raise SettingsError(
             f"{type(model).__name__} tells no unimodal scores: agreement='predictions' needs `video_logits` and "
             "`audio_logits`, [batch, classes], in its Outputs; allowed without: 'means', 'segments', 'literal'"
         )

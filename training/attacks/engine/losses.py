@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from preprocessing.errors import SettingsError
 from training.attacks.engine.randomness import clip_generator
 from training.batch import Batch
 
@@ -130,7 +131,7 @@ def _logits_ratio(logits: Logits, batch: Batch) -> PerClip:
     """DLR, untargeted or towards the targets; what it divides by is at least 1e-12."""
     needed = 3 if batch.targets is None else 4
     if logits.shape[1] < needed:
-        raise ValueError(f"loss='dlr' needs at least {needed} classes here, the model has {logits.shape[1]}")
+        raise SettingsError(f"loss='dlr' needs at least {needed} classes here, the model has {logits.shape[1]}")
     ranked = logits.sort(dim=1, descending=True).values
     right = _pick(logits, batch.labels)
     if batch.targets is not None:

@@ -1,0 +1,83 @@
+"""YAML as people write it, read and written: `1e-3` is a number, and a key given twice is an error."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Mapping
+from pathlib import Path, PurePath
+from typing import Any
+
+import yaml
+
+from pipeline.settings.problems import ConfigError
+
+_FLOAT = ("tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+"), list("-+.0123456789"))
+
+
+class _Loader(yaml.SafeLoader):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[object] = set()
+        for name, _ in node.value:
+            key = self.construct_object(name, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' is given twice", name.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes the texts that `_Loader` would take for numbers."""
+
+
+_Loader.add_implicit_resolver(*_FLOAT)
+_Dumper.add_implicit_resolver(*_FLOAT)
+
+
+def parse(text: str) -> Any:
+    """What a piece of YAML says.
+
+    Raises:
+        yaml.YAMLError: if it is none.
+    """
+    return yaml.load(text, Loader=_Loader)
+
+
+def read_yaml(file: Path) -> dict[str, Any]:
+    """The mapping that `file` holds.
+
+    Raises:
+        ConfigError: if the file is missing, not YAML or not a mapping.
+    """
+    try:
+        tree = parse(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError([f"the file does not exist (the current folder is '{Path.cwd()}')"], f"'{file}'") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError([f"cannot be read as YAML: {' '.join(str(error).split())}"], f"'{file}'") from error
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigError([f"holds a {type(tree).__name__}; allowed: `key: value` lines"], f"'{file}'")
+    return tree
+
+
+def to_yaml(tree: object) -> str:
+    """Plain data as YAML text, a line per setting."""
+    text: str = yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    return text
+
+
+def one_line(value: object) -> str:
+    """A value as it is typed on the command line or in YAML, in one line."""
+    text: str = yaml.dump(
+        _plain(value), Dumper=_Dumper, default_flow_style=True, width=2**31, allow_unicode=True, sort_keys=False
+    )
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    return str(value) if isinstance(value, PurePath) else value
