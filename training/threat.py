@@ -1,4 +1,4 @@
-"""The rules of an attack: norm, budget of each modality, which segments. Never part of an attack itself."""
+"""The threat model: norm, budget of each modality and segments that an attack may use; never part of the attack."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ class ThreatModel(Settings):
     video: Epsilon = 4 / 255
     """Budget of the frames, in units of [0, 1] pixels."""
     audio: Epsilon = 4 / 255
-    """Budget of the sound: in units of the log-mel patches' [0, 1] range, or of the waveform's [-1, 1] range."""
+    """Budget of the audio: in units of the log-mel patches' [0, 1] range, or of the waveform's [-1, 1] range."""
     audio_domain: AudioDomain = "logmel"
-    """What of the sound is perturbed: the stored log-mel patches, or the waveform in front of them."""
+    """The form of the audio that is perturbed: the stored log-mel patches, or the waveform in front of them."""
     segments: Annotated[Segments | None, BeforeValidator(_segments)] = None
     """Segments that may be touched, counted from 0, such as `[0, 1]` or `0-3+7`; unset = all."""
 
@@ -136,7 +136,7 @@ class ThreatModel(Settings):
         """Refuse clips to which these rules cannot apply.
 
         Raises:
-            ValueError: if the sound is in the other domain, a segment does not exist, or a value is outside its box.
+            ValueError: if the audio is in the other domain, a segment does not exist, or a value is outside its box.
         """
         dimensions = 3 if self.audio_domain == "waveform" else 4
         if batch.audio.dim() != dimensions:
@@ -178,7 +178,7 @@ class ThreatModel(Settings):
         return self.geometry.into_ball(delta, self.epsilon(modality))
 
     def support(self, stream: Float[Tensor, "batch segments *shape"]) -> Bool[Tensor, "1 segments *ones"]:
-        """Where `stream` may be touched: one truth per segment, shaped to broadcast over it."""
+        """True where `stream` may be changed: one value per segment, shaped to broadcast over it."""
         allowed = torch.zeros(stream.shape[1], dtype=torch.bool, device=stream.device)
         allowed[list(self.segments) if self.segments is not None else slice(None)] = True
         return allowed.reshape(1, -1, *([1] * (stream.dim() - 2)))

@@ -21,12 +21,13 @@ def test_panels_fill_rows_of_so_many_columns(num_panels: int, columns: int, grid
 
 
 def test_the_first_of_named_rows_is_at_the_top_also_on_a_shared_axis() -> None:
-    for axes in Figure().subplots(1, 2, sharey=True):
+    both = Figure().subplots(1, 2, sharey=True)
+    for axes in both:
         named_rows(axes, ["one", "two"])
         dot_with_interval(axes, 0.5, (0.4, 0.7), 1, colour="black")
         low, high = axes.get_ylim()
         assert low > high
-        assert [label.get_text() for label in axes.get_yticklabels()] == ["one", "two"]
+    assert [label.get_text() for label in both[0].get_yticklabels()] == ["one", "two"]
 
 
 def test_no_other_module_sets_up_matplotlib() -> None:

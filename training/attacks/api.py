@@ -26,18 +26,18 @@ class AttackedClips:
     video: Float[Tensor, "batch segments 3 height width"]
     """Perturbed frames."""
     audio: Float[Tensor, "batch segments *patch"]
-    """Perturbed sound."""
+    """Perturbed audio."""
     clean_predictions: Int[Tensor, " batch"]
     """Classes before the attack; -1 where the logits are not finite."""
     predictions: Int[Tensor, " batch"]
     """Classes after it."""
     is_fooled: Bool[Tensor, " batch"]
-    """Whether the attack's end is reached: not the label, or with `targets` the target. A clip that was wrong before
+    """True where the attack has succeeded: not the label, or with `targets` the target. A clip that was wrong before
     counts, too: see `clean_predictions`."""
     distances: dict[Modality, Float[Tensor, " batch"]]
     """Length of each clip's perturbation in the threat's norm, `video` and `audio`."""
     unusable_gradients: float
-    """Share of gradients that were zero or not finite, which noise stood in for: near 1 nothing was attacked."""
+    """Fraction of gradients that were zero or not finite, which noise stood in for: near 1 nothing was attacked."""
 
 
 def attack(

@@ -1,4 +1,4 @@
-"""What every attack guarantees: inside the budget, finite, and the world left as it was found."""
+"""The base of all attacks, with their guarantees: inside the budget, finite, model and random state left as found."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Attack(Settings):
     @property
     @abstractmethod
     def cost(self) -> Passes:
-        """What one call costs per clip, at most."""
+        """Passes of one call per clip, at most."""
 
 
 class TargetableAttack(Attack):
@@ -96,7 +96,7 @@ class TargetableAttack(Attack):
     @property
     @abstractmethod
     def cost_untargeted(self) -> Passes:
-        """What one call costs per clip when the target is known."""
+        """Passes of one call per clip when the target is known."""
 
 
 @contextmanager

@@ -37,7 +37,7 @@ class FAB(Attack):
     towards one class at a time as in arXiv:2003.01690, Section 5). Two forward and one backward pass per step.
 
     Differences from the source: the norm is that of the product ball, the largest share of its budget that a modality
-    uses, max_m |delta_m| / epsilon_m, so one number says how near a clip of picture and sound is; for `l2` the
+    uses, max_m |delta_m| / epsilon_m, so one number says how near a clip of video and audio is; for `l2` the
     projection is exact only where the box does not bind (`shortest_change`). The smallest perturbation found is cut off
     at the budget: the attack has failed where it is larger. One final search at the end serves all targets, and stays
     1 % behind the boundary. A clip that is wrong untouched takes one step away from its label and no other.

@@ -11,9 +11,10 @@ from pydantic import NonNegativeFloat, PositiveInt
 from torch import nn
 
 from training.attacks.base import TargetableAttack
-from training.attacks.engine.ascent import NOT_SHARED, Ascent, MomentumNorm
+from training.attacks.engine.ascent import NOT_SHARED, Ascent
 from training.attacks.engine.gradients import GradientAt, classification_gradient
 from training.attacks.engine.losses import LossName
+from training.attacks.engine.momentum import MomentumNorm
 from training.attacks.engine.temporal_groups import TemporalGroups
 from training.batch import Batch
 from training.passes import Passes
@@ -34,14 +35,14 @@ class MomentumAttack(TargetableAttack):
     momentum: NonNegativeFloat = 1.0
     """Decay mu of the accumulated gradient; 0 = only the last gradient counts."""
     momentum_norm: MomentumNorm = "per_modality"
-    """What the gradient is divided by: each modality's own mean size, each segment's, or the modalities' common one in
+    """The mean size that a gradient is divided by: its modality's, each segment's, or both modalities' common one in
     units of epsilon."""
     sharing: TemporalGroups = NOT_SHARED
     """Neighbouring segments that move together."""
 
     @property
     def ascent(self) -> Ascent:
-        """How the steps are taken."""
+        """The loop that takes the steps."""
         return Ascent(
             steps=self.steps,
             step_size=1.0 / self.steps,
@@ -52,7 +53,7 @@ class MomentumAttack(TargetableAttack):
 
     @abstractmethod
     def gradient(self, clean: Batch, threat: ThreatModel, generator: torch.Generator) -> GradientAt:
-        """What the steps follow, for one attack on these clips."""
+        """The gradient that the steps follow, for one attack on these clips."""
 
     def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
         """Take K steps along the accumulated gradient."""

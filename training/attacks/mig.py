@@ -54,7 +54,7 @@ class MIG(MomentumAttack):
         return Passes(1, 1) * self.steps * self.num_points
 
     def gradient(self, clean: Batch, threat: ThreatModel, generator: torch.Generator) -> GradientAt:
-        """What the values contribute to -p_y, or to p_t."""
+        """The contributions of the values to -p_y, or to p_t."""
         return path_gradient(self.num_points, self.attribution, threat)
 
 

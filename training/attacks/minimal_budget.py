@@ -1,4 +1,4 @@
-"""The minimal budget: how little of the threat's budgets an attack needs, clip by clip."""
+"""The minimal budget: the smallest fraction of the threat's budgets that an attack needs, clip by clip."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class MinimalBudget(Attack):
 
     name: Literal["minimal_budget"] = "minimal_budget"
     attack: AnyAttack = Field(default=APGD())
-    """What is tried at each budget."""
+    """The attack that is tried at each budget."""
     rounds: Annotated[int, Field(ge=1, le=20)] = 8
     """Bisections; the fraction is known to 1 / 2^rounds."""
 

@@ -1,4 +1,4 @@
-"""PAM: gradients along paths to plain colours and plain sounds."""
+"""PAM: gradients along paths to plain colours and plain tones."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class PAM(MomentumAttack):
 
     What differs:
 
-    * Sound has baselines of its own, paired with the colours: the levels of red, green and blue are those of the low,
+    * Audio has baselines of its own, paired with the colours: the levels of red, green and blue are those of the low,
       middle and high third of the mel bands, in log-mel patches as plain levels, in waveforms as noise (`baselines`).
     * The paper multiplies each b_j by a factor in [0.9, 1] from a network trained on clean images (the semantic
       predictor). There is none here: the factor is 1.
@@ -40,7 +40,7 @@ class PAM(MomentumAttack):
 
     name: Literal["pam"] = "pam"
     num_baselines: Annotated[int, Field(ge=1, le=len(COLOURS))] = len(COLOURS)
-    """How many of the baselines have a path, in the order of `COLOURS`."""
+    """Number of baselines with a path, in the order of `COLOURS`."""
     num_scales: NonNegativeInt = 4
     """n points of each path, each half as far from the baseline as the one before; 0 is MI-FGSM."""
     loss: LossName = "cross_entropy"

@@ -1,4 +1,4 @@
-"""Square: random search over pictures and sound that needs the scores alone."""
+"""Square: random search over frames and audio that needs the scores alone."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 QUERIES_PER_DRAW = 64
 """A clip's random numbers are drawn for so many queries at once."""
 CORNER, OTHER_CORNER, SPLIT, SIGNS = slice(0, 3), slice(3, 6), 6, slice(7, 10)
-"""What a modality's ten draws of a query are for: two windows' places, the axis that is halved, a sign per channel."""
+"""Uses of a modality's ten draws for a query: two windows' corners, the axis that is halved, a sign per channel."""
 DRAWS_PER_MODALITY = 10
 
 
@@ -47,7 +47,7 @@ class Square(TargetableAttack):
     and what is unused, goes into a bump of the first, half of it negative, and the second is cleared (Algorithm 3);
     the start is a grid of such bumps. One forward pass per query.
 
-    Differences from the source: picture and sound are searched together: each query repaints a window of the one, of
+    Differences from the source: video and audio are searched together: each query repaints a window of the one, of
     the other, or of both, a third of the time each. Windows extend over time. The schedule is stretched to `queries`.
     For `l2` one pyramid is halved, where the source puts two beside each other, and the budget moves between all
     channels at once.
@@ -125,9 +125,9 @@ def _draws(
 def _repainted(
     best: Batch, clean: Batch, threat: ThreatModel, share: float, draws: Float[Tensor, "batch draws"]
 ) -> Batch:
-    """The best clips so far with a window of the picture, of the sound, or of both repainted."""
+    """The best clips so far with a window of the video, of the audio, or of both repainted."""
     streams: Streams = {"video": best.video, "audio": best.audio}
-    third = (draws[:, 0] * 3).long()  # 0: the picture alone, 1: the sound alone, 2: both
+    third = (draws[:, 0] * 3).long()  # 0: video alone, 1: audio alone, 2: both
     for place, name in enumerate(MODALITIES):
         if name not in threat.modalities:
             continue
@@ -153,12 +153,12 @@ def _painted(
     segments = threat.support(stream).flatten().nonzero()[:, 0]
     canvas, original = canvas_of(stream, segments), canvas_of(clean.stream(name), segments)
     shape = (canvas.shape[1], *canvas.shape[3:])
-    sizes = window_sizes(share, shape, smallest=1 if threat.geometry.is_per_value else 3)
+    sizes = window_sizes(share, shape, smallest=1 if threat.geometry.is_per_value else 3)  # a bump needs a middle
     corners = window_corners(draws[:, CORNER][:, : len(shape)], shape, sizes)
     window = window_mask(corners, shape, sizes)
     signs = torch.where(draws[:, SIGNS][:, : canvas.shape[2]] < 0.5, 1.0, -1.0).to(canvas)
     signs = signs.reshape(len(signs), 1, -1, *[1] * (len(shape) - 1))
-    if threat.geometry.is_per_value:
+    if threat.geometry.is_per_value:  # no budget to move: each value of the window takes its own
         return on_canvas(torch.where(window, original + epsilon * signs, canvas), stream, segments)
     others = window_corners(draws[:, OTHER_CORNER][:, : len(shape)], shape, sizes)
     other = window_mask(others, shape, sizes)

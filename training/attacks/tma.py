@@ -1,4 +1,24 @@
-"""TIA, MMA and TMA: ascent on the loss minus what stays the same over time and what both modalities agree on."""
+"""TIA, MMA and TMA, the temporal and modality-based attacks of Zhang et al., ICLR 2025 (arXiv:2502.11858).
+
+    Eq. 1   max CE(f(v + delta_v, a + delta_a), y)   with ||delta_v||_p <= epsilon_v, ||delta_a||_p <= epsilon_a
+    Eq. 2   L_T   how much the features of transformed copies, or of consecutive segments, vary       TIA lowers it
+    Eq. 3   L_M = f_a f_v / ||f_a f_v||_2^2   how alike the features of audio and video are           MMA lowers it
+    Eq. 4   max J = CE - lambda_T L_T - lambda_M L_M                                                  TMA
+
+Left open by the paper, and our reading of it:
+
+* The norm and both epsilons: a `ThreatModel`, as for every attack.
+* L_T as a formula: the mean over modalities and t of ||z_m[t+1] - z_m[t]||^2 (`temporal="consecutive"`), or of the
+  variance of z_m[t] over transformed copies (`copies`), z at length 1 (`features`).
+* The transforms' parameters: `engine/transforms.py`. The layer: the encoders' outputs.
+* Eq. 3: as printed it is 1 / (f_a f_v), and lowering that makes the modalities agree more, against the text. Here
+  L_M = cos(mean_t z_v[t], mean_t z_a[t]) (`agreement="means"`), or one of three others; `literal` is the print.
+* lambda_T and lambda_M: `temporal_weight` and `modality_weight`; a negative one turns its term round.
+* The sum of Eq. 4: on confident clips CE has a vanishing gradient, so that the plain sum (`combination="weighted"`)
+  follows L_T alone and loses most of its success (`make bench-transfer`). Here each term's gradient at the features is
+  scaled to length 1 before they are added (`normalised`).
+* The steps: those of MI-FGSM, and with every weight 0 they are MI-FGSM bit for bit.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +29,10 @@ from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import nn
 
 from training.attacks.base import TargetableAttack
-from training.attacks.engine.ascent import NOT_SHARED, Ascent, MomentumNorm, default_step_size
+from training.attacks.engine.ascent import NOT_SHARED, Ascent, default_step_size
 from training.attacks.engine.features import Combination, tempered_gradient
 from training.attacks.engine.losses import LossName
+from training.attacks.engine.momentum import MomentumNorm
 from training.attacks.engine.temporal_groups import TemporalGroups
 from training.attacks.engine.terms import AgreementTerm, TemporalTerm
 from training.batch import Batch
@@ -20,12 +41,10 @@ from training.threat import ThreatModel
 
 
 class FeatureAttack(TargetableAttack):
-    """Climbs J = loss - lambda_T L_T - lambda_M L_M (arXiv:2502.11858, Eq. 4), of the terms that a member has.
+    """Ascent on J of Eq. 4, with those of the two terms that a member has.
 
-    The paper states neither the weights nor the layer nor the transforms; here both terms are taken at the encoders'
-    outputs, and what else is open is a setting (`engine/terms.py`). With every weight 0 it is MI-FGSM bit for bit, and
-    PGD with a random start and no momentum. A step costs one forward and one backward pass through the encoders, and
-    one more of each for every transformed copy.
+    With every weight 0 it is MI-FGSM bit for bit, and PGD with a random start and no momentum. A step costs one forward
+    and one backward pass through the encoders, and one more of each for every transformed copy.
     """
 
     steps: PositiveInt = 10
@@ -43,7 +62,7 @@ class FeatureAttack(TargetableAttack):
     random_start: bool = False
     """Start at a random point of the ball instead of at the clean clip."""
     combination: Combination = "normalised"
-    """How the terms are added: as unit gradients at the features, or as a plain weighted sum of losses."""
+    """`normalised`: the terms are added as unit gradients at the features. `weighted`: as the plain sum of Eq. 4."""
 
     @property
     def cost_untargeted(self) -> Passes:
@@ -75,36 +94,27 @@ class TIA(FeatureAttack, TemporalTerm):
     """Temporal Invariance Attack: raise the loss while features stay alike over time, or over copies of the clip.
 
     J = CE - lambda_T L_T, L_T = mean over m, t < T of ||z_m[t+1] - z_m[t]||^2 or mean over m, t of Var_k z_m[t]^(k)
-    (arXiv:2502.11858, Eq. 2 and 4). A step costs one forward and one backward pass, and one more of each per copy. A
-    single segment has no L_T from segment to segment: then it is MI-FGSM bit for bit.
-
-    The paper leaves lambda_T, the layer and the transforms open, and prints the plain sum. Here the term is taken at
-    the encoders' outputs, and added as a unit gradient: on confident clips the plain sum (`weighted`) follows L_T alone
-    and loses most of its success (`make bench-transfer`).
+    (Eq. 2 and 4). A step costs one forward and one backward pass, and one more of each per copy. A single segment has
+    no L_T from segment to segment: then it is MI-FGSM bit for bit.
     """
 
     name: Literal["tia"] = "tia"
 
 
 class MMA(FeatureAttack, AgreementTerm):
-    """Modality Misalignment Attack: raise the loss while what picture and sound say drifts apart.
+    """Modality Misalignment Attack: raise the loss while the features of video and audio drift apart.
 
-    J = CE - lambda_M L_M, L_M = cos(mean_t z_v[t], mean_t z_a[t]) or another agreement (arXiv:2502.11858, Eq. 3, 4 and
-    Fig. 3). A step costs one forward and one backward pass.
-
-    The printed Eq. 3 divides by the squared inner product, which rewards agreement, while the text wants it broken:
-    `agreement="literal"` is the print, all others are the text. Lambda_M and the layer are left open there; as in TIA
-    the term is taken at the encoders' outputs and added as a unit gradient.
+    J = CE - lambda_M L_M, L_M = cos(mean_t z_v[t], mean_t z_a[t]) or another agreement (Eq. 3, 4 and Fig. 3). A step
+    costs one forward and one backward pass.
     """
 
     name: Literal["mma"] = "mma"
 
 
 class TMA(FeatureAttack, TemporalTerm, AgreementTerm):
-    """Temporal and Modality-based Attack: J = CE - lambda_T L_T - lambda_M L_M (arXiv:2502.11858, Eq. 4).
+    """Temporal and Modality-based Attack: both terms, J = CE - lambda_T L_T - lambda_M L_M (Eq. 4).
 
-    Readings, costs and what the paper leaves open are those of TIA and MMA. With one of the weights 0 it is the attack
-    of the other term, bit for bit.
+    It costs what TIA costs. With one of the weights 0 it is the attack of the other term, bit for bit.
     """
 
     name: Literal["tma"] = "tma"

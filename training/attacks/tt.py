@@ -32,7 +32,7 @@ class TT(MomentumAttack):
 
     What differs:
 
-    * Frames and sound move together, so that each sound stays with its frame, also where one of them is attacked alone.
+    * Frames and audio are shifted together, also where one of them is attacked alone, so that they stay in step.
     * W_0 is 1 instead of sum_d W_d: a step does not depend on the sum.
     * R = 2 of 10 segments, the share of the paper's 7 of 32 frames.
     * The paper divides each frame's gradient by its own L1 norm: that is `momentum_norm=per_segment`; here the default
@@ -45,7 +45,7 @@ class TT(MomentumAttack):
     max_shift: NonNegativeInt = 2
     """R: segments by which the clip is shifted at most, forwards and backwards."""
     weights: ShiftWeights = "gaussian"
-    """How much the gradient of a shifted copy counts."""
+    """The weights W_d of the shifted copies' gradients."""
     loss: LossName = "cross_entropy"
     """The loss that the attack maximises."""
 

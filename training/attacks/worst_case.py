@@ -35,7 +35,7 @@ class WorstCase(Attack):
 
     name: Literal["worst_case"] = "worst_case"
     attacks: tuple[AnyAttack, ...] = Field(default=(TMA(), APGD(), APGDT(), FAB(), Square()), min_length=1)
-    """Attacks in the order in which they are tried: the cheapest first costs least, and changes no verdict."""
+    """Attacks in the order in which they are tried: the cheapest first costs least, and changes no clip's outcome."""
 
     @property
     def cost(self) -> Passes:

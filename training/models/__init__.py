@@ -23,10 +23,10 @@ _PAPER_FUSIONS: dict[str, FusionName] = {"c": "concat", "s": "sum"}
 
 
 class ModelConfig(Settings):
-    """Which encoders, and how their features are joined.
+    """The architecture: an encoder for each modality, and the fusion of their features.
 
     May be written as the paper names its models (arXiv:2502.11858): video encoder, fusion, audio encoder, with A =
-    AlexNet, R = ResNet-18, c = concat, s = sum. `AcR` sees with AlexNet and hears with ResNet-18, concatenated.
+    AlexNet, R = ResNet-18, c = concat, s = sum. `AcR` is AlexNet for video and ResNet-18 for audio, concatenated.
     """
 
     video_encoder: EncoderName = "resnet18"
@@ -34,11 +34,11 @@ class ModelConfig(Settings):
     audio_encoder: EncoderName = "resnet18"
     """Encoder of log-mel patches."""
     fusion: FusionName = "sum"
-    """How the modalities are joined."""
+    """Fusion of the modalities' features."""
     feature_size: PositiveInt = 512
     """Features per segment, the same for both modalities."""
     video_weights: WeightsSource = "none"
-    """What the video encoder starts training from: `none` (at random), `imagenet` (torchvision's, downloaded), or the
+    """Initial weights of the video encoder: `none` (at random), `imagenet` (torchvision's, downloaded), or the
     path of a state dict, `.safetensors`, `.pt` or `.pth`. Checkpoints hold all weights and never need it again."""
     audio_weights: WeightsSource = "none"
     """The same for the audio encoder; a stem for three channels is added up to one."""

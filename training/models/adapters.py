@@ -12,13 +12,13 @@ from training.models.classifier import Outputs
 
 
 class Adapter(nn.Module):
-    """A model of any kind as one that attacks and evaluation know; where it is called otherwise, a subclass says how.
+    """A model of any kind as one that attacks and evaluation can call; a subclass overrides how it is called.
 
         class Theirs(Adapter):
             def call(self, video, audio):
                 return self.model(audio.mean(1), video.transpose(1, 2))
 
-    As it is, it serves a model that takes frames and sound in this order and returns plain logits.
+    As it is, it serves a model that takes frames and audio in this order and returns plain logits.
 
     The model is a child module, so its modes, buffers and gradients are guarded like those of our own. Use operations
     that pass gradients on: an attack follows them back to `video` and `audio`.
@@ -53,7 +53,7 @@ class Adapter(nn.Module):
 
 
 def _outputs(found: object, *, of: str, num_items: int) -> Outputs:
-    """What a model returned, with its logits checked."""
+    """The outputs of a model, with their logits checked."""
     logits = found.logits if isinstance(found, Outputs) else found
     if not (isinstance(logits, Tensor) and logits.dim() == 2 and len(logits) == num_items):
         got = f"a tensor of shape {list(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(found).__name__}"
@@ -89,7 +89,7 @@ class LogMelFrontEnd(Adapter):
 
 
 class PerSegment(Adapter):
-    """A model of one frame and its sound, run on every segment, its logits averaged over the clip."""
+    """A model of one frame and its audio, run on every segment, its logits averaged over the clip."""
 
     def call(self, video: Tensor, audio: Tensor) -> Tensor:
         """Run the model on `[batch * segments, 3, height, width]` and `[batch * segments, mels, steps]`."""
@@ -99,7 +99,7 @@ class PerSegment(Adapter):
 
 
 class Normalised(Adapter):
-    """A model that wants frames and sound shifted and scaled, (x - mean) / std: that happens here, behind the attack.
+    """A model that wants frames and audio shifted and scaled, (x - mean) / std: that happens here, behind the attack.
 
     Budgets then stay in units of pixels and patches, whatever the model was trained with.
     """

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from preprocessing.logmel import LogMel
 
+# Of the training images of torchvision's pretrained weights, per channel.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 LOGMEL_MEAN = 0.5  # the middle of the stored range
@@ -18,15 +19,15 @@ LOGMEL_STD = 0.25
 
 @dataclass(frozen=True)
 class Outputs:
-    """Everything that objectives and attacks look at; a stranger's model may have the logits alone."""
+    """The results of a model that objectives and attacks use; a foreign model may have the logits alone."""
 
     logits: Float[Tensor, "batch classes"]
     video_features: Float[Tensor, "batch segments features"] | None = None
     audio_features: Float[Tensor, "batch segments features"] | None = None
     video_logits: Float[Tensor, "batch classes"] | None = None
-    """Scores from the picture alone: the other modality's features are zero."""
+    """Scores from the video alone: the other modality's features are zero."""
     audio_logits: Float[Tensor, "batch classes"] | None = None
-    """Scores from the sound alone."""
+    """Scores from the audio alone."""
 
 
 def predicted_classes(logits: Float[Tensor, "batch classes"]) -> Int[Tensor, " batch"]:
@@ -35,7 +36,7 @@ def predicted_classes(logits: Float[Tensor, "batch classes"]) -> Int[Tensor, " b
 
 
 class Classifier(nn.Module):
-    """Takes frames and log-mel patches in [0, 1]; their normalisation happens here, so attacks never see it.
+    """A classifier of frames and log-mel patches in [0, 1], which it normalises itself, so attacks never see that.
 
     In place of the patches it takes the waveform that they were made of, in [-1, 1]: the front end that preprocessing
     stored them with is a part of the model, and gradients flow through it.
@@ -61,7 +62,7 @@ class Classifier(nn.Module):
         video: Float[Tensor, "batch segments 3 height width"],
         audio: Float[Tensor, "batch segments *patch"],
     ) -> Outputs:
-        """Classify clips of any number of segments, their sound `[mels, steps]` or `[samples]` each."""
+        """Classify clips of any number of segments, their audio `[mels, steps]` or `[samples]` each."""
         return self.classify(*self.encode(video, audio))
 
     def encode(
@@ -69,7 +70,7 @@ class Classifier(nn.Module):
         video: Float[Tensor, "batch segments 3 height width"],
         audio: Float[Tensor, "batch segments *patch"],
     ) -> tuple[Float[Tensor, "batch segments features"], Float[Tensor, "batch segments features"]]:
-        """Frames' and sounds' features, segment by segment: in evaluation mode no segment's depend on another's."""
+        """Features of frames and audio, segment by segment: in evaluation mode no segment's depend on another's."""
         num_clips, num_segments = video.shape[:2]
         if audio.dim() == 3:
             with torch.autocast(audio.device.type, enabled=False):  # power spans more decades than half precision

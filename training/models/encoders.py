@@ -15,7 +15,7 @@ EncoderName = Literal["alexnet", "resnet18", "tiny", "vgg11"]
 
 @dataclass(frozen=True)
 class Anatomy:
-    """What must be known of an encoder to change its ends and to refuse what it cannot see."""
+    """Names of an encoder's first and last layer, and the smallest input that it takes."""
 
     stem: str
     """Name of its first layer, the one that knows how many channels there are."""

@@ -42,11 +42,11 @@ class ConcatFusion(nn.Module):
 
 
 class FilmFusion(nn.Module):
-    """The sound scales and shifts the picture, h = (1 + gamma(a)) v + beta(a), and h is classified.
+    """A classifier of h = (1 + gamma(a)) v + beta(a): the audio scales and shifts the video features.
 
     Feature-wise linear modulation (Perez et al. 2018, arXiv:1709.07871, Eq. 1 and 2) with gamma and beta linear; the
-    sound conditions, as the question does there. What is learnt of the scale is its distance from 1, so a picture
-    without sound passes as it is, but for the biases; a sound without picture speaks through the shift.
+    audio conditions, as the question does there. What is learnt of the scale is its distance from 1, so video without
+    audio passes as it is, but for the biases; audio without video acts through the shift.
     """
 
     def __init__(self, feature_size: int, num_classes: int) -> None:
@@ -62,7 +62,7 @@ class FilmFusion(nn.Module):
 
 
 class GatedFusion(nn.Module):
-    """A gate decides per feature which modality is heard, h = z tanh(V v) + (1 - z) tanh(A a), and h is classified.
+    """A classifier of h = z tanh(V v) + (1 - z) tanh(A a): a gate z weighs the modalities, feature by feature.
 
     The bimodal gated multimodal unit (Arevalo et al. 2017, arXiv:1702.01992, Section 3.1): z = sigmoid(Z [v, a]), no
     biases, so that a modality whose features are zero adds nothing to h and moves the gate towards the middle.

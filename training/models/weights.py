@@ -1,4 +1,4 @@
-"""Where an encoder's first weights come from: nowhere, torchvision's ImageNet models, or a file."""
+"""Initial weights of an encoder: random, torchvision's ImageNet weights, or a file."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def _without_other_head(weights: dict[str, Tensor], encoder: nn.Module, name: En
 
 
 def _misfits(weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor], head: str) -> list[str]:
-    """What keeps the weights from fitting; a whole head may be missing, and so may unread counters of batches."""
+    """Reasons why the weights do not fit; a whole head may be missing, and so may unread counters of batches."""
     has_head = any(_is_below(name, head) for name in weights)
     missing = [
         name

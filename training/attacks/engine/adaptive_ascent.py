@@ -26,7 +26,7 @@ RISING_SHARE = 0.75
 
 @dataclass
 class Climb:
-    """Where each clip is, where it was best, and what its step size is decided by."""
+    """The state of the climb: each clip's point, its best point, and what its step size is decided by."""
 
     here: Batch
     before: Batch
@@ -36,9 +36,9 @@ class Climb:
     best_gradient: Gradient
     best_loss: PerClip
     result: Batch
-    """What is returned: the point of largest margin among those that fool the model, else the one of highest loss."""
+    """The point to return: that of largest margin among those that fool the model, else that of highest loss."""
     margins: Float[Tensor, " batch"]
-    """How far `result` brings the model to the wrong side."""
+    """The margin of `result`, positive where the model is fooled."""
     step_size: PerClip
     """In units of epsilon."""
     num_rises: PerClip
@@ -46,7 +46,7 @@ class Climb:
     loss_at_checkpoint: PerClip
     """Highest loss when the last checkpoint was reached."""
     was_halved: Bool[Tensor, " batch"]
-    """Whether the step size was halved there."""
+    """True where the step size was halved at the last checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class AdaptiveAscent:
     def _look(
         self, climb: Climb, model: nn.Module, clean: Batch, aim: Batch, threat: ThreatModel, *, is_last: bool
     ) -> None:
-        """Take loss, verdict and gradient at the new point, and keep it where it is the best."""
+        """Take loss, margin and gradient at the new point, and keep it where it is the best."""
         here = climb.here.with_targets(aim.targets)
         if is_last:
             with torch.no_grad():

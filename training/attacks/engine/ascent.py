@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from training.attacks.engine.gradients import Gradient, GradientAt, Streams, direction, normalised_or_noise, unit_noise
+from training.attacks.engine.momentum import Momentum, MomentumNorm
 from training.attacks.engine.randomness import uniform_like
 from training.attacks.engine.temporal_groups import TemporalGroups
-from training.batch import MODALITIES, Batch, per_clip
+from training.batch import MODALITIES, Batch
 from training.threat import ThreatModel
 
-MomentumNorm = Literal["per_modality", "per_segment", "joint"]
 NOT_SHARED = TemporalGroups()
 
 
 @dataclass(frozen=True)
 class Ascent:
-    """How the loop moves; step sizes are in units of epsilon, so one attack serves every threat model."""
+    """The loop x = P(x + alpha steepest(m)); alpha is in units of epsilon, so one attack serves every threat model."""
 
     steps: int
     step_size: float
     momentum: float = 0.0
     """Decay mu of the accumulated gradient, m = mu m + g / ||g||_1."""
     momentum_norm: MomentumNorm = "per_modality"
-    """Whether each modality's gradient is divided by its own mean size, by each of its segments', or both modalities'
-    by their common one in units of epsilon. Means are over what the threat allows to change."""
+    """The mean size that a gradient is divided by: its modality's, each segment's, or both modalities' common one in
+    units of epsilon. Means are over what the threat allows to change."""
     look_ahead: bool = False
-    """Whether the gradient is taken where the momentum would lead, as Nesterov's."""
+    """Take the gradient where the momentum would lead, as Nesterov does."""
     random_start: bool = False
     restart: int = 0
     """Number of the random start, counted from 0: each draws its own."""
@@ -48,10 +46,14 @@ class Ascent:
         """Climb from the clean clips, or from a random point of the ball."""
         perturbed = self._start(batch, threat, generator)
         free = perturbed  # where the group's one perturbation is, not cut off at each segment's box
+        momentum = Momentum(self.momentum, self.momentum_norm, threat)
         velocity: Streams = {}
         for step in range(self.steps):
-            found = gradient_at(model, self._looked_at(perturbed, velocity, threat), threat.modalities)
-            velocity = self._accumulated(velocity, self._usable(found, batch, threat, generator, step), threat)
+            seen = perturbed
+            if self.look_ahead:
+                seen = momentum.looked_ahead(perturbed, velocity, step_size=self.step_size)
+            found = gradient_at(model, seen, threat.modalities)
+            velocity = momentum.accumulated(velocity, self._usable(found, batch, threat, generator, step))
             moved: Streams = {
                 name: free.stream(name) + self.step_size * threat.epsilon(name) * direction(stream, threat)
                 for name, stream in velocity.items()
@@ -74,20 +76,10 @@ class Ascent:
             moved[name] = stream + threat.epsilon(name) * unit_noise(noise, threat)
         return threat.project(batch.with_streams(**moved), around=batch)
 
-    def _looked_at(self, perturbed: Batch, velocity: Streams, threat: ThreatModel) -> Batch:
-        """Where alpha mu m would lead; in l2, a gradient of even size would lead as far as a step times mu."""
-        if not (self.look_ahead and velocity):
-            return perturbed
-        ahead: Streams = {name: perturbed.stream(name) for name in MODALITIES}
-        for name, stream in velocity.items():
-            num_values = round(stream.shape[1:].numel() * _allowed_share(stream, threat))
-            size = threat.geometry.length_of_ones(num_values)
-            ahead[name] = ahead[name] + self.step_size * threat.epsilon(name) * self.momentum / size * stream
-        return perturbed.with_streams(**ahead)
-
     def _usable(
         self, found: Gradient, batch: Batch, threat: ThreatModel, generator: torch.Generator, step: int
     ) -> Streams:
+        """The gradient that the steps follow: shared within each group of segments, and never empty."""
         shared: Streams = {
             name: self.sharing.average(stream if threat.segments is None else stream * threat.support(stream))
             for name, stream in found.streams.items()
@@ -95,35 +87,6 @@ class Ascent:
         is_joint = self.momentum_norm == "joint"
         gradient = Gradient(shared, found.log_scale)
         return normalised_or_noise(gradient, batch, threat, generator, f"gradient {step}", joint=is_joint).streams
-
-    def _accumulated(self, velocity: Streams, found: Streams, threat: ThreatModel) -> Streams:
-        if not self.momentum:
-            return found
-        if self.momentum_norm == "joint":
-            # In units of each modality's epsilon, so that both are steps of the same kind.
-            found = {name: threat.epsilon(name) * stream for name, stream in found.items()}
-        sizes = self._mean_sizes(found, threat)
-        return {
-            name: self.momentum * velocity.get(name, torch.zeros_like(stream)) + stream / sizes[name]
-            for name, stream in found.items()
-        }
-
-    def _mean_sizes(self, found: Streams, threat: ThreatModel) -> Streams:
-        """What the gradients are divided by, shaped to broadcast over them."""
-        if self.momentum_norm == "per_segment":
-            # A segment without any gradient stays where it is: 0 / tiny.
-            return {
-                name: stream.abs()
-                .mean(tuple(range(2, stream.dim())), keepdim=True)
-                .clamp_min(torch.finfo(stream.dtype).tiny)
-                for name, stream in found.items()
-            }
-        if self.momentum_norm == "joint":
-            mean = torch.cat([stream.flatten(1).abs() for stream in found.values()], dim=1).mean(1)
-            means = dict.fromkeys(found, mean)
-        else:
-            means = {name: stream.flatten(1).abs().mean(1) for name, stream in found.items()}
-        return {name: per_clip(means[name] / _allowed_share(stream, threat), stream) for name, stream in found.items()}
 
     def _kept(self, free: Batch, perturbed: Batch, batch: Batch, threat: ThreatModel) -> Batch:
         """The point to go on from: the projected clips, or the shared perturbation inside the ball alone."""
@@ -134,11 +97,6 @@ class Ascent:
             for name in MODALITIES
         }
         return batch.with_streams(**inside)
-
-
-def _allowed_share(stream: Float[Tensor, "batch segments *shape"], threat: ThreatModel) -> float:
-    """Share of the segments that the threat allows to change."""
-    return 1.0 if threat.segments is None else len(threat.segments) / stream.shape[1]
 
 
 def default_step_size(steps: int, *, random_start: bool) -> float:

@@ -14,7 +14,7 @@ from training.threat import ThreatModel
 class BestAttempt:
     """Keeps each clip's best attempt so far, by how far it brings the model to the wrong side (its margin).
 
-    An attempt is looked at inside budget and box, as the caller of an attack will see it. Clips that are fooled need
+    An attempt is measured inside budget and box, as the caller of an attack will see it. Clips that are fooled need
     no further attempt: `remaining` leaves them out. The clean clip is no attempt: a clip that the model gets wrong
     untouched is attacked at least once.
     """
@@ -28,7 +28,7 @@ class BestAttempt:
 
     @property
     def is_fooled(self) -> Bool[Tensor, " batch"]:
-        """Which clips have been brought to the wrong side, or to the target."""
+        """True for clips that have been brought to the wrong side, or to the target."""
         return self.margins > 0
 
     @property
@@ -37,13 +37,13 @@ class BestAttempt:
         return (~self.is_fooled).nonzero()[:, 0]
 
     def evaluate(self, rows: Int[Tensor, " chosen"], attempt: Batch) -> None:
-        """Judge an attempt on the clips at these positions (one forward pass); the better one per clip stays."""
+        """Measure an attempt on the clips at these positions (one forward pass); the better one per clip stays."""
         clean = self._clean.select(rows)
         inside = self._threat.project(attempt, around=clean).with_targets(clean.targets)
         self.update(rows, inside, measured_margin(self._model, inside))
 
     def update(self, rows: Int[Tensor, " chosen"], attempt: Batch, margins: Float[Tensor, " chosen"]) -> None:
-        """Enter an attempt inside the budget whose margins, as `judged` or `verdict` gives them, are known."""
+        """Enter an attempt inside the budget whose margins are known, from `measured_margin` or `attack_margin`."""
         is_better = margins > self.margins[rows]
         better = rows[is_better]
         self.margins[better] = margins[is_better]
@@ -51,13 +51,14 @@ class BestAttempt:
 
 
 def measured_margin(model: nn.Module, clips: Batch) -> Float[Tensor, " batch"]:
-    """How far these clips bring the model to the wrong side: one forward pass, without gradients."""
+    """The margin by which these clips fool the model: one forward pass, without gradients."""
     with torch.no_grad():
         return attack_margin(model(clips.video, clips.audio).logits, clips)
 
 
 def attack_margin(logits: Float[Tensor, "batch classes"], clips: Batch) -> Float[Tensor, " batch"]:
     """The margin in double precision: positive exactly where the model is fooled, infinite if it is not a number."""
+    # Scores that are no numbers name no class, so the model is wrong; inf - inf of two of them would be NaN too.
     return margin(logits, clips).double().nan_to_num(nan=torch.inf, posinf=torch.inf)
 
 

@@ -21,7 +21,7 @@ MAX_NEWTON_STEPS = 50
 
 @dataclass(frozen=True)
 class Boundary:
-    """Where a target's logit reaches the label's, linearised at some clips: <slopes, change> = gap."""
+    """The hyperplane <slopes, change> = gap on which a target's logit reaches the label's, linearised at some clips."""
 
     slopes: Streams
     """Gradient of z_t - z_y at the clips, 0 where the threat allows no change."""

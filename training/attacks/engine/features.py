@@ -52,7 +52,7 @@ def tempered_gradient(
     the clip through the features alone.
 
     Terms with weight 0 are left out, so that both weights 0 is the plain attack bit for bit; so is L_T from segment to
-    segment of a single one. `generator` decides the copies that L_T may look at, others every time it is called.
+    segment of a single one. `generator` decides the transformed copies of L_T, others every time it is called.
     """
     plain = classification_gradient(loss)
     temporal = temporal if temporal is not None and temporal.temporal_weight else None
@@ -65,22 +65,22 @@ def tempered_gradient(
         if varying is None and agreement is None:
             return plain(model, batch, modalities)
         clips, streams = detached_inputs(batch, modalities)
-        looks = [model(clips.video, clips.audio)]
+        passes = [model(clips.video, clips.audio)]
         penalties: list[Penalty] = []
         if varying is not None:
             for copy in _copies(clips, varying, generator, numbers):
-                looks.append(model(copy.video, copy.audio))
-            penalties.append((variation(varying.temporal, varying.features, looks, model), -varying.temporal_weight))
+                passes.append(model(copy.video, copy.audio))
+            penalties.append((variation(varying.temporal, varying.features, passes, model), -varying.temporal_weight))
         if agreement is not None:
-            penalties.append((agreement_between(agreement.agreement, looks[0], model), -agreement.modality_weight))
-        logits = looks[0].logits
+            penalties.append((agreement_between(agreement.agreement, passes[0], model), -agreement.modality_weight))
+        logits = passes[0].logits
         if combination == "weighted":
             total = attack_loss(logits, batch, loss).sum()
             total = total + torch.stack([weight * values.sum() for values, weight in penalties]).sum()
             found = vjp(total, streams, torch.ones_like(total))
         else:
-            # A modality without budget stands still, and so may one that the model does not look at.
-            moving = [each for outputs in looks for each in features_of(outputs, model) if each.requires_grad]
+            # A modality without budget stands still, and so may one that the model does not use.
+            moving = [each for outputs in passes for each in features_of(outputs, model) if each.requires_grad]
             slope, _ = slope_at_logits(logits, batch, loss)
             wanted = [
                 (logits, slope, 1.0),
@@ -92,9 +92,9 @@ def tempered_gradient(
     return gradient
 
 
-def variation(name: TemporalName, scale: FeatureScale, looks: Sequence[Outputs], model: nn.Module) -> PerClip:
-    """L_T: over time of the clip itself, the first of `looks`, or over all of them."""
-    pairs = [features_of(outputs, model) for outputs in looks]
+def variation(name: TemporalName, scale: FeatureScale, passes: Sequence[Outputs], model: nn.Module) -> PerClip:
+    """L_T: over time of the clip itself, the first of `passes`, or over all of them."""
+    pairs = [features_of(outputs, model) for outputs in passes]
     if scale == "normalised":
         pairs = [(normalised(video), normalised(audio)) for video, audio in pairs]
     if name == "consecutive":
@@ -103,7 +103,7 @@ def variation(name: TemporalName, scale: FeatureScale, looks: Sequence[Outputs],
 
 
 def agreement_between(name: AgreementName, outputs: Outputs, model: nn.Module) -> PerClip:
-    """L_M."""
+    """L_M of the clips, by the formula of this name."""
     match name:
         case "means":
             return agreement_of_means(*features_of(outputs, model))
@@ -119,11 +119,11 @@ def features_of(outputs: Outputs, model: nn.Module) -> tuple[Tensor, Tensor]:
     """The features of both modalities.
 
     Raises:
-        ValueError: if the model does not tell them.
+        ValueError: if the model does not give them.
     """
     if outputs.video_features is None or outputs.audio_features is None:
         raise SettingsError(
-            f"{type(model).__name__} tells no features: TIA, MMA and TMA need `video_features` and "
+            f"{type(model).__name__} gives no features: TIA, MMA and TMA need `video_features` and "
             "`audio_features`, [batch, segments, features], in its Outputs; only MMA with agreement='predictions' and "
             "combination='weighted' does without"
         )
@@ -134,21 +134,21 @@ def unimodal_logits_of(outputs: Outputs, model: nn.Module) -> tuple[Tensor, Tens
     """The scores from each modality alone.
 
     Raises:
-        ValueError: if the model does not tell them.
+        ValueError: if the model does not give them.
     """
     if outputs.video_logits is None or outputs.audio_logits is None:
         raise SettingsError(
-            f"{type(model).__name__} tells no unimodal scores: agreement='predictions' needs `video_logits` and "
+            f"{type(model).__name__} gives no unimodal scores: agreement='predictions' needs `video_logits` and "
             "`audio_logits`, [batch, classes], in its Outputs; allowed without: 'means', 'segments', 'literal'"
         )
     return outputs.video_logits, outputs.audio_logits
 
 
-def _copies(clips: Batch, reading: TemporalTerm, generator: torch.Generator, numbers: Iterator[int]) -> Iterator[Batch]:
+def _copies(clips: Batch, term: TemporalTerm, generator: torch.Generator, numbers: Iterator[int]) -> Iterator[Batch]:
     """The next transformed copies of the clips, numbered through all steps of an attack."""
-    for _ in range(reading.copies_per_step):
+    for _ in range(term.copies_per_step):
         number = next(numbers)
-        transform = reading.transforms[number % len(reading.transforms)]
+        transform = term.transforms[number % len(term.transforms)]
         yield transformed(clips, transform, generator, f"copy {number}")
 
 

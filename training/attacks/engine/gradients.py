@@ -41,7 +41,7 @@ class Gradient:
 
 
 GradientAt = Callable[[nn.Module, Batch, Sequence[Modality]], Gradient]
-"""(model, clips, modalities) -> gradient of what the attack wants to grow, at these clips."""
+"""(model, clips, modalities) -> gradient of the attack's objective at these clips."""
 
 
 def detached_inputs(batch: Batch, modalities: Sequence[Modality]) -> tuple[Batch, list[Tensor]]:
@@ -86,7 +86,7 @@ def vjp(outputs: Tensor | Sequence[Tensor], streams: list[Tensor], slopes: Tenso
 
 @dataclass
 class UnusableGradients:
-    """How many gradients were zero or not finite while an attack ran: one per clip, modality and step."""
+    """A count of the gradients that were zero or not finite while an attack ran: one per clip, modality and step."""
 
     unusable: Counter[str] = field(default_factory=Counter)
     """By the clip's key."""
@@ -95,7 +95,7 @@ class UnusableGradients:
 
     @property
     def share(self) -> float:
-        """Share of the gradients that carried no information; 0 if there were none."""
+        """Fraction of the gradients that carried no information; 0 if there were none."""
         return self.unusable.total() / max(self.seen.total(), 1)
 
     def share_of(self, key: str) -> float:
@@ -118,7 +118,7 @@ def count_unusable_gradients() -> Iterator[UnusableGradients]:
 
 
 def note_unusable(keys: tuple[str, ...], is_unusable: Bool[Tensor, " batch"]) -> None:
-    """Tell who counts which clips' gradients carried no information, of one step and modality."""
+    """Count the clips whose gradients carried no information, of one step and modality."""
     if (counter := _watch.get()) is not None:
         counter.unusable.update(key for key, is_lost in zip(keys, is_unusable.tolist(), strict=True) if is_lost)
         counter.seen.update(keys)
@@ -137,7 +137,7 @@ def normalised_or_noise(
 
     So no norm of it can vanish or overflow; `joint` scales both modalities alike. A clip whose gradient is all zero or
     not finite in a modality gets noise there instead: it must not look robust. So does a silent segment of a waveform,
-    too faint to matter beside a gradient: at exact silence power has none, whatever the model makes of the sound.
+    too faint to matter beside a gradient: at exact silence power has none, whatever the model makes of the audio.
     """
     streams: Streams = {}
     largest: dict[Modality, Tensor] = {}

@@ -1,4 +1,4 @@
-"""What an attacker wants to grow, per clip, and its slope at the logits without rounding it away."""
+"""The losses that attacks maximise, per clip, and their slopes at the logits without rounding them away."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def exact_loss(logits: Logits, batch: Batch, loss: LossName) -> PerClip:
 
 
 def margin(logits: Logits, batch: Batch) -> PerClip:
-    """How far the attack has succeeded: best wrong logit minus the right one, or target minus best other."""
+    """The margin of success: best wrong logit minus the right one, or target minus best other."""
     wanted = batch.labels if batch.targets is None else batch.targets
     found = logits.masked_fill(_one_hot(wanted, logits), -torch.inf).amax(1) - _pick(logits, wanted)
     return found if batch.targets is None else -found
@@ -96,8 +96,8 @@ def slope_at_logits(logits: Logits, batch: Batch, loss: LossName) -> tuple[Logit
         case "dlr":
             sign = 1.0
             with torch.enable_grad():
-                leaf = scores.requires_grad_()
-                (slope,) = torch.autograd.grad(_logits_ratio(leaf, batch).sum(), leaf)
+                scores.requires_grad_()
+                (slope,) = torch.autograd.grad(_logits_ratio(scores, batch).sum(), scores)
             largest = slope.abs().amax(1, keepdim=True).clamp_min(torch.finfo(slope.dtype).tiny)
             slope, log_scale = slope / largest, largest[:, 0].log()
     return (sign * slope).to(logits.dtype), log_scale
@@ -138,7 +138,7 @@ def _logits_ratio(logits: Logits, batch: Batch) -> PerClip:
         spread = ranked[:, 0] - (ranked[:, 2] + ranked[:, 3]) / 2
         return (_pick(logits, batch.targets) - right) / (spread + 1e-12)
     best_wrong = logits.masked_fill(_one_hot(batch.labels, logits), -torch.inf).amax(1)
-    return (best_wrong - right) / (ranked[:, 0] - ranked[:, 2] + 1e-12)
+    return (best_wrong - right) / (ranked[:, 0] - ranked[:, 2] + 1e-12)  # three equal logits have no spread
 
 
 def _pick(logits: Logits, classes: Classes) -> PerClip:

@@ -1,4 +1,4 @@
-"""Straight paths between a clip and a baseline without content: plain colours and plain sounds."""
+"""Straight paths between a clip and a baseline without content: plain colours and plain tones."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ COLOURS = (
 """PAM's colours (arXiv:2303.15735): levels of red, green and blue, here also of the low, middle and high tones."""
 
 BAND_EDGES = (0.115, 0.382)
-"""Where a waveform's bands meet, in units of half the sample rate: thirds of the mel scale at 16 kHz (921, 3056 Hz)."""
+"""Edges between a waveform's bands over half the sample rate: thirds of the mel scale at 16 kHz (921, 3056 Hz)."""
 
 
 def baselines(
     clean: Batch, threat: ThreatModel, generator: torch.Generator, *, num_baselines: int = len(COLOURS)
 ) -> list[Streams]:
-    """The first baselines, in the order of `COLOURS`: frames of one colour, and its sound.
+    """The first baselines, in the order of `COLOURS`: frames of one colour, and audio of the same levels.
 
     Log-mel patches have the colour's level in each third of their bands: `[1, 1, mels, 1]`, from silence at 0 to full
     level at 1. Waveforms are noise, one draw per clip, with the clip's own loudness where the colour is white:

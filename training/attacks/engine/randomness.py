@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 def clip_generator(generator: torch.Generator, key: str, purpose: str, device: torch.device = CPU) -> torch.Generator:
     """A random stream of one clip for one purpose: decided by the generator's initial seed, which is not advanced."""
     text = f"{generator.initial_seed()}/{purpose}/{key}".encode()
-    seed = int.from_bytes(hashlib.sha256(text).digest()[:8], "little") >> 1
+    seed = int.from_bytes(hashlib.sha256(text).digest()[:8], "little") >> 1  # 63 bits fit a signed seed
     return torch.Generator(device=device).manual_seed(seed)
 
 

@@ -1,4 +1,4 @@
-"""Where on the way to the border of the ball an attack with restarts begins."""
+"""Random starting points at a given distance from the clean clips, for attacks with restarts."""
 
 from __future__ import annotations
 

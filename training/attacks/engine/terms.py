@@ -1,6 +1,6 @@
 """The two terms of TIA, MMA and TMA per clip: variation over time (L_T) and agreement of the modalities (L_M).
 
-The paper leaves open how they are read, so that is a setting of each.
+The paper gives neither in full: each has settings for the formulas that its text allows (`tma.py` lists them).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FeatureScale = Literal["normalised", "raw"]
 
 
 class TemporalTerm(Settings):
-    """L_T, what an attack wants to stay the same while the loss rises (arXiv:2502.11858, Eq. 2)."""
+    """L_T, the variation over time that an attack keeps small while the loss rises (arXiv:2502.11858, Eq. 2)."""
 
     temporal_weight: float = 0.1
     """lambda_T; negative wants features to vary more, as in the sign experiment of the paper's discussion."""
@@ -42,12 +42,12 @@ class TemporalTerm(Settings):
 
     @property
     def copies_per_step(self) -> int:
-        """How many passes beside the clip's own each step needs."""
+        """Passes beside the clip's own that each step needs."""
         return self.num_copies if self.temporal == "copies" and self.temporal_weight else 0
 
 
 class AgreementTerm(Settings):
-    """L_M, what the modalities agree on and an attack wants to break (arXiv:2502.11858, Eq. 3)."""
+    """L_M, the agreement of the modalities that an attack breaks (arXiv:2502.11858, Eq. 3)."""
 
     modality_weight: float = 0.3
     """lambda_M; negative wants more agreement."""
@@ -88,7 +88,7 @@ def agreement_of_means(video_features: Features, audio_features: Features) -> Pe
 
 
 def agreement_of_segments(video_features: Features, audio_features: Features) -> PerClip:
-    """Mean over t of the cosine between what picture and sound are at the same moment, in [-1, 1]."""
+    """Mean over t of the cosine between the features of video and audio at the same moment, in [-1, 1]."""
     return functional.cosine_similarity(video_features, audio_features, dim=2).mean(1)
 
 

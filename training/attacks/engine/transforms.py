@@ -17,6 +17,7 @@ from training.attacks.engine.randomness import clip_generator
 from training.batch import Batch, gather_segments, per_clip
 
 TransformName = Literal["scale", "mask", "blur", "mixup"]
+# The paper names the transforms and none of their parameters (arXiv:2502.11858): these keep a clip recognisable.
 SMALLEST_SCALE = 0.5
 MASKED_SHARE = 0.25
 LARGEST_MIX = 0.5

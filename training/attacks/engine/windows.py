@@ -1,4 +1,4 @@
-"""Windows of a clip that a random search repaints: runs of segments times patches of frames or sound."""
+"""Windows of a clip that a random search changes: runs of segments times rectangles of frames or audio."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Canvas = Float[Tensor, "batch time channels *space"]
 
 
 def canvas_of(stream: Float[Tensor, "batch segments *shape"], segments: Int[Tensor, " chosen"]) -> Tensor:
-    """The segments that may be painted as `[batch, time, channels, *space]`.
+    """The segments that may change, laid out as `[batch, time, channels, *space]`.
 
     Frames are 3 channels on two axes, log-mel patches 1 channel on two. The waveform is 1 channel on one axis through
     all segments, which follow one another in time.
@@ -30,7 +30,7 @@ def canvas_of(stream: Float[Tensor, "batch segments *shape"], segments: Int[Tens
 def on_canvas(
     canvas: Canvas, stream: Float[Tensor, "batch segments *shape"], segments: Int[Tensor, " chosen"]
 ) -> Tensor:
-    """The stream with these segments painted over."""
+    """The stream with these segments replaced."""
     painted = stream.clone()
     painted[:, segments] = canvas.reshape(len(stream), len(segments), *stream.shape[2:])
     return painted
@@ -39,8 +39,8 @@ def on_canvas(
 def window_sizes(share: float, shape: Sequence[int], *, smallest: int = 1) -> tuple[int, ...]:
     """Segments and sides of a window that covers about `share` of a canvas of `shape`, time first.
 
-    All sides are about the same part of their axis; what rounding takes from the run of segments the patch makes up
-    for. One frame gives the source's square of side sqrt(share) x side.
+    All sides are about the same part of their axis; what rounding takes from the run of segments the rectangle makes
+    up for. One frame gives the source's square of side sqrt(share) x side.
     """
     time, *space = shape
     run = max(1, round(share ** (1 / len(shape)) * time))
@@ -59,7 +59,7 @@ def window_corners(
 def window_mask(
     corners: Int[Tensor, "batch axes"], shape: Sequence[int], sizes: Sequence[int]
 ) -> Bool[Tensor, "batch time 1 *space"]:
-    """Where each clip's window is."""
+    """True inside each clip's window."""
     mask = torch.ones(len(corners), 1, 1, *([1] * (len(shape) - 1)), dtype=torch.bool, device=corners.device)
     for axis, size in enumerate(sizes):
         place = _places(corners, shape, axis)
@@ -73,7 +73,7 @@ def window_bump(
     sizes: Sequence[int],
     split: Float[Tensor, " batch"],
 ) -> Tensor:
-    """A pyramid over each window's patch, one half of it negative; `split` in [0, 1) chooses the axis that is halved.
+    """A pyramid over each window, one half of it negative; `split` in [0, 1) chooses the axis that is halved.
 
     Height after Andriushchenko et al. (arXiv:1912.00049, Eq. 2): a ring k from the edge is sum_{j<=k} 1 / (n + 1 - j)^2
     high, n the number of rings. Values outside the window are of no meaning.
@@ -113,7 +113,7 @@ def _heights(num_rings: int) -> Float[Tensor, " rings"]:
 
 
 def _places(corners: Int[Tensor, "batch axes"], shape: Sequence[int], axis: int) -> Int[Tensor, "batch *ones"]:
-    """How far behind each clip's corner a place on an axis is, shaped to broadcast over a canvas."""
+    """Each place's distance behind the clip's corner on an axis, shaped to broadcast over a canvas."""
     place = torch.arange(shape[axis], device=corners.device) - corners[:, axis, None]
     ones = [1] * (len(shape) + 1)
     ones[axis if axis == 0 else axis + 1] = shape[axis]

@@ -25,13 +25,13 @@ class Silent(nn.Module):
         self.unimodal = unimodal
 
     def forward(self, video: torch.Tensor, audio: torch.Tensor) -> Outputs:
-        told: Outputs = self.classifier(video, audio)
+        found: Outputs = self.classifier(video, audio)
         return Outputs(
-            logits=told.logits,
-            video_features=told.video_features if self.features else None,
-            audio_features=told.audio_features if self.features else None,
-            video_logits=told.video_logits if self.unimodal else None,
-            audio_logits=told.audio_logits if self.unimodal else None,
+            logits=found.logits,
+            video_features=found.video_features if self.features else None,
+            audio_features=found.audio_features if self.features else None,
+            video_logits=found.video_logits if self.unimodal else None,
+            audio_logits=found.audio_logits if self.unimodal else None,
         )
 
 
@@ -108,7 +108,7 @@ def test_a_model_without_features_is_refused_by_what_needs_them(
     model: Classifier, batch: Batch, generator: torch.Generator
 ) -> None:
     stranger = Silent(model, features=False, unimodal=True)
-    with pytest.raises(ValueError, match="Silent tells no features: TIA, MMA and TMA need `video_features`"):
+    with pytest.raises(ValueError, match="Silent gives no features: TIA, MMA and TMA need `video_features`"):
         TIA(steps=1)(stranger, batch, THREAT, generator)
     attack = MMA(steps=1, agreement="predictions", combination="weighted")
     perturbed = attack(stranger, batch, THREAT, generator)
@@ -119,7 +119,7 @@ def test_a_model_without_unimodal_scores_is_refused_by_their_agreement_only(
     model: Classifier, batch: Batch, generator: torch.Generator
 ) -> None:
     stranger = Silent(model, features=True, unimodal=False)
-    with pytest.raises(ValueError, match="Silent tells no unimodal scores: agreement='predictions' needs"):
+    with pytest.raises(ValueError, match="Silent gives no unimodal scores: agreement='predictions' needs"):
         MMA(steps=1, agreement="predictions")(stranger, batch, THREAT, generator)
     MMA(steps=1, agreement="means")(stranger, batch, THREAT, generator)
 
