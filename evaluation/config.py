@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
-from preprocessing.places import Place
 from preprocessing.schema import Split
 from preprocessing.settings import Settings
+from preprocessing.storage.places import Place
 from training.attacks import APGD, FGSM, MIFGSM, MMA, PGD, TIA, TMA, AnyAttack, Attack
 from training.threat import ThreatModel
 

@@ -11,7 +11,7 @@ from jinja2 import Environment
 from evaluation.measurement import Example
 from evaluation.pictures import attack_bars, class_dumbbells, clip_pictures, epsilon_curve
 from evaluation.report import Report, percent, percents
-from preprocessing.page import page_environment
+from preprocessing.reporting.page import page_environment
 from preprocessing.storage.provenance import Provenance
 from training.batch import Modality
 from training.threat import ThreatModel, segments_text

@@ -12,15 +12,15 @@ from evaluation.certificates import CERTIFICATES_NAME, Certificates, file_sha256
 from evaluation.config import EvaluateConfig
 from evaluation.measurement import Example, Measurement, measurements_of, unbounded_threat
 from evaluation.page import PAGE_NAME, report_page
-from evaluation.progress import ProgressLog
+from evaluation.progress import EvaluationProgress
 from evaluation.report import REPORT_NAME, Facts, Report
 from evaluation.summary import summarise
 from evaluation.verification import verify
 from evaluation.workers import measure_on_ray, require_resources, show_on_ray
 from preprocessing.errors import DataError, PlaceError, SettingsError
-from preprocessing.places import require_writable
 from preprocessing.schema import DatasetIndex
 from preprocessing.storage.atomic_file import write_text
+from preprocessing.storage.places import require_writable
 from preprocessing.storage.provenance import Provenance
 from preprocessing.storage.records import load_index
 from training.checkpoint import load_info, load_model, model_sha256
@@ -93,7 +93,7 @@ def certify(
 
     The rows are in the order of measurements, then of clips, whichever worker was faster.
     """
-    progress = ProgressLog(measurements, num_clips)
+    progress = EvaluationProgress(measurements, num_clips)
     pieces, devices = [], set()
     for worker, piece in measure_on_ray(config, measurements, model_sha256=model_sha256):
         progress.add(piece)

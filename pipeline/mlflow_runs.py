@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from ray.train import Checkpoint, UserCallback
 
 from preprocessing.errors import PlaceError, SettingsError, UserError
-from preprocessing.places import redacted, require_writable
+from preprocessing.storage.places import redacted, require_writable
 from training.ray_internals import RunContext
 
 if TYPE_CHECKING:

@@ -1,8 +1,10 @@
-"""What one task does: build one shard, or find it finished."""
+"""One task: build one shard, or find it finished."""
 
 from __future__ import annotations
 
-import logging
+import hashlib
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +14,8 @@ from preprocessing.decoding.parent import DecoderProcess, ProcessLimits
 from preprocessing.plan import PlannedClip, PlannedShard
 from preprocessing.schema import ClipFormat, Rejection, ShardRecord
 from preprocessing.storage.libraries import library_versions
-from preprocessing.storage.records import record_name
-from preprocessing.storage.shards import ShardWriter, finished_record, sha256_of
-from preprocessing.storage.store import Store
-
-logger = logging.getLogger(__name__)
+from preprocessing.storage.records import FinishedShard, find_finished
+from preprocessing.storage.shards import NewSample, write_shard
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class ShardJob:
     options: DecodeOptions
     limits: ProcessLimits
     repair: bool = False
-    """Whether a finished shard is hashed, with its videos, and built again if anything has changed."""
+    """True: a finished shard is hashed, with its videos, and built again if anything has changed."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,18 @@ class BuiltShard:
 
     record: ShardRecord
     reused: bool
-    """Whether an earlier run had finished it."""
+    """True if an earlier run had finished it."""
     changed: tuple[str, ...] = ()
-    """Its videos that have changed since; only if it is reused."""
+    """Videos of it that have changed since; only if it is reused."""
+
+
+@dataclass(frozen=True)
+class LocatedClip:
+    """A planned clip, the file of its video, and the root that the file lies in."""
+
+    planned: PlannedClip
+    path: Path
+    root: Path
 
 
 def build_shard(job: ShardJob) -> BuiltShard:
@@ -54,17 +62,46 @@ def build_shard(job: ShardJob) -> BuiltShard:
     Raises:
         StoreError: if the output cannot be read or written.
     """
-    store = Store(job.output)
-    record = finished_record(store, job.shard.name, plan_sha256=job.plan_sha256, hashed=job.repair)
-    if record is not None:
-        changed = changed_sources(job, store, record)
+    clips = [LocatedClip(planned, *locate(planned.source, job.data_roots)) for planned in job.shard.clips]
+    finished = find_finished(job.output, job.shard.name, plan_sha256=job.plan_sha256, hashed=job.repair)
+    if finished is not None:
+        changed = changed_sources(clips, finished, hash_all=job.repair)
         if not (changed and job.repair):
-            return BuiltShard(record, reused=True, changed=changed)
-    return BuiltShard(write_shard(job, store), reused=False)
+            return BuiltShard(finished.record, reused=True, changed=changed)
+    with closing(decoded_clips(job, clips)) as decoded:
+        record = write_shard(
+            job.output,
+            job.shard.name,
+            decoded,
+            split=job.shard.split,
+            plan_sha256=job.plan_sha256,
+            libraries=library_versions(),
+        )
+    return BuiltShard(record, reused=False)
 
 
-def write_shard(job: ShardJob, store: Store) -> ShardRecord:
-    """Decode the planned clips and write the shard."""
+def changed_sources(clips: Sequence[LocatedClip], shard: FinishedShard, *, hash_all: bool) -> tuple[str, ...]:
+    """The videos of a finished shard whose bytes are no longer those it was made from.
+
+    Videos that were last written before the shard's record are taken to be the same, unless `hash_all`; others are
+    hashed, so that copying or touching them is no change.
+    """
+    made_from = {sample.key: sample.source_sha256 for sample in shard.record.samples}
+    changed: list[str] = []
+    for clip in clips:
+        if clip.planned.key not in made_from or not clip.path.is_file():
+            continue
+        is_older = shard.written_at is not None and clip.path.stat().st_mtime < shard.written_at.timestamp()
+        if is_older and not hash_all:
+            continue
+        with clip.path.open("rb") as stream:
+            if hashlib.file_digest(stream, "sha256").hexdigest() != made_from[clip.planned.key]:
+                changed.append(clip.planned.source)
+    return tuple(changed)
+
+
+def decoded_clips(job: ShardJob, clips: Sequence[LocatedClip]) -> Generator[NewSample | Rejection, None, None]:
+    """Decode clips in order: each becomes a sample, or a rejection with its reason."""
     # Imported here: torch takes seconds to load, and a task that finds its shard finished must not wait for it.
     import torch
 
@@ -72,49 +109,19 @@ def write_shard(job: ShardJob, store: Store) -> ShardRecord:
 
     torch.set_num_threads(1)
     builder = SampleBuilder(job.clip_format)
-    rejected: list[Rejection] = []
-    with DecoderProcess(job.options, job.limits) as decoder, ShardWriter(store, job.shard.name) as writer:
-        for planned in job.shard.clips:
-            path, root = locate(planned.source, job.data_roots)
+    with DecoderProcess(job.options, job.limits) as decoder:
+        for clip in clips:
+            planned = clip.planned
             try:
-                clip = decoder.decode(path, root=root, start_seconds=planned.start_seconds)
+                encoded = decoder.decode(clip.path, root=clip.root, start_seconds=planned.start_seconds)
             except DecodeError as error:
-                rejected.append(rejection(planned, job, error))
+                yield rejection(planned, job, error)
                 continue
-            members = builder.build(planned, clip)
-            writer.add(planned.key, label=planned.label, source_sha256=clip.source_sha256, members=members)
-        return writer.commit(
-            split=job.shard.split,
-            plan_sha256=job.plan_sha256,
-            rejected=tuple(rejected),
-            libraries=library_versions(),
-        )
-
-
-def changed_sources(job: ShardJob, store: Store, record: ShardRecord) -> tuple[str, ...]:
-    """The videos of a finished shard whose bytes are no longer those it was made from.
-
-    Videos that were last written before the shard's record are taken to be the same, unless `job.repair`; others are
-    hashed, so that copying or touching them is no change.
-    """
-    written = store.modified(record_name(record.name))
-    made_from = {sample.key: sample.source_sha256 for sample in record.samples}
-    changed: list[str] = []
-    for planned in job.shard.clips:
-        path, _ = locate(planned.source, job.data_roots)
-        if planned.key not in made_from or not path.is_file():
-            continue
-        is_older = written is not None and path.stat().st_mtime < written.timestamp()
-        if is_older and not job.repair:
-            continue
-        with path.open("rb") as stream:
-            if sha256_of(stream) != made_from[planned.key]:
-                changed.append(planned.source)
-    return tuple(changed)
+            yield NewSample(planned.key, planned.label, encoded.source_sha256, builder.build(planned, encoded))
 
 
 def rejection(planned: PlannedClip, job: ShardJob, error: DecodeError) -> Rejection:
-    """How a clip that cannot be stored is recorded: its paths relative to the data set's roots, which may move."""
+    """The record of a clip that cannot be stored: its paths relative to the data set's roots, which may move."""
     detail = error.detail
     for root in job.data_roots:
         detail = detail.replace(f"{root}/", "")

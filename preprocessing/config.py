@@ -1,4 +1,4 @@
-"""What can be set in preprocessing."""
+"""Settings of preprocessing."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from preprocessing.datasets import AnyDataset
 from preprocessing.decoding.acceptance import DecodeOptions
 from preprocessing.decoding.parent import ProcessLimits
-from preprocessing.places import Place
 from preprocessing.schema import ClipFormat
 from preprocessing.settings import Settings
+from preprocessing.storage.places import Place
 
 
 class AcceptanceRules(Settings):
-    """Which videos become clips. A video that breaks a rule is left out and recorded with the rule's reason."""
+    """Rules by which videos become clips. A video that breaks one is left out and recorded with its reason."""
 
     missing_tail: Literal["reject", "pad"] = "reject"
-    """What happens to a clip whose video or sound ends before it does. `reject`: it is left out, as `too_short` or
+    """Treatment of a clip whose video or sound ends before it does. `reject`: it is left out, as `too_short` or
     `sound_ends_early`. `pad`: the last frame stays, the missing sound is silence, and the sample's record says how much
     is real, in `video_coverage` and `audio_coverage`."""
     missing_end_segments: float = Field(default=0.25, ge=0, le=0.5)
-    """How much earlier than the clip a stream may end without being called short, in segments: the last segment's
+    """Most time by which a stream may end before the clip without being called short, in segments: the last segment's
     middle must be shown (many ten-second Kinetics clips last 9.9 s)."""
     min_video_coverage: float = Field(default=0.1, ge=0, le=1)
     """Share of the clip during which a frame of the video must be on screen. Below it: `video_coverage`."""
@@ -43,7 +43,7 @@ class AcceptanceRules(Settings):
 
 
 class DecodeLimits(Settings):
-    """What decoding one clip may cost before the decoder process is killed."""
+    """Most that decoding one clip may cost before the decoder process is killed."""
 
     clip_seconds: PositiveFloat = 60.0
     """Wall-clock seconds. Beyond it: `timeout`."""
@@ -56,31 +56,31 @@ class PreprocessConfig(Settings):
     """Videos -> shards."""
 
     dataset: AnyDataset
-    """Which videos."""
+    """The labelled videos, and how their folders are read."""
     output: Place
-    """Where the shards go: a folder that all nodes see, or any fsspec URL; credentials come from the environment."""
+    """Output: a folder that all nodes see, or any fsspec URL; credentials come from the environment."""
     format: ClipFormat = ClipFormat()
-    """How a clip is stored."""
+    """Format in which clips are stored."""
     workers: PositiveInt | None = None
     """Shards built at once, one CPU each. None: as many as the cluster has CPUs."""
     shard_size: PositiveInt = 128
     """Clips per shard; rejected ones leave their place empty."""
     seed: int = 0
-    """Decides which clips share a shard."""
+    """Seed of the order in which clips are divided into shards."""
     max_rejected_share: float = Field(default=0.5, ge=0, le=1)
     """The job fails as soon as more than this share of all videos is left out."""
     repair: bool = False
-    """Whether finished shards are hashed again, with their videos, and those that have changed are built again."""
+    """True: finished shards are hashed again, with their videos, and those that have changed are built again."""
     rules: AcceptanceRules = AcceptanceRules()
-    """Which videos become clips."""
+    """Rules by which videos become clips."""
     limits: DecodeLimits = DecodeLimits()
-    """What one clip may cost."""
+    """Most that one clip may cost."""
     plan: bool = False
     """Only print what would be done and what it would cost, after decoding a few videos; nothing is written."""
 
     @property
     def decode_options(self) -> DecodeOptions:
-        """What the decoder process must know."""
+        """Settings that the decoder process is given."""
         return DecodeOptions(
             num_segments=self.format.num_segments,
             segment_seconds=self.format.segment_seconds,
@@ -92,7 +92,7 @@ class PreprocessConfig(Settings):
 
     @property
     def process_limits(self) -> ProcessLimits:
-        """When the decoder process is killed."""
+        """Limits beyond which the decoder process is killed."""
         return ProcessLimits(clip_seconds=self.limits.clip_seconds, memory_mib=self.limits.memory_mib)
 
     def fingerprint(self) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Which clip goes into which shard: a pure function of videos, settings and seed, written down before any work."""
+"""The plan that divides clips into shards: a function of videos, settings and seed, written down before any work."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from preprocessing.datasets import Listing, Video
 from preprocessing.datasets.base import locate
 from preprocessing.schema import SPLITS, Rejection, Split
+from preprocessing.seeds import shuffling_key
 from preprocessing.settings import Settings, describe_differences
 
 
@@ -75,7 +76,7 @@ def make_plan(
             rejected.append(
                 Rejection(file=video.source.as_posix(), split=video.split, reason="duplicate", detail=detail)
             )
-    ordered = sorted(unique.values(), key=lambda video: hashlib.sha256(f"{seed}|{video.key}".encode()).digest())
+    ordered = sorted(unique.values(), key=lambda video: shuffling_key(seed, video.key))
     shards = [
         PlannedShard(
             name=f"{split}/{number:06d}.tar", split=split, clips=tuple(planned(video, roots) for video in chunk)
@@ -113,7 +114,7 @@ def size_of(path: Path) -> int | None:
 
 
 def differences(before: Plan, now: Plan) -> list[str]:
-    """What keeps a run with plan `now` from continuing one with plan `before`, in words; empty if nothing."""
+    """Differences that keep a run with plan `now` from continuing one with plan `before`, in words."""
     found: list[str] = []
     found += describe_differences(before.settings, now.settings)
     found += describe_differences({"classes": before.classes}, {"classes": now.classes})

@@ -1,4 +1,4 @@
-"""Where preprocessing starts: videos -> plan -> one Ray task per shard -> `dataset.json`."""
+"""The start of preprocessing: videos -> plan -> one Ray task per shard -> `dataset.json`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from preprocessing.building import BuiltShard
 from preprocessing.checks.verify import content_hash, verify
 from preprocessing.config import PreprocessConfig
 from preprocessing.errors import DataError, SettingsError
-from preprocessing.places import join, require_writable
 from preprocessing.plan import Plan, differences, make_plan
+from preprocessing.reporting.progress import Progress
 from preprocessing.schema import (
     INDEX_NAME,
     PLAN_NAME,
@@ -34,6 +34,7 @@ from preprocessing.schema import (
 from preprocessing.settings import Settings
 from preprocessing.storage.atomic_file import remove_abandoned, write_file, write_file_if_absent
 from preprocessing.storage.libraries import describe_difference
+from preprocessing.storage.places import join, require_writable
 from preprocessing.storage.store import Store
 from preprocessing.tasks import build_all
 
@@ -47,7 +48,7 @@ class TooManyRejectedError(DataError):
 
 
 class Summary(Settings):
-    """What a run of `preprocess` did."""
+    """The numbers that a run of `preprocess` reports."""
 
     output: str
     classes: tuple[str, ...]
@@ -121,16 +122,16 @@ def preprocess(config: PreprocessConfig) -> Summary:
 def build(config: PreprocessConfig, plan: Plan, store: Store, *, most_rejected: float) -> dict[str, BuiltShard]:
     """The finished shards by name; without the rest as soon as more than `most_rejected` clips are left out."""
     built: dict[str, BuiltShard] = {}
-    progress = Progress(num_clips=plan.num_clips, num_shards=len(plan.shards))
+    log = ShardLog(num_clips=plan.num_clips, num_shards=len(plan.shards))
     environments = Environments()
     try:
         with closing(build_all(config, plan, output=store.everywhere)) as shards:
             for shard in shards:
                 refuse_changed_videos(shard)
                 built[shard.record.name] = shard
-                progress.log(shard)
+                log.add(shard)
                 environments.compare(shard.record)
-                if progress.num_rejected > most_rejected:
+                if log.num_rejected > most_rejected:
                     break
     finally:
         remove_abandoned(store)
@@ -181,7 +182,7 @@ class Environments:
         if difference and not self._has_warned:
             self._has_warned = True
             logger.warning(
-                "'%s' and '%s' were built with different versions: %s. The clips are sound, but their bytes may differ "
+                "'%s' and '%s' were built with different versions: %s. The clips are valid, but their bytes may differ "
                 "from those of one environment; for equal bytes build all in one, into another output",
                 self._first.name,
                 record.name,
@@ -189,46 +190,41 @@ class Environments:
             )
 
 
-class Progress:
-    """One line per shard: how far the job is, how fast, and how long it will take."""
+class ShardLog:
+    """The log of a run: one line per shard that says how far the run is, how fast, and how long it will take."""
 
     def __init__(self, *, num_clips: int, num_shards: int) -> None:
         self.num_rejected = 0
-        self._num_clips = num_clips
         self._num_shards = num_shards
-        self._clips_done = 0
-        self._clips_built = 0
         self._shards_done = 0
-        self._started = time.monotonic()
+        self._progress = Progress(num_clips)
 
-    def log(self, shard: BuiltShard) -> None:
+    def add(self, shard: BuiltShard) -> None:
         """Count a finished shard and say so."""
         rejected = len(shard.record.rejected)
         clips = len(shard.record.samples) + rejected
         self.num_rejected += rejected
         self._shards_done += 1
-        self._clips_done += clips
-        self._clips_built += 0 if shard.reused else clips
-        rate = self._clips_built / (time.monotonic() - self._started)
-        left = f"{(self._num_clips - self._clips_done) / rate:.0f} s left" if rate else "unknown time left"
+        count = self._progress.skip if shard.reused else self._progress.add
+        count(clips)
         logger.info(
             "%s %s: %d/%d shards, %d/%d clips, %d rejected, %.1f clips/s, %s",
             "kept" if shard.reused else "wrote",
             shard.record.name,
             self._shards_done,
             self._num_shards,
-            self._clips_done,
-            self._num_clips,
+            self._progress.done,
+            self._progress.total,
             self.num_rejected,
-            rate,
-            left,
+            self._progress.rate,
+            self._progress.time_left(),
         )
 
 
 def make_index(
     config: PreprocessConfig, plan: Plan, records: Sequence[ShardRecord], *, num_rejected: int
 ) -> DatasetIndex:
-    """What `dataset.json` says; shards that lost all their clips are not part of the data set."""
+    """Make `dataset.json`; shards that lost all their clips are not part of the data set."""
     kept = [record for record in records if record.samples]
     return DatasetIndex(
         name=config.dataset.name,
@@ -258,7 +254,7 @@ def rejected_csv(rejected: Sequence[Rejection]) -> bytes:
 
 
 def too_many_rejected(config: PreprocessConfig, rejected: Sequence[Rejection], num_videos: int) -> str:
-    """Why the job failed, and where to look."""
+    """The message of a job that left out too many videos, with the place to look."""
     counts = Counter(rejection.reason for rejection in rejected).most_common()
     reasons = ", ".join(f"{count} {reason}" for reason, count in counts)
     wanted = f"{config.format.clip_seconds:g} s are wanted of each: lower format.num_segments or format.segment_seconds"

@@ -50,7 +50,7 @@ def member_names(num_segments: int) -> tuple[str, ...]:
 
 
 class ClipFormat(Settings):
-    """How a clip is stored: its segments, and the size and rate of both streams.
+    """The format in which clips are stored: their segments, and the size and rate of both streams.
 
     Frame t is the frame on screen at the middle of segment t; log-mel patch t covers exactly segment t.
     """
@@ -104,7 +104,7 @@ class ClipFormat(Settings):
 
 
 class ClipRecord(Settings):
-    """What `<key>.json` says about one stored clip."""
+    """The content of `<key>.json`: the facts about one stored clip."""
 
     key: str
     label: int
@@ -130,7 +130,7 @@ class ClipRecord(Settings):
 
 
 class StoredKey(Settings):
-    """Where one sample lies inside its shard."""
+    """One sample's entry in the record of its shard: its key, its label and its byte range."""
 
     key: str
     label: int

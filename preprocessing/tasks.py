@@ -1,4 +1,4 @@
-"""How shards are built on Ray: one task each, few at a time, and what is done when tasks are lost or fail."""
+"""Ray tasks that build shards: one each, few at a time, and what is done when tasks are lost or fail."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def build_all(config: PreprocessConfig, plan: Plan, *, output: str) -> Generator
 
 
 def jobs(config: PreprocessConfig, plan: Plan, *, output: str) -> list[ShardJob]:
-    """What the tasks are told."""
+    """The jobs that the tasks are given."""
     plan_sha256 = plan.sha256()
     return [
         ShardJob(
@@ -74,7 +74,7 @@ def jobs(config: PreprocessConfig, plan: Plan, *, output: str) -> list[ShardJob]
 
 
 def result(done: ray.ObjectRef[BuiltShard], name: str) -> BuiltShard:
-    """What a finished task returned, or its error as the user should read it."""
+    """Return what a finished task returned, or raise its error as the user should read it."""
     try:
         return ray.get(done)
     except RayTaskError as error:
@@ -90,7 +90,7 @@ def result(done: ray.ObjectRef[BuiltShard], name: str) -> BuiltShard:
 
 
 def stop(running: list[ray.ObjectRef[BuiltShard]]) -> None:
-    """Cancel tasks and give them time to remove their drafts."""
+    """Cancel tasks and give them time to remove their unfinished files."""
     for reference in running:
         ray.cancel(reference)
     if running:

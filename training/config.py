@@ -8,9 +8,9 @@ from typing import Literal
 import torch
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from preprocessing.places import Place
 from preprocessing.schema import ClipFormat
 from preprocessing.settings import Settings
+from preprocessing.storage.places import Place
 from training.attacks import PGD, AnyAttack
 from training.curriculum.monitoring import Decision, EarlyStopping, OverfittingMonitor, decide
 from training.models import Classifier, ModelConfig

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from preprocessing.errors import DataError, SettingsError
 from preprocessing.schema import DatasetIndex, Split, StoredKey
+from preprocessing.seeds import seed_of
 from preprocessing.storage.records import load_index, load_shard_record
 from preprocessing.storage.store import Store
 from preprocessing.storage.stored_sample import SampleError, read_sample
@@ -162,8 +162,7 @@ def training_plan(num_clips: int, *, batch_size: int, seed: int, epoch: int) -> 
     """
     if num_clips < batch_size:
         raise SettingsError(f"batch_size={batch_size}, but there are only {num_clips} training clips; lower it")
-    mixed = int.from_bytes(hashlib.sha256(f"{seed}/{epoch}".encode()).digest()[:8], "little") >> 1
-    order = torch.randperm(num_clips, generator=torch.Generator().manual_seed(mixed)).tolist()
+    order = torch.randperm(num_clips, generator=torch.Generator().manual_seed(seed_of(seed, epoch))).tolist()
     return [order[start : start + batch_size] for start in range(0, num_clips - batch_size + 1, batch_size)]
 
 

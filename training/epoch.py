@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from preprocessing.seeds import seed_of
 from training.batch import Batch
 from training.config import Precision, TrainConfig
 from training.data import StoredSplit, train_batches
@@ -124,9 +124,3 @@ def computed_in(precision: Precision, losses: Iterator[Loss], device: torch.devi
 def is_stored_after(steps: int, num_steps: int, *, every: int | None) -> bool:
     """True if the middle of an epoch is stored after so many of its steps; its end is stored anyway."""
     return every is not None and steps % every == 0 and steps < num_steps
-
-
-def seed_of(*path: object) -> int:
-    """A seed for one purpose, such as the attacks of an epoch (a clip occurs once in it, so its key tells the rest)."""
-    text = "/".join(map(str, path)).encode()
-    return int.from_bytes(hashlib.sha256(text).digest()[:8], "little") >> 1

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from preprocessing.errors import DataError, SettingsError
+from preprocessing.reporting.progress import duration
 from training.config import TrainConfig
 from training.data import MIB, ShardError, StoredSplit, open_split
 from training.epoch import train_epoch
@@ -140,5 +141,5 @@ def progress_line(history: list[Metrics], *, num_epochs: int) -> str:
         f"epoch {len(history)}/{num_epochs}: loss {metrics['train/loss']:.3f}, "
         f"validation clean {metrics['validation/clean_accuracy']:.1%}, "
         f"robust {metrics['validation/robust_accuracy']:.1%}, "
-        f"{metrics['time/clips_per_second']:.1f} clips/s, {(num_epochs - len(history)) * mean_seconds:.0f} s left"
+        f"{metrics['time/clips_per_second']:.1f} clips/s, {duration((num_epochs - len(history)) * mean_seconds)} left"
     )

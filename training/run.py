@@ -25,8 +25,8 @@ from ray.train import (
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from preprocessing.errors import DataError, PlaceError, ResourceError, SettingsError, users_mistake
-from preprocessing.places import require_writable
 from preprocessing.schema import DatasetIndex
+from preprocessing.storage.places import require_writable
 from preprocessing.storage.records import load_index
 from training.config import TrainConfig
 from training.data import training_plan

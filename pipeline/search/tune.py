@@ -28,9 +28,9 @@ from pipeline.search.report import METRIC, SearchResult, draw, show, text
 from pipeline.search.space import AnyDistribution, check_space
 from pipeline.settings.load import dump, flatten, override
 from preprocessing.errors import SettingsError
-from preprocessing.places import Place
 from preprocessing.settings import Settings, describe_differences, plain
 from preprocessing.storage.atomic_file import write_text
+from preprocessing.storage.places import Place
 from training.config import TrainConfig
 from training.ray_internals import HEAD_NODE_RESOURCE
 from training.retired_settings import without_retired

@@ -32,21 +32,21 @@ COLOURS = re.compile(r"color_range:(\S+) color_space:(\S+) color_primaries:(\S+)
 
 @dataclass(frozen=True)
 class Shown:
-    """What ffmpeg says about the frames of a video."""
+    """Frames of a video as ffmpeg lists them: their times, and the properties that say how to read them."""
 
     timeline: Timeline
     num_lines: int
     first_field: str | None
     """`top` or `bottom` if frames hold two fields."""
     chroma_place: str
-    """Where a colour sample lies among the pixels it is for: `left` in most of H.264."""
+    """Position of a colour sample among the pixels it is for: `left` in most of H.264."""
     matrix: str
     transfer: str
 
 
 @dataclass(frozen=True)
 class PlainClip:
-    """What two decoders can be compared by; the fields are those of `decoding.Clip`."""
+    """A decoded clip reduced to what two decoders can be compared by; the fields are those of `decoding.Clip`."""
 
     frames: tuple[NDArray[np.uint8], ...]
     frame_seconds: tuple[float, ...]
@@ -78,7 +78,7 @@ def decode_with_ffmpeg(path: Path, options: DecodeOptions, *, root: Path, start_
 
 
 def read_shown(file: Path, container_name: str) -> Shown:
-    """When each frame is shown, and how its colours and lines are to be read: `showinfo`, decoding everything."""
+    """Read the times of all frames, and how their colours and lines are to be read: `showinfo`, decoding everything."""
     stream = opened(file, container_name)["v:0"].filter("showinfo", checksum=0)
     _, log = run(stream.output("-", format="null", copyts=None, fps_mode="passthrough"), loglevel="info")
     frames = [match.groups() for line in log.splitlines() if (match := SHOWN.search(line))]
@@ -150,7 +150,7 @@ def opened(file: Path, container_name: str) -> Any:
 
 
 def run(output: Any, *, loglevel: str = "error") -> tuple[bytes, str]:
-    """What ffmpeg writes to its output and to its log; any error of a packet fails it.
+    """Run ffmpeg and return what it writes to its output and to its log; any error of a packet fails it.
 
     Raises:
         DecodeError: `timeout` after `SECONDS_LIMIT`, `decode_errors` if ffmpeg fails.
@@ -169,7 +169,7 @@ def run(output: Any, *, loglevel: str = "error") -> tuple[bytes, str]:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far two decoders agree about a clip."""
+    """Differences between two decodes of one clip."""
 
     frame_seconds: float
     """Largest difference between the times of two frames."""

@@ -8,7 +8,6 @@ import io
 import json
 import logging
 import shlex
-import time
 from collections.abc import Iterator
 
 import ray
@@ -19,14 +18,13 @@ from preprocessing.checks.cross_check import cross_check
 from preprocessing.checks.shard import Expected, shard_problems
 from preprocessing.config import PreprocessConfig
 from preprocessing.plan import Plan
+from preprocessing.reporting.progress import Progress
 from preprocessing.schema import PLAN_NAME, REJECTED_NAME, SPLITS, DatasetIndex, ShardRecord, ShardSummary
 from preprocessing.storage.atomic_file import TEMPORARY_PREFIX
 from preprocessing.storage.records import load_index, load_shard_record, record_name
 from preprocessing.storage.store import Store, StoreError
 
 logger = logging.getLogger(__name__)
-
-SECONDS_BETWEEN_LINES = 10.0
 
 
 def verify(root: str, config: VerifyConfig | None = None) -> list[str]:
@@ -87,7 +85,7 @@ def check_all(store: Store, records: list[ShardRecord], expected: Expected) -> I
     task = ray.remote(shard_problems).options(num_cpus=1)
     at_once = 2 * max(int(ray.cluster_resources().get("CPU", 1)), 1)  # type: ignore[no-untyped-call]
     given = [task.remote(store.everywhere, record, expected) for record in records[:at_once]]
-    started = said = time.monotonic()
+    progress = Progress(len(records))
     num_damaged = 0
     for number, record in enumerate(records):
         found = ray.get(given[number])
@@ -95,15 +93,14 @@ def check_all(store: Store, records: list[ShardRecord], expected: Expected) -> I
             given.append(task.remote(store.everywhere, records[len(given)], expected))
         num_damaged += bool(found)
         yield record, found
-        now = time.monotonic()
-        if now - said > SECONDS_BETWEEN_LINES:
-            said = now
-            left = (now - started) / (number + 1) * (len(records) - number - 1)
-            logger.info("verified %d/%d shards, %d damaged, %.0f s left", number + 1, len(records), num_damaged, left)
+        progress.add()
+        if progress.is_due():
+            numbers = (progress.done, progress.total, num_damaged)
+            logger.info("verified %d/%d shards, %d damaged, %s", *numbers, progress.time_left())
 
 
 def count_problems(index: DatasetIndex, records: dict[str, ShardRecord]) -> list[str]:
-    """What does not add up in `dataset.json`, and keys that are there twice."""
+    """Compare the counts and hashes of `dataset.json` with its shards, and find keys that are there twice."""
     problems: list[str] = []
     for split, shards in index.shards.items():
         listed = sum(shard.num_samples for shard in shards)
@@ -121,7 +118,7 @@ def count_problems(index: DatasetIndex, records: dict[str, ShardRecord]) -> list
 
 
 def plan_problems(store: Store, index: DatasetIndex, records: dict[str, ShardRecord]) -> list[str]:
-    """Where the data set is not what `plan.json` planned: nothing may be lost, nothing there twice."""
+    """Compare the data set with `plan.json`: nothing may be lost, nothing there twice."""
     try:
         plan = Plan.model_validate_json(store.read(PLAN_NAME))
     except (FileNotFoundError, ValueError, StoreError) as error:
@@ -143,7 +140,7 @@ def plan_problems(store: Store, index: DatasetIndex, records: dict[str, ShardRec
 
 
 def rejection_problems(store: Store, index: DatasetIndex) -> list[str]:
-    """Whether `rejected.csv` lists as many videos as were left out."""
+    """Compare the number of videos in `rejected.csv` with that of `dataset.json`."""
     try:
         text = store.read(REJECTED_NAME).decode()
     except (FileNotFoundError, UnicodeDecodeError, StoreError) as error:

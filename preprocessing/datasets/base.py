@@ -1,4 +1,4 @@
-"""What a data set is: its labelled videos, read from a folder."""
+"""A data set: labelled videos, read from one folder or several."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Video(Settings):
     class_name: str
     split: Split
     start_seconds: float | None = None
-    """Where the clip starts on the video clock; None keeps the middle of the video."""
+    """Start of the clip on the video clock; None keeps the middle of the video."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What a data set's folder and annotations hold."""
+    """The contents of a data set's folders and annotations."""
 
     classes: tuple[str, ...]
     videos: tuple[Video, ...]
@@ -49,7 +49,7 @@ class Listing:
 
 
 class Shares(Settings):
-    """How videos are divided where nothing else says which split they belong to."""
+    """Fractions by which videos are divided where nothing else says which split they belong to."""
 
     validation: float = Field(default=0.1, ge=0, le=1)
     """Share of the videos in `validation`."""
@@ -147,7 +147,7 @@ def _refuse_unreadable(error: OSError) -> None:
 
 
 def locate(source: str, roots: Sequence[Path]) -> tuple[Path, Path]:
-    """Where a video is, and the root it lies in: the first one that has its path `source`, or else the first one.
+    """Find a video, and the root it lies in: the first one that has its path `source`, or else the first one.
 
     A link that leads from one root into another is followed.
     """

@@ -1,4 +1,4 @@
-"""Which classes a data set has, and in which label order: the lists of the literature, one file each in `classes/`.
+"""Class lists of data sets, in label order: those of the literature, one file each in `classes/`.
 
 A file names its sources, then gives a label a line: `label,class_name,other_names`, where other names are what the
 same class is called elsewhere, separated by `;`.
@@ -48,7 +48,7 @@ class ClassList:
         return ClassList(tuple(names), {key: name for key, name in self.spellings.items() if name in names})
 
     def unknown(self, *spellings: str) -> str:
-        """What to tell who spelled classes so that there are none."""
+        """The message for classes that are spelled like none of a list."""
         found = "; ".join(f"unknown class '{spelling}'{self._nearest(spelling)}" for spelling in spellings)
         return f"{found}; allowed: {quoted(sorted(self.names))}"
 

@@ -1,4 +1,4 @@
-"""What a list says about one clip, be it an annotation file or a split file, and how clips are named."""
+"""Entries of annotation and split files, and the names of clips."""
 
 from __future__ import annotations
 

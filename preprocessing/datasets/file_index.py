@@ -1,4 +1,4 @@
-"""Which video files there are below a data set's roots: by what their names and folders say."""
+"""An index of the video files below a data set's roots, by what their names and folders say."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ClipFile:
     source: Path
     """Relative to its root."""
     root: int
-    """Which of the roots."""
+    """Number of its root."""
     class_name: str | None
     """The class that one of its folders names."""
     split: Split | None
@@ -30,16 +30,16 @@ class ClipFile:
 
     @property
     def has_times(self) -> bool:
-        """Whether the name says what was cut out, not the id alone."""
+        """True if the name says what was cut out, not the id alone."""
         return self.stem != self.youtube_id
 
     @property
     def is_replacement(self) -> bool:
-        """Whether it lies in one of the archives' folders of replacements for broken files."""
+        """True if it lies in one of the archives' folders of replacements for broken files."""
         return any(folder.lower().startswith("replacement") for folder in self.source.parts[:-1])
 
     def rank(self) -> tuple[bool, bool, Path, int]:
-        """Where it stands among files of its name: the least one is used."""
+        """Rank among files of its name: the least one is used."""
         return not self.is_replacement, self.class_name is None, self.source, self.root
 
 
@@ -107,7 +107,7 @@ class FileIndex:
         )
 
     def _real(self, file: ClipFile) -> str:
-        """What a link leads to: archives offer class folders that link to flat ones."""
+        """The file that a link leads to: archives offer class folders that link to flat ones."""
         return os.path.realpath(self._roots[file.root] / file.source)
 
     def _reject(self, source: Path, split: Split | None, reason: str, detail: str) -> None:

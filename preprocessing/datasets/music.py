@@ -38,7 +38,7 @@ class Music(YouTubeDataset):
     """Clips cut out of each video. 1: its middle. More: at the times below; one that passes the video's end is left out
     like any video that is too short."""
     first_clip_seconds: NonNegativeFloat = 0.0
-    """Where the first of several clips starts."""
+    """Start of the first of several clips."""
     clip_spacing_seconds: PositiveFloat = 20.0
     """Seconds from the start of one of several clips to the start of the next."""
 

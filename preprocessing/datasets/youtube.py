@@ -32,17 +32,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Clip:
-    """What a list or a folder says about one clip, and its file."""
+    """One clip with its file, as a list or a folder describes it."""
 
     key: str
     youtube_id: str
     class_name: str
     where: str
-    """Who says so, for messages."""
+    """The list or folder that says so, for messages."""
     file: ClipFile | None
     """None: it is missing."""
     claims: tuple[Claim, ...]
-    """Who puts it into a split: the list, or else the folders of its file and of the file's copies."""
+    """Claims that put it into a split: the list's, or else the folders of its file and of the file's copies."""
 
     @property
     def split(self) -> Split | None:
@@ -51,7 +51,7 @@ class Clip:
 
     @property
     def source(self) -> Path:
-        """Where the file is, or should be."""
+        """Path of the file, as it is or should be."""
         return self.file.source if self.file else Path(self.split or "", f"{self.key}.mp4")
 
     @property
@@ -72,9 +72,9 @@ class YouTubeDataset(Dataset):
     numbered_list: ClassVar[str | None] = None
     """The class list that numbered labels of split files count in."""
     unlisted_need_times: ClassVar[bool] = False
-    """Whether a file that no list names must tell by its name which seconds of its YouTube video it holds."""
+    """True if a file that no list names must tell by its name which seconds of its YouTube video it holds."""
     expected_files: ClassVar[str]
-    """How files are laid out, for messages."""
+    """Layout of the files, for messages."""
     places: ClassVar[tuple[str, ...]] = ("root", "annotations", "split_files")
 
     classes: str | tuple[str, ...]
@@ -95,11 +95,11 @@ class YouTubeDataset(Dataset):
 
     @abstractmethod
     def annotation_files(self) -> Sequence[Path]:
-        """Where annotations are found if none are named."""
+        """The annotation files that are read if none are named."""
 
     @abstractmethod
     def read_annotations(self, path: Path) -> Iterable[Entry]:
-        """What an annotation file says; nothing if it is another kind of file.
+        """Read an annotation file; nothing comes of another kind of file.
 
         Raises:
             ValueError: if the file is missing or broken.
@@ -139,7 +139,7 @@ class YouTubeDataset(Dataset):
         return Listing(chosen.names, videos, rejected, num_left_out)
 
     def _lacks_times(self, file: ClipFile) -> bool:
-        """Whether a file counts only if a list names it."""
+        """True if a file counts only if a list names it."""
         return self.unlisted_need_times and not file.has_times
 
     def _labelled(self, files: FileIndex) -> Iterator[Clip]:

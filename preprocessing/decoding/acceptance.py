@@ -1,4 +1,4 @@
-"""Which videos become clips: every check that leaves one out, and its reason."""
+"""Acceptance of videos: every check that leaves one out, and its reason."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class DecodeError(Exception):
 
 @dataclass(frozen=True)
 class DecodeOptions:
-    """What the decoder process must know; `PreprocessConfig` documents each value."""
+    """Settings that the decoder process is given; `PreprocessConfig` documents each value."""
 
     num_segments: int
     segment_seconds: float
@@ -59,7 +59,7 @@ class DecodeOptions:
 
     @property
     def missing_end_seconds(self) -> float:
-        """How much earlier than the clip a stream may end and still count as whole."""
+        """Most time by which a stream may end before the clip and still count as whole."""
         return self.missing_end_segments * self.segment_seconds
 
 

@@ -34,7 +34,7 @@ ALLOCATION_MIB = 2048
 allowed can be had: a decoder goes beyond the limit, which the supervisor sees, before an allocation fails, which the
 decoder may take for bad data."""
 LOG_BYTES = 1 << 20
-"""How much may be written to the error output."""
+"""Most that may be written to the error output."""
 
 
 def main(arguments: str) -> None:

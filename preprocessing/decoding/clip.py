@@ -53,7 +53,7 @@ class Clip:
     frames: tuple[NDArray[np.uint8], ...]
     """One RGB frame `[frame_size, frame_size, 3]` per segment."""
     frame_seconds: tuple[float, ...]
-    """When each frame was first shown, on the video clock."""
+    """Time at which each frame was first shown, on the video clock."""
     start_seconds: float
     end_seconds: float
     samples: NDArray[np.int16]

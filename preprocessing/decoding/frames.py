@@ -1,4 +1,4 @@
-"""How the wanted frames of a video are decoded without decoding the rest."""
+"""Decoding of the wanted frames of a video without the rest."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ SKIPPING_DECODERS = {"h264", "hevc", "mpeg4", "mpeg2video", "mpeg1video", "vp8",
 """Those that are asked before each packet whether to skip it; libdav1d is asked once, for the whole video."""
 
 Convert = Callable[[VideoFrame], NDArray[np.uint8]]
-"""What is kept of a decoded frame, such as `PictureMaker`."""
+"""Makes of a decoded frame what is kept of it, such as `PictureMaker`."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """What is kept of a frame, first shown at `seconds` on the video clock."""
+    """The picture of a frame, first shown at `seconds` on the video clock."""
 
     picture: NDArray[np.uint8]
     seconds: float
@@ -156,7 +156,7 @@ def decode_all(
 
 
 def seconds_of(frame: VideoFrame, timeline: Timeline) -> float:
-    """When a frame is first shown, on the video clock."""
+    """Time at which a frame is first shown, on the video clock."""
     assert frame.pts is not None, "frames without a time are not shown"
     return frame.pts * timeline.time_base - timeline.zero_seconds
 

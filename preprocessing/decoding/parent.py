@@ -39,7 +39,7 @@ ATTEMPTS_AT_A_CRASH = 3
 """A decoder may be killed from outside, as by a system without memory: a clip must end it every time to be refused."""
 STOP_SECONDS = 0.5
 WATCH_SECONDS = 0.02
-"""How often the memory of a busy decoder is looked at."""
+"""Seconds between two looks at the memory of a busy decoder."""
 PASSED_ON = ("DYLD_LIBRARY_PATH", "LANG", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONPATH", "TMPDIR")
 """The variables that a decoder process inherits: all that Python may need to start, and no secret."""
 
@@ -64,7 +64,7 @@ class EncodedClip(Settings):
 
 
 class Refusal(Settings):
-    """Why there is no clip."""
+    """A reason why there is no clip."""
 
     reason: str = Field(pattern="^[a-z_]{1,40}$")
     detail: str = Field(max_length=4000)
@@ -242,7 +242,7 @@ def environment() -> dict[str, str]:
 
 
 def max_answer_bytes(options: DecodeOptions) -> int:
-    """What the encoded frames and the waveform of a clip may come to: twice what they take unencoded, and headers."""
+    """Most bytes of a clip's encoded frames and waveform: twice what they take unencoded, and headers."""
     frame_bytes = 3 * options.frame_size**2
     segment_bytes = 2 * round(options.segment_seconds * options.sample_rate_hz)
     return options.num_segments * (2 * frame_bytes + 3 * segment_bytes + (1 << 16)) + (1 << 16)

@@ -1,4 +1,4 @@
-"""What supervisor and decoder process say to each other: messages over one socket, and the file of a clip beside them.
+"""The protocol between supervisor and decoder process: messages over one socket, and the file of a clip beside them.
 
 Standard library only: the decoder process starts often. Lengths are checked before anything is read, because a decoder
 that a hostile file has broken may say anything.
@@ -20,7 +20,7 @@ MAX_HEADER_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class ProcessLimits:
-    """What one clip may cost."""
+    """Most that one clip may cost."""
 
     clip_seconds: float
     memory_mib: int

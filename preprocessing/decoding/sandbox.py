@@ -1,4 +1,4 @@
-"""What the decoder process gives up before it meets its first file, so that a file that takes it over gains nothing.
+"""A sandbox: rights that the decoder process gives up before its first file, so that one that takes it over gains none.
 
 After `confine` a process keeps what it has open and can open one more descriptor: the clip it is sent. It opens and
 writes no file, reaches no address, starts no process, touches no other process, and ends with its parent.
@@ -105,7 +105,7 @@ def confine_on_linux() -> list[str]:
 
 
 def prctl(libc: ctypes.CDLL, option: int, argument: int, pointer: object = None) -> bool:
-    """Whether the kernel has done what `option` asks."""
+    """Ask the kernel for `option`; true if it has done so."""
     result = libc.prctl(option, ctypes.c_ulong(argument), pointer, ctypes.c_ulong(0), ctypes.c_ulong(0))
     return int(result) == 0
 

@@ -1,4 +1,4 @@
-"""Where the segments of a clip lie in time, and which frames and samples belong to them.
+"""The grid of a clip's segments in time, and the frames and samples that belong to each.
 
 All times are seconds on the video clock: 0 is the first shown frame. Numpy only: the decoder process stays light.
 """

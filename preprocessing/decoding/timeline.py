@@ -1,4 +1,4 @@
-"""When the frames of a video are shown, read off its packets; nothing is decoded."""
+"""A video's timeline: the times of its frames, read off its packets; nothing is decoded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ else:
 
 @dataclass(frozen=True)
 class Timeline:
-    """When the frames of a video are shown."""
+    """The times at which the frames of a video are shown."""
 
     zero_seconds: float
     """Stream time of the first shown frame: zero on the video clock."""
@@ -64,10 +64,10 @@ def timeline_of(shown: Iterable[tuple[int, int]], time_base: float) -> Timeline:
 
 
 def shown_at(packet: AnyPacket) -> int | None:
-    """When the packet's frame is shown, in its stream's time base; None if an edit list hides it."""
+    """Time at which the packet's frame is shown, in its stream's time base; None if an edit list hides it."""
     return None if packet.is_discard else packet.pts
 
 
 def hides_its_frame(packet: AnyPacket) -> bool:
-    """Whether a VP8 packet holds a frame that is only referred to: `show_frame` is 0 (RFC 6386, section 9.1)."""
+    """True if a VP8 packet holds a frame that is only referred to: `show_frame` is 0 (RFC 6386, section 9.1)."""
     return not bytes(packet)[0] >> 4 & 1

@@ -1,4 +1,4 @@
-"""What decoding and encoding a clip costs, measured on a few videos with the decoder itself; nothing is kept."""
+"""The cost of decoding and encoding a clip, measured on a few videos with the decoder itself; nothing is kept."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ NUM_MEASURED = 8
 
 
 class Calibration(Settings):
-    """What a few videos cost, decoded and encoded as a run does it, one after another."""
+    """The cost of a few videos, decoded and encoded as a run does it, one after another."""
 
     files: tuple[str, ...]
     """The videos, relative to the root, spread evenly over those that remain."""
     rejected: dict[str, int]
-    """How many of them would be left out, by reason."""
+    """Number of them that would be left out, by reason."""
     clip_cpu_seconds: float
     clip_wall_seconds: float
     bytes_of_each: tuple[int, ...]
     """Size of each as a stored sample; one that is left out has none."""
     start_cpu_seconds: float
-    """What the decoder process of a shard costs before its first clip."""
+    """Cost of the decoder process of a shard before its first clip."""
     start_wall_seconds: float
 
     @property

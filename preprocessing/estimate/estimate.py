@@ -1,4 +1,4 @@
-"""What a run of `preprocess` would do, and what it would cost: `plan=true`.
+"""An estimate of what a run of `preprocess` would do and cost: `plan=true`.
 
 Nothing is written and Ray is not started.
 """
@@ -26,7 +26,7 @@ from preprocessing.storage.store import Store
 
 
 class Estimate(Settings):
-    """What a run would do."""
+    """The work, time and space that a run would take."""
 
     output: str
     num_videos: dict[str, dict[Split, int]]
@@ -44,7 +44,7 @@ class Estimate(Settings):
     """Videos to decode: those of the other shards that are there."""
     workers: int
     calibration: Calibration
-    """What was measured; of no videos if none remain."""
+    """Cost of a few videos; of none if none remain."""
     remaining_bytes: int
     """Size of the shards to be written."""
     bytes_error: int
@@ -57,7 +57,7 @@ class Estimate(Settings):
 
     @property
     def is_disk_too_small(self) -> bool:
-        """Whether the output may not have the room."""
+        """True if the output may not have the room."""
         return self.free_bytes is not None and self.remaining_bytes + self.bytes_error > self.free_bytes
 
 
@@ -132,7 +132,7 @@ def finished_shards(store: Store, plan: Plan) -> set[str]:
 
 
 def wall_seconds(clips_of_shards: Sequence[int], calibration: Calibration, *, workers: int) -> float:
-    """How long shards of so many clips take, each done by the first worker that is free."""
+    """Seconds that shards of so many clips take, each done by the first worker that is free."""
     ends = [0.0] * workers
     for num_clips in clips_of_shards:
         seconds = calibration.start_wall_seconds + num_clips * calibration.clip_wall_seconds

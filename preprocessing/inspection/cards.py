@@ -30,7 +30,7 @@ class Column:
     frame_seconds: float
     """Presentation time of the frame on the video clock."""
     mark_percent: float
-    """That time within the segment; 0 if it was before."""
+    """Position of that time in the segment; 0 if it was before."""
     frame: str
     """The picture as a data URI."""
     patch: str

@@ -1,4 +1,4 @@
-"""What can be set when a data set is looked at."""
+"""Settings of `inspect`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from preprocessing.settings import Settings
 
 
 class Thresholds(Settings):
-    """When a clip's numbers are suspicious: it then stands on the page before all others."""
+    """Limits beyond which a clip is suspicious: it then stands on the page before all others."""
 
     min_coverage: float = Field(default=0.95, ge=0, le=1)
     """Share of the clip that real sound, and real picture where it is recorded, should cover."""
@@ -21,7 +21,7 @@ class Thresholds(Settings):
     max_missing_frames: NonNegativeInt = 0
     """Frames that may be those before them because they failed to decode."""
     max_frame_age_seconds: PositiveFloat = 0.5
-    """How long a stored frame may have been on screen at the middle of its segment: longer, and the picture hangs."""
+    """Longest time that a stored frame may have been shown by the middle of its segment: longer, the picture hangs."""
     min_motion_levels: NonNegativeFloat = 0.5
     """Mean change between neighbouring frames, in levels of 8 bit. Below it the picture stands still."""
     min_contrast_levels: NonNegativeFloat = 2.0
@@ -49,4 +49,4 @@ class InspectConfig(Settings):
     max_columns: PositiveInt = 12
     """Segments shown of a clip; of more, so many are taken evenly."""
     thresholds: Thresholds = Thresholds()
-    """What counts as trouble."""
+    """Limits beyond which a clip is suspicious."""

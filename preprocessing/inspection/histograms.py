@@ -1,4 +1,4 @@
-"""How the clips' numbers are distributed: a few bins each, named so that they can be read without an axis."""
+"""Histograms of the clips' numbers: a few bins each, named so that they can be read without an axis."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Bin:
     """One bar."""
 
     label: str
-    """Its lower edge."""
+    """Lower edge of the bin."""
     count: int
     height: float
     """In percent of the tallest bar."""
@@ -30,7 +30,7 @@ class Histogram:
 
     title: str
     note: str
-    """What is counted, in which unit."""
+    """The thing that is counted, and its unit."""
     bins: tuple[Bin, ...]
     summary: str
     """Smallest, median and largest value."""
@@ -102,7 +102,7 @@ def histograms(clips: Sequence[Measures], limits: Thresholds, clip_format: ClipF
 
 
 def motion(clips: Sequence[Measures], limits: Thresholds, clip_format: ClipFormat) -> list[Histogram]:
-    """How much moves, if a clip has frames to compare."""
+    """Distribution of motion; none if a clip has no frames to compare."""
     if clip_format.num_segments < 2:
         return []
     return [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocessing.inspection.stored import NUM_READERS, StoredClip, StoredDataset
+from preprocessing.reporting.progress import Progress
 from preprocessing.schema import ClipFormat, ClipRecord
 from preprocessing.storage.store import StoreError
 from preprocessing.storage.stored_sample import SampleError, StoredSample
@@ -22,7 +22,6 @@ SILENCE_DBFS = -100.0
 """Said of digital silence, whose level is minus infinity; one step of 16 bit is -90 dBFS."""
 GREY_PIXELS = 28
 """Frames are compared at about this size: what moves or is blank there can be seen."""
-SECONDS_BETWEEN_LINES = 10.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Measures:
 
     @property
     def coverages(self) -> dict[str, float]:
-        """The shares of the clip that real media covers, one for each stream that has it recorded."""
+        """The fractions of the clip that real media covers, one for each stream that has it recorded."""
         return coverages(self.record)
 
 
@@ -68,7 +67,7 @@ class Measured:
 
 
 def coverages(record: ClipRecord) -> dict[str, float]:
-    """What the record calls `<stream>_coverage`, by stream."""
+    """The fractions that the record calls `<stream>_coverage`, by stream."""
     return {
         name.removesuffix("_coverage"): float(getattr(record, name))
         for name in type(record).model_fields
@@ -86,15 +85,14 @@ def measure_all(dataset: StoredDataset, clips: Sequence[StoredClip]) -> Measured
             return Unreadable(clip, str(error))
 
     found: list[Measures | Unreadable] = []
-    started = said = time.monotonic()
+    progress = Progress(len(clips))
     with ThreadPoolExecutor(NUM_READERS) as pool:
         for each in pool.map(measured, clips):
             found.append(each)
-            now = time.monotonic()
-            if now - said > SECONDS_BETWEEN_LINES:
-                said, rate = now, len(found) / (now - started)
-                left = (len(clips) - len(found)) / rate
-                logger.info("measured %d/%d clips, %.0f clips/s, %.0f s left", len(found), len(clips), rate, left)
+            progress.add()
+            if progress.is_due():
+                numbers = (progress.done, progress.total, progress.rate)
+                logger.info("measured %d/%d clips, %.0f clips/s, %s", *numbers, progress.time_left())
     return Measured(
         clips=tuple(each for each in found if isinstance(each, Measures)),
         unreadable=tuple(each for each in found if isinstance(each, Unreadable)),

@@ -17,11 +17,11 @@ from preprocessing.inspection.histograms import histograms
 from preprocessing.inspection.measuring import Measured
 from preprocessing.inspection.stored import StoredDataset
 from preprocessing.inspection.trouble import Trouble
-from preprocessing.page import page_environment
+from preprocessing.reporting.page import page_environment
 from preprocessing.schema import LOGMEL_MAX_DB, LOGMEL_MIN_DB
 
 PLAYER_BYTES = 300
-"""What a player costs beside its sound, rounded up."""
+"""Size of a player beside its sound, rounded up."""
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from preprocessing.inspection.page import Cards, inspection_page
 from preprocessing.inspection.sampling import draw, draw_of_each_class
 from preprocessing.inspection.stored import StoredDataset, find_dataset
 from preprocessing.inspection.trouble import Trouble, find_trouble, suspicions
-from preprocessing.places import join, require_writable
 from preprocessing.settings import Settings
 from preprocessing.storage.atomic_file import write_file
+from preprocessing.storage.places import join, require_writable
 from preprocessing.storage.store import Store, StoreError
 
 logger = logging.getLogger(__name__)

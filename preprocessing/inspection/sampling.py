@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
 from preprocessing.inspection.stored import StoredClip
+from preprocessing.seeds import shuffling_key
 
 Item = TypeVar("Item")
 
 
 def draw(clips: Iterable[StoredClip], count: int, *, seed: int) -> list[StoredClip]:
     """`count` clips at random: each is as likely as any other."""
-    return sorted(clips, key=lambda clip: order(seed, clip.sample.key))[:count]
+    return sorted(clips, key=lambda clip: shuffling_key(seed, clip.sample.key))[:count]
 
 
 def draw_of_each_class(clips: Iterable[StoredClip], count: int, *, seed: int) -> list[StoredClip]:
     """`count` clips at random, of all classes in turn: no class has two more than another that has clips left."""
-    shuffled = sorted(clips, key=lambda clip: order(seed, clip.sample.key))
+    shuffled = sorted(clips, key=lambda clip: shuffling_key(seed, clip.sample.key))
     return list(islice(in_turn(shuffled, kind=lambda clip: clip.sample.label), count))
 
 
@@ -31,8 +31,3 @@ def in_turn(items: Sequence[Item], *, kind: Callable[[Item], Hashable]) -> Itera
     for turn in range(max(map(len, queues.values()), default=0)):
         for queue in queues.values():
             yield from queue[turn : turn + 1]
-
-
-def order(seed: int, key: str) -> bytes:
-    """A random place for a key."""
-    return hashlib.sha256(f"{seed}|{key}".encode()).digest()

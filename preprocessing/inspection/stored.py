@@ -71,7 +71,7 @@ class StoredDataset:
 
     @cached_property
     def store(self) -> Store:
-        """Its files."""
+        """The store that holds its files."""
         return Store(self.root)
 
     def read(self, clip: StoredClip) -> StoredSample:

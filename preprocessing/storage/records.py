@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from datetime import datetime
 
 from pydantic import ValidationError
 
@@ -58,3 +60,32 @@ def load_shard_record(root: str, shard_name: str) -> ShardRecord:
         return ShardRecord.model_validate_json(store.read(name))
     except ValidationError as error:
         raise DataError(f"'{store.url(name)}' is not a shard's record: {first_problem(error)}") from error
+
+
+@dataclass(frozen=True)
+class FinishedShard:
+    """A shard that an earlier run finished."""
+
+    record: ShardRecord
+    written_at: datetime | None
+    """The time of its record; None if the store does not say."""
+
+
+def find_finished(root: str, shard_name: str, *, plan_sha256: str, hashed: bool = False) -> FinishedShard | None:
+    """Find a shard that an earlier run of the same plan finished: it has the bytes that its record counts.
+
+    With `hashed`, they must also have the record's SHA-256.
+
+    Raises:
+        StoreError: if the store does not give it.
+    """
+    store = Store(root)
+    try:
+        record = ShardRecord.model_validate_json(store.read(record_name(shard_name)))
+    except (FileNotFoundError, ValidationError):  # none, or none of ours
+        return None
+    if record.plan_sha256 != plan_sha256 or store.size(shard_name) != record.bytes:
+        return None
+    if hashed and store.sha256(shard_name) != record.sha256:
+        return None
+    return FinishedShard(record, store.modified(record_name(shard_name)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import cast
+from typing import Protocol, cast
 
 import numpy as np
 import torch
@@ -12,8 +12,27 @@ from torch import Tensor
 
 from preprocessing.decoding.parent import EncodedClip
 from preprocessing.logmel import LogMel
-from preprocessing.plan import PlannedClip
 from preprocessing.schema import ClipFormat, ClipRecord, member_names
+
+
+class LabelledClip(Protocol):
+    """A clip's key, its label, and the video it comes from, as a plan has them."""
+
+    @property
+    def key(self) -> str:
+        """Name of the sample, unique in its data set."""
+
+    @property
+    def label(self) -> int:
+        """Index of the class."""
+
+    @property
+    def class_name(self) -> str:
+        """Name of the class."""
+
+    @property
+    def source(self) -> str:
+        """Path of the video relative to the data set's roots."""
 
 
 class SampleBuilder:
@@ -23,14 +42,14 @@ class SampleBuilder:
         self._format = clip_format
         self._logmel = LogMel(clip_format)
 
-    def build(self, planned: PlannedClip, clip: EncodedClip) -> dict[str, bytes]:
+    def build(self, labelled: LabelledClip, clip: EncodedClip) -> dict[str, bytes]:
         """The members of a sample by their name after the key, in the order in which they are stored."""
         patches = self.logmel_patches(clip)
         record = ClipRecord(
-            key=planned.key,
-            label=planned.label,
-            class_name=planned.class_name,
-            source=planned.source,
+            key=labelled.key,
+            label=labelled.label,
+            class_name=labelled.class_name,
+            source=labelled.source,
             source_sha256=clip.source_sha256,
             start_seconds=clip.start_seconds,
             end_seconds=clip.end_seconds,

@@ -7,22 +7,56 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from types import TracebackType
-
-from pydantic import ValidationError
 
 from preprocessing.schema import Rejection, ShardRecord, Split, StoredKey
 from preprocessing.storage.atomic_file import AtomicFile, write_file
 from preprocessing.storage.records import record_name
-from preprocessing.storage.store import Readable, Store
+from preprocessing.storage.store import Store
 
 END_OF_ARCHIVE = bytes(2 * tarfile.BLOCKSIZE)
-READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class NewSample:
+    """A clip that is to be stored."""
+
+    key: str
+    label: int
+    source_sha256: str
+    """Of the video that it was made from."""
+    members: Mapping[str, bytes]
+    """Content of each file by its name after the key, in the order in which they are stored."""
+
+
+def write_shard(
+    root: str,
+    name: str,
+    clips: Iterable[NewSample | Rejection],
+    *,
+    split: Split,
+    plan_sha256: str,
+    libraries: dict[str, str],
+) -> ShardRecord:
+    """Write a shard of the data set at `root`, and then its record, which also names the clips that were rejected.
+
+    Raises:
+        StoreError: if the disk is full or the store does not take it; nothing of the shard is then left.
+    """
+    rejected: list[Rejection] = []
+    with ShardWriter(Store(root), name) as writer:
+        for clip in clips:
+            if isinstance(clip, Rejection):
+                rejected.append(clip)
+            else:
+                writer.add(clip.key, label=clip.label, source_sha256=clip.source_sha256, members=clip.members)
+        return writer.commit(split=split, plan_sha256=plan_sha256, rejected=tuple(rejected), libraries=libraries)
 
 
 class ShardWriter:
-    """Writes one shard; nothing shows under its name before `commit`.
+    """A shard on its way: nothing has its name before `commit`.
 
     with ShardWriter(store, "train/000000.tar") as shard:
         shard.add("key", label=3, source_sha256=..., members={"json": b"{}"})
@@ -60,7 +94,7 @@ class ShardWriter:
     def commit(
         self, *, split: Split, plan_sha256: str, rejected: tuple[Rejection, ...], libraries: dict[str, str]
     ) -> ShardRecord:
-        """Finish the tar, show it under its name, then write its record."""
+        """Finish the tar, give it its name, then write its record."""
         self._write(END_OF_ARCHIVE)
         self._file.commit()
         record = ShardRecord(
@@ -88,30 +122,3 @@ def tar_member(name: str, data: bytes) -> bytes:
     header.size = len(data)
     padding = -len(data) % tarfile.BLOCKSIZE
     return header.tobuf(tarfile.USTAR_FORMAT) + data + bytes(padding)
-
-
-def finished_record(store: Store, name: str, *, plan_sha256: str, hashed: bool = False) -> ShardRecord | None:
-    """The record of a shard that an earlier run of the same plan finished; else None.
-
-    The shard must have the bytes that its record counts; with `hashed`, also their SHA-256.
-    """
-    try:
-        record = ShardRecord.model_validate_json(store.read(record_name(name)))
-    except (FileNotFoundError, ValidationError):  # none, or none of ours
-        return None
-    if record.plan_sha256 != plan_sha256 or store.size(name) != record.bytes:
-        return None
-    return None if hashed and shard_sha256(store, name) != record.sha256 else record
-
-
-def shard_sha256(store: Store, name: str) -> str:
-    """SHA-256 of a stored shard."""
-    return store.stream(name, sha256_of)
-
-
-def sha256_of(stream: Readable) -> str:
-    """SHA-256 of what is left of a stream."""
-    digest = hashlib.sha256()
-    while block := stream.read(READ_BYTES):
-        digest.update(block)
-    return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Where a data set lies: a folder or any fsspec URL, read and written file by file.
+"""A store of files: a folder or any fsspec URL, read and written file by file.
 
 A failing store is tried again a few times, with growing pauses; what fails then is a `StoreError` that names the place.
 Credentials come from the environment of each process and are never part of a URL, a message or a stored file.
@@ -21,7 +21,7 @@ from fsspec.implementations.local import LocalFileSystem
 from tenacity import RetryError, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from preprocessing.errors import PlaceError, ResourceError
-from preprocessing.places import join, redacted, refuse_credentials
+from preprocessing.storage.places import join, redacted, refuse_credentials
 
 ATTEMPTS = 4
 PAUSE = wait_random_exponential(multiplier=0.5, max=8.0)
@@ -31,7 +31,7 @@ FINAL = (
     *(FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError),
     *(ImportError, NotImplementedError, TypeError, ValueError),
 )
-"""What trying again does not change."""
+"""Errors that trying again does not mend."""
 ONE_PUT_BYTES = 5 << 30
 """S3 takes so much in one put; nothing is then left of an upload that is cut off."""
 
@@ -126,7 +126,7 @@ class Store:
         return data
 
     def stream(self, name: str, use: Callable[[Readable], Result]) -> Result:
-        """What `use` makes of a file, opened at its beginning; called again if reading fails on the way.
+        """Open a file at its beginning, hand it to `use`, and return the result; again if reading fails on the way.
 
         Raises:
             FileNotFoundError: if it is not there.
@@ -149,7 +149,7 @@ class Store:
         return self.stream(name, sha256_of)
 
     def modified(self, name: str) -> datetime | None:
-        """When a file was written; None if the store does not say."""
+        """Time at which a file was written; None if the store does not say."""
         try:
             when: datetime = self._try("look at", name, self.filesystem.modified)
         except NotImplementedError:
@@ -180,7 +180,7 @@ class Store:
         self._try("write", name, put)
 
     def create(self, name: str, data: bytes) -> bool:
-        """Write a small file into a remote store unless there is one; whether it was written.
+        """Write a small file into a remote store unless there is one; true if it was written.
 
         In one step where the store knows how to (S3, Google and Azure do).
 
@@ -200,7 +200,7 @@ class Store:
         return True
 
     def failure(self, action: str, name: str, error: BaseException) -> StoreError:
-        """What went wrong, and what to do about it."""
+        """An error that says what went wrong and what to do about it."""
         where = self.url(name) if name else self.root
         if isinstance(error, OSError) and error.errno in FULL:
             reason = f"no space is left there, or the file is larger than allowed{self._free()}"
@@ -213,7 +213,7 @@ class Store:
         )
 
     def _free(self) -> str:
-        """How much space is left, if that can be said."""
+        """The space that is left, in words; empty if that cannot be said."""
         if self.folder is None:
             return ""
         there = next(folder for folder in (self.folder.absolute(), *self.folder.absolute().parents) if folder.exists())
@@ -256,7 +256,7 @@ def sha256_of(stream: Readable) -> str:
 
 
 def is_worth_another_attempt(error: BaseException) -> bool:
-    """Whether an error may pass: a full disk, a missing file or a refused access do not."""
+    """True if an error may pass: a full disk, a missing file or a refused access do not."""
     if not isinstance(error, Exception) or isinstance(error, FINAL):
         return False
     return not (isinstance(error, OSError) and error.errno in (*FULL, errno.EROFS, errno.ENAMETOOLONG))

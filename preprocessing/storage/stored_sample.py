@@ -96,7 +96,7 @@ class StoredSample:
         return self.members[AUDIO_MEMBER]
 
     def record(self) -> ClipRecord:
-        """What is recorded about the clip."""
+        """The facts recorded about the clip."""
         try:
             record = ClipRecord.model_validate_json(self.members[RECORD_MEMBER])
         except ValidationError as error:
@@ -218,5 +218,5 @@ def decode_flac(flac: bytes) -> tuple[int, NDArray[np.int16]]:
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, short."""
+    """The first line of an error's message."""
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -26,9 +26,9 @@ from rich.table import Table
 
 from benchmarks.row import Row, as_json, machine
 from pipeline.settings.load import ConfigError, load
-from preprocessing.places import Place
 from preprocessing.schema import Split
 from preprocessing.settings import Settings
+from preprocessing.storage.places import Place
 from studies.demo_data import CONFIGS, make_demo_data
 from studies.outcomes import Clips, Job, clean_rights, outcomes
 from studies.side_by_side import side_by_side

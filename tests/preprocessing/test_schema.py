@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from preprocessing.places import join
 from preprocessing.schema import FORMAT_VERSION, ClipFormat
+from preprocessing.storage.places import join
 from preprocessing.storage.records import load_index, load_shard_record
 
 

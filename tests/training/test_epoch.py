@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from preprocessing.seeds import seed_of
 from tests.training.small_training import build, run_epoch, settings
 from training.attacks import PGD
-from training.epoch import Step, seed_of
+from training.epoch import Step
 from training.objectives import PGDAT, FreeAT, Objective, TMACurriculum
 from training.optimization import OptimizerConfig
 

@@ -51,7 +51,7 @@ DEMO_CLASSES = tuple(CLASS_STREAMS)
 
 
 class Difficulty(Settings):
-    """What makes the clips hard to tell apart."""
+    """Noise, distractors and weak streams that make the clips hard to tell apart."""
 
     picture_contrast: tuple[float, float] = (0.55, 1.0)
     """Range of how clearly the performer covers the background."""
@@ -73,7 +73,7 @@ class Difficulty(Settings):
     distractor_db: float = -14.0
     """Level of the faint other sound relative to the music, in decibels."""
     lean: NonNegativeFloat = 0.3
-    """Distance between the two classes that share a look (or a sound) in size, tint and register, in standard
+    """Distance between the two classes of the same look (or sound) in size, tint and register, in standard
     deviations: 0.3 lets a perfect eye (or ear) alone tell them apart in 56 of 100 clips."""
 
     @model_validator(mode="after")
@@ -100,7 +100,7 @@ class ClipPlan:
     youtube_id: str
     """11 letters like those of a video site; may begin with `-`."""
     time_start: int
-    """Where the clip was "cut" from its imaginary video, in seconds."""
+    """Start of the clip in the imaginary video that it was "cut" from, in seconds."""
 
     @property
     def time_end(self) -> int:
@@ -232,7 +232,7 @@ def _generators(seed: int, split: Split, index: int) -> list[np.random.Generator
 def _cast(
     generator: np.random.Generator, look: str, sound: str, difficulty: Difficulty
 ) -> tuple[list[Actor], list[Voice]]:
-    """Who is seen and who is heard: the class's own look and sound, and now and then something else."""
+    """Choose who is seen and who is heard: the class's own look and sound, and now and then something else."""
     look_twin = next(name for name, other in CLASS_STREAMS.values() if other == sound and name != look)
     sound_twin = next(other for name, other in CLASS_STREAMS.values() if name == look and other != sound)
     chance = generator.random(5)

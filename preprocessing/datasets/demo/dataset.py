@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import logging
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -17,10 +16,11 @@ from preprocessing.datasets.base import Dataset, Listing
 from preprocessing.datasets.demo.clips import DEMO_CLASSES, ClipPlan, Difficulty, encode_clip, plan_clip, render_clip
 from preprocessing.datasets.kinetics_sounds import KineticsSounds
 from preprocessing.errors import DataError, PlaceError, SettingsError
-from preprocessing.places import require_writable
+from preprocessing.reporting.progress import SECONDS_BETWEEN_LINES, Progress
 from preprocessing.schema import Split
 from preprocessing.settings import describe_differences
 from preprocessing.storage.atomic_file import write_text
+from preprocessing.storage.places import require_writable
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,6 @@ DEMO_VERSION = 1
 MANIFEST_NAME = "demo.json"
 SPLIT_FOLDERS: dict[Split, str] = {"train": "train", "validation": "val", "test": "test"}
 CLIPS_PER_TASK = 8
-PROGRESS_SECONDS = 10.0
 
 
 class Demo(Dataset):
@@ -54,7 +53,7 @@ class Demo(Dataset):
     layout: Literal["flat", "class_folders"] = "flat"
     """`flat`: `train/<clip>.mp4`, labels in the annotations only; `class_folders`: `train/<class>/<clip>.mp4`."""
     difficulty: Difficulty = Difficulty()
-    """What makes the clips hard to tell apart."""
+    """Noise, distractors and weak streams that make the clips hard to tell apart."""
 
     def plans(self) -> Iterator[ClipPlan]:
         """All clips of the data set, split by split."""
@@ -63,7 +62,7 @@ class Demo(Dataset):
                 yield plan_clip(self.seed, split, index)
 
     def path_of(self, plan: ClipPlan) -> Path:
-        """Where a clip lies."""
+        """The file of a clip."""
         folder = self.root / SPLIT_FOLDERS[plan.split]
         return (folder / plan.class_name if self.layout == "class_folders" else folder) / plan.file_name
 
@@ -125,21 +124,13 @@ class Demo(Dataset):
             task.remote(self.seed, self.difficulty, jobs[start : start + CLIPS_PER_TASK])
             for start in range(0, len(jobs), CLIPS_PER_TASK)
         ]
-        started = reported = time.monotonic()
-        num_done = 0
+        progress = Progress(len(jobs))
         while pending:
-            finished, pending = ray.wait(pending, timeout=PROGRESS_SECONDS)
-            num_done += sum(ray.get(finished))
-            now = time.monotonic()
-            if num_done and (not pending or now - reported >= PROGRESS_SECONDS):
-                reported, rate = now, num_done / (now - started)
-                logger.info(
-                    "demo clips: %d of %d made, %.1f clips/s, %.0f s left",
-                    num_done,
-                    len(jobs),
-                    rate,
-                    (len(jobs) - num_done) / rate,
-                )
+            finished, pending = ray.wait(pending, timeout=SECONDS_BETWEEN_LINES)
+            progress.add(sum(ray.get(finished)))
+            if progress.is_due(always=not pending):
+                numbers = (progress.done, progress.total, progress.rate)
+                logger.info("demo clips: %d of %d made, %.1f clips/s, %s", *numbers, progress.time_left())
 
 
 def make_clips(seed: int, difficulty: Difficulty, jobs: Sequence[tuple[ClipPlan, Path]]) -> int:

@@ -1,4 +1,4 @@
-"""What the demo's clips look like: four kinds of performer who move with the notes, before a drifting background.
+"""The picture of the demo's clips: four kinds of performer who move with the notes, before a drifting background.
 
 Pictures are drawn at `WIDTH` x `HEIGHT` from signed distances (negative inside a shape, in units of the frame height)
 and scaled up by the encoder.
@@ -39,7 +39,7 @@ class Actor:
 
 @dataclass(frozen=True)
 class SceneStyle:
-    """How hard the picture is to read, in units of the [0, 1] pixel range."""
+    """Disturbances of the picture, in units of the [0, 1] pixel range."""
 
     background_contrast: float
     """Spread of the background's slow texture."""
@@ -83,7 +83,7 @@ def render_frames(
 
 
 def gesture_strength(notes: Sequence[Note], time: Float[np.ndarray, " frames"]) -> Float[np.ndarray, " frames"]:
-    """How far the performer is into its gesture: jumps to the velocity at each onset and dies away in 0.15 s."""
+    """Strength of the performer's gesture: jumps to the velocity at each onset and dies away in 0.15 s."""
     strength = np.zeros_like(time)
     for note in notes:
         since = time - note.onset_seconds

@@ -1,4 +1,4 @@
-"""What the demo's clips sound like: four ways to play the same notes, in a noisy room, synthesised in numpy."""
+"""The sound of the demo's clips: four ways to play the same notes, in a noisy room, synthesised in numpy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Note:
     seconds: float
     pitch_hz: float
     velocity: float
-    """How hard it is played, in (0, 1]."""
+    """Strength with which it is played, in (0, 1]."""
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ def test_the_command_holds_the_settings_that_are_not_defaults(tiny_dataset: Path
 def test_a_long_verification_says_how_far_it_is(
     tiny_dataset: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("preprocessing.checks.verify.SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr("preprocessing.reporting.progress.SECONDS_BETWEEN_LINES", 0.0)
     with caplog.at_level(logging.INFO):
         verify(str(tiny_dataset))
     lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("verified")]

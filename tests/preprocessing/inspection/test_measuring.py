@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from preprocessing.decoding.child import encode_flac, encode_jpeg
-from preprocessing.inspection import measuring
 from preprocessing.inspection.measuring import Measures, frame_age_seconds, level_dbfs, measure, measure_all
 from preprocessing.inspection.stored import StoredDataset, find_dataset
 from preprocessing.storage.sample_builder import npy
@@ -88,7 +87,7 @@ def test_one_segment_has_no_motion_to_measure(tiny: StoredDataset) -> None:
 def test_a_long_measurement_says_how_far_it_is(
     tiny: StoredDataset, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measuring, "SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr("preprocessing.reporting.progress.SECONDS_BETWEEN_LINES", 0.0)
     with caplog.at_level(logging.INFO):
         measure_all(tiny, list(tiny.clips)[:5])
     assert caplog.messages[-1].startswith("measured 5/5 clips, ")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from preprocessing.places import redacted, refuse_credentials
+from preprocessing.storage.places import redacted, refuse_credentials
 from preprocessing.storage.store import Store, is_worth_another_attempt
 
 

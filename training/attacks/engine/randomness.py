@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from preprocessing.seeds import seed_of
 
 CPU = torch.device("cpu")
 
 
 def clip_generator(generator: torch.Generator, key: str, purpose: str, device: torch.device = CPU) -> torch.Generator:
     """A random stream of one clip for one purpose: decided by the generator's initial seed, which is not advanced."""
-    text = f"{generator.initial_seed()}/{purpose}/{key}".encode()
-    seed = int.from_bytes(hashlib.sha256(text).digest()[:8], "little") >> 1  # 63 bits fit a signed seed
-    return torch.Generator(device=device).manual_seed(seed)
+    return torch.Generator(device=device).manual_seed(seed_of(generator.initial_seed(), purpose, key))
 
 
 def uniform_like(

@@ -11,7 +11,7 @@ def page_environment(package: str) -> Environment:
     The shell forbids scripts and everything from elsewhere (Content-Security-Policy), and has a dark and a light look.
     """
     return Environment(
-        loader=ChoiceLoader([PackageLoader(package, ""), PackageLoader("preprocessing", "")]),
+        loader=ChoiceLoader([PackageLoader(package, ""), PackageLoader("preprocessing.reporting", "")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

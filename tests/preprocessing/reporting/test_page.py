@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from jinja2 import UndefinedError
 
-from preprocessing.page import page_environment
+from preprocessing.reporting.page import page_environment
 
 PAGE = (
     '{% extends "page.html.jinja" %}{% block title %}{{ title }}{% endblock %}{% block body %}{{ body }}{% endblock %}'
@@ -11,17 +11,21 @@ PAGE = (
 
 
 def test_a_page_prints_nothing_that_a_browser_would_run() -> None:
-    text = page_environment("preprocessing").from_string(PAGE).render(title="</title><script>", body="<img onerror=x>")
+    text = (
+        page_environment("preprocessing.reporting")
+        .from_string(PAGE)
+        .render(title="</title><script>", body="<img onerror=x>")
+    )
     assert "&lt;/title&gt;&lt;script&gt;" in text
     assert "&lt;img onerror=x&gt;" in text
 
 
 def test_a_page_forbids_scripts_and_everything_from_elsewhere() -> None:
-    text = page_environment("preprocessing").from_string(PAGE).render(title="", body="")
+    text = page_environment("preprocessing.reporting").from_string(PAGE).render(title="", body="")
     policy = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
     assert f'<meta http-equiv="Content-Security-Policy" content="{policy}">' in text
 
 
 def test_a_value_that_nobody_gave_is_an_error_and_not_an_empty_place() -> None:
     with pytest.raises(UndefinedError, match="'body' is undefined"):
-        page_environment("preprocessing").from_string(PAGE).render(title="")
+        page_environment("preprocessing.reporting").from_string(PAGE).render(title="")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from preprocessing.errors import PlaceError
-from preprocessing.places import require_writable
+from preprocessing.storage.places import require_writable
 
 
 def test_what_can_be_written_passes_and_nothing_is_left(tmp_path: Path) -> None:

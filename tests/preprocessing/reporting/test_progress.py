@@ -1,0 +1,69 @@
+"""Progress by a clock of our own."""
+
+from __future__ import annotations
+
+import pytest
+
+from preprocessing.reporting.progress import SECONDS_BETWEEN_LINES, Progress, duration
+
+
+class Clock:
+    """Shows the time it is told."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_the_rest_takes_as_long_as_it_took_so_far(clock: Clock) -> None:
+    """30 of 90 took 50 s, so 60 take 100 s."""
+    progress = Progress(90, clock=clock)
+    assert progress.time_left() == "unknown time left"
+    clock.now += 50
+    progress.add(30)
+    assert progress.rate == pytest.approx(0.6)
+    assert progress.time_left() == "1 min 40 s left"
+    progress.add(60)
+    assert progress.time_left() == "0 s left"
+
+
+def test_what_was_found_done_says_nothing_about_the_speed(clock: Clock) -> None:
+    progress = Progress(90, clock=clock)
+    clock.now += 10
+    progress.skip(70)
+    assert progress.time_left() == "unknown time left"
+    progress.add(10)
+    assert (progress.done, progress.rate, progress.time_left()) == (80, 1.0, "10 s left")
+
+
+def test_the_time_before_a_restart_does_not_count(clock: Clock) -> None:
+    """The first 30 arrive after 1000 s of waiting; 30 more in 5 s leave 5 s for the rest."""
+    progress = Progress(90, clock=clock)
+    clock.now += 1000
+    progress.skip(30)
+    progress.restart()
+    clock.now += 5
+    progress.add(30)
+    assert progress.time_left() == "5 s left"
+
+
+def test_lines_are_due_now_and_then_or_when_asked_for(clock: Clock) -> None:
+    progress = Progress(9, clock=clock)
+    assert not progress.is_due()
+    assert progress.is_due(always=True)
+    clock.now += SECONDS_BETWEEN_LINES
+    assert progress.is_due()
+    assert not progress.is_due()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.4, "0 s"), (59.6, "1 min 00 s"), (100, "1 min 40 s"), (7500, "2 h 05 min")]
+)
+def test_times_are_told_in_words(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
