@@ -153,7 +153,7 @@ def _check_comparable(reports: Mapping[str, Report]) -> None:
 
 
 def _measured(report: Report) -> dict[str, object]:
-    """What two reports must have in common: the clips, and the attacks under which they were measured."""
+    """The parts that two reports must have in common: clips, and the attacks under which they were measured."""
     return {
         "dataset_content_sha256": report.dataset_content_sha256,
         "split": report.config.split,

@@ -43,7 +43,7 @@ class EvaluationProgress:
             logger.info(self._line(number))
 
     def _line(self, number: int) -> str:
-        """What is known about one measurement, and the time left for all."""
+        """The state of one measurement in a line, and the time left for all."""
         measurement, seen = self._measurements[number], self._seen[number]
         return (
             f"{measurement.label} {measurement.threat}: {seen}/{self._num_clips} clips, "

@@ -15,7 +15,7 @@ from preprocessing.errors import UserError, users_mistake
 
 
 class ExitStatus(IntEnum):
-    """What a command's process ends with."""
+    """Exit statuses of the command line."""
 
     DONE = 0
     FAULT = 1
@@ -38,7 +38,7 @@ GO_ON = {
     "tune": "run the same command again to go on: finished trials are kept, begun ones resume",
     "evaluate": "run the same command again; no report was written",
 }
-"""How to go on after an interruption, by command."""
+"""The way to go on after an interruption, by command."""
 
 
 class InterruptedCommandError(Exception):

@@ -19,7 +19,7 @@ ENVIRONMENT = {
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MPLBACKEND": "Agg",
 }
-"""What holds unless the user has set it otherwise."""
+"""Defaults of environment variables: the user's own values win."""
 
 LOCAL_ENVIRONMENT = {
     "RAY_AUTH_MODE": "disabled",  # Ray listens on this machine only and must leave no token in the home folder

@@ -1,4 +1,4 @@
-"""What a training changes on its way: one picture of all schedules, kept with the run."""
+"""A picture of all schedules of a training, planned and done, kept with the run."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _REBUILD = "`python -m pipeline verify {}` says by which command it is built aga
 MIB = 2**20
 
 FULL_SCALE = 32768.0
-"""What a stored sample of 16 bit is divided by."""
+"""Divisor of stored 16-bit samples: they become numbers in [-1, 1)."""
 
 
 class ShardError(DataError):

@@ -1,4 +1,4 @@
-"""How weights move: optimizer, learning rate, and the average of the weights on their way."""
+"""Optimizer, learning-rate schedule, and exponential moving average of the weights."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from training.models import Classifier
 
 
 class OptimizerConfig(Settings):
-    """How weights move. The learning rate rises over the warm-up and falls to zero afterwards."""
+    """Optimizer and learning rate, which rises over the warm-up and falls to zero afterwards."""
 
     name: Literal["adamw", "sgd"] = "adamw"
     """`adamw` (Loshchilov & Hutter 2019, arXiv:1711.05101), or `sgd` with Nesterov momentum 0.9."""
     learning_rate: PositiveFloat = 1e-3
     """Highest learning rate."""
     schedule: Literal["cosine", "one_cycle"] = "cosine"
-    """How it falls: along half a cosine (Loshchilov & Hutter 2017, arXiv:1608.03983), or in a straight line, one cycle
+    """Decay of the learning rate: along half a cosine (Loshchilov & Hutter 2017, arXiv:1608.03983), or in a straight line, one cycle
     (Smith & Topin 2018, arXiv:1708.07120), which Fast-AT trains by with its peak at a `warmup` of 0.4."""
     weight_decay: NonNegativeFloat = 1e-2
     """Decay of weights per unit of learning rate."""

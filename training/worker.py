@@ -20,7 +20,7 @@ class Worker:
     device: torch.device
 
     def all_gather(self, value: T) -> list[T]:
-        """What every worker says, in order of rank; every worker must call this."""
+        """The values of all workers, in order of rank; every worker must call this."""
         if self.world_size == 1:
             return [value]
         everything = [value] * self.world_size

@@ -15,7 +15,7 @@ from training.run import TrainingError
 
 
 def collect(config: TrainConfig, grid: tune.ResultGrid) -> SearchResult:
-    """What every trial reached, best first.
+    """The result of every trial, best first.
 
     Raises:
         UserError: if no trial got through its first epoch, and the first one's reason is the user's to mend.
@@ -47,7 +47,7 @@ def collect(config: TrainConfig, grid: tune.ResultGrid) -> SearchResult:
 
 
 def status(result: tune.Result, *, last_epoch: int, max_epochs: int) -> Literal["finished", "stopped early", "failed"]:
-    """How a trial ended; the number of an epoch counts, because a worker may be lost before it reports one."""
+    """The end of a trial; the number of an epoch counts, because a worker may be lost before it reports one."""
     if result.error:
         return "failed"
     return "finished" if last_epoch >= max_epochs else "stopped early"

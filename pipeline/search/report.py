@@ -19,7 +19,7 @@ PANEL_HEIGHT = 3.0
 BEST, OTHER = CLEAN, MUTED
 """Colours of the best trial and of the others."""
 METRIC = "validation/robust_accuracy"
-"""What trials are compared by, higher is better."""
+"""The metric that trials are compared by; higher is better."""
 
 
 class TrialResult(Settings):

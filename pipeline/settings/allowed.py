@@ -23,7 +23,7 @@ _BOUNDS = {"gt": "above", "ge": "from", "lt": "below", "le": "to", "min_length":
 
 
 def allowed(field: FieldInfo) -> str:
-    """What a setting may be: its kind and its bounds."""
+    """The values that a setting may have, in words: its kind and its bounds."""
     return _with_bounds(_kind(field.annotation), field.metadata)
 
 

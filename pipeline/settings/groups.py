@@ -25,7 +25,7 @@ class Entry:
     field: FieldInfo | None
     """None for the whole, and for an entry of a list."""
     place: Slot
-    """What may stand here; of a list or a dict of groups, what may stand in an entry of it."""
+    """The classes allowed here; of a list or a dict of groups, those allowed in an entry of it."""
     owner: type[BaseModel] | None = None
     """The class that has the setting."""
 
@@ -57,7 +57,7 @@ def whole(config_class: type[BaseModel]) -> Entry:
 
 
 def find(config_class: type[BaseModel], key: str) -> list[Entry]:
-    """What stands under a dotted key: one entry, or one for each union member that has its own.
+    """Find the settings under a dotted key: one entry, or one for each union member that has its own.
 
     Entries of lists and dicts may be numbered or named (`attacks.0.steps`), or left out (`attacks.steps`).
 

@@ -160,7 +160,7 @@ def group_help(config_class: type[Settings], key: str) -> Iterator[str]:
 
 
 def explain(field: FieldInfo) -> str:
-    """What a setting does, and its default."""
+    """Describe a setting: its effect, and its default."""
     text = " ".join((field.description or "").split())
     if field.is_required():
         return f"{text} Required."
@@ -175,7 +175,7 @@ def explain(field: FieldInfo) -> str:
 
 
 def first_paragraph(config_class: type) -> str:
-    """What a class says about itself first."""
+    """The first paragraph of a class's docstring."""
     return " ".join(inspect.cleandoc(config_class.__doc__ or "").split("\n\n")[0].split())
 
 
@@ -188,7 +188,7 @@ def _setting(entry: Entry) -> Iterator[str]:
 
 
 def _entries(entry: Entry) -> str:
-    """How the entries of a list or a dict of groups are reached; nothing for a single group."""
+    """The dotted keys of the entries of a list or a dict of groups; empty for a single group."""
     place = field_slot(entry.field) if entry.field else None
     if place is None or place.item is None:
         return ""

@@ -95,7 +95,7 @@ def dotted(location: Sequence[str | int], config_class: type[BaseModel], tree: o
 
 
 def _find(location: Sequence[str | int], config_class: type[BaseModel], tree: object) -> tuple[Slot, object]:
-    """What may stand at `location`, and what does."""
+    """The slot at `location`, and the value in it."""
     places = [
         (Slot((config_class,)), tree),
         *((place, value) for _, place, value in _walk(location, config_class, tree)),

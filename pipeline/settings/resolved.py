@@ -85,7 +85,7 @@ def _below(value: object, key: str, indent: int, origins: Mapping[str, set[str]]
 
 
 def _parts(value: object) -> dict[str, object]:
-    """What lies below a group, or below a list or a dict of groups; nothing below a plain value."""
+    """The parts of a group, or of a list or a dict of groups; a plain value has none."""
     if isinstance(value, BaseModel):
         return {name: getattr(value, name) for name in type(value).model_fields}
     if isinstance(value, list | tuple) and value and all(isinstance(each, BaseModel) for each in value):

@@ -1,4 +1,4 @@
-"""What can be set where: the classes, dotted keys and union members of a config class.
+"""The tree of settings: classes, dotted keys and union members of a config class.
 
 A config is a tree of frozen pydantic classes. A field may hold one class, one of several told apart by a field such as
 `name` (a discriminated union), a list or a dict of them, or a plain value.
@@ -19,7 +19,7 @@ from preprocessing.settings import plain
 
 @dataclass(frozen=True)
 class Slot:
-    """What may stand at one place of the tree."""
+    """The classes or values allowed at one place of the tree."""
 
     classes: tuple[type[BaseModel], ...] = ()
     discriminator: str | None = None
@@ -47,13 +47,13 @@ class Slot:
 
 
 def field_slot(field: FieldInfo) -> Slot:
-    """What may stand in `field`."""
+    """The slot of `field`."""
     discriminator = field.discriminator if isinstance(field.discriminator, str) else None
     return slot(field.annotation, discriminator)
 
 
 def slot(annotation: object, discriminator: str | None = None) -> Slot:
-    """What may stand where `annotation` does."""
+    """The slot of a type annotation."""
     origin = get_origin(annotation)
     arguments = get_args(annotation)
     if origin is Annotated:
@@ -98,7 +98,7 @@ def _below(place: Slot, value: object, prefix: str) -> Iterator[str]:
 
 
 def step(place: Slot, value: object, key: str | int) -> tuple[Slot, object]:
-    """What may stand under `key` of `value`, which stands at `place`, and what does."""
+    """The slot and the value one level down: under `key` of `value`, which stands at `place`."""
     below: object = None
     if isinstance(value, Mapping):
         below = value.get(key)

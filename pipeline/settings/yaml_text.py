@@ -34,7 +34,7 @@ _Dumper.add_implicit_resolver(*_FLOAT)
 
 
 def parse(text: str) -> Any:
-    """What a piece of YAML says.
+    """Parse a piece of YAML.
 
     Raises:
         yaml.YAMLError: if it is none.
