@@ -23,7 +23,8 @@ class OptimizerConfig(Settings):
     """Highest learning rate."""
     schedule: Literal["cosine", "one_cycle"] = "cosine"
     """Decay of the learning rate: along half a cosine (Loshchilov & Hutter 2017, arXiv:1608.03983), or in a straight
-    line, one cycle (Smith & Topin 2018, arXiv:1708.07120), which Fast-AT trains by with its peak at a `warmup` of 0.4."""
+    line, one cycle (Smith & Topin 2018, arXiv:1708.07120), which Fast-AT trains by with its peak at a `warmup` of
+    0.4."""
     weight_decay: NonNegativeFloat = 1e-2
     """Decay of weights per unit of learning rate."""
     warmup: float = Field(default=0.1, ge=0, lt=1)
