@@ -113,7 +113,7 @@ def full_precision(batch: Batch) -> Iterator[None]:
 
 
 def _other_sound(batch: Batch) -> Tensor:
-    """Sound that no model with an ear takes for the clip's own."""
+    """Audio that differs from the clip's own for any model that listens to it."""
     return _noise(batch) if batch.has_waveform else 1.0 - batch.audio
 
 

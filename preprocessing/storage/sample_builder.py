@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from preprocessing.logmel import LogMel
 from preprocessing.schema import ClipFormat, ClipRecord, member_names
 
 
+@runtime_checkable
 class LabelledClip(Protocol):
     """A clip's key, its label, and the video it comes from, as a plan has them."""
 
