@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.commands import app, main
+from pipeline.endings import EXPLANATION, ExitStatus
+from pipeline.settings.help import CONFIG_CLASSES, config_class_of
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("demo", "preprocess", "inspect", "train", "tune", "evaluate", "verify")
+COMMANDS = ("demo", "preprocess", "inspect", "train", "tune", "evaluate", "settings", "verify")
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -21,7 +25,9 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_commands_are_the_promised_ones() -> None:
-    assert {command.callback.__name__ for command in app.registered_commands if command.callback} == set(COMMANDS)
+    registered = app.registered_commands
+    names = {command.name or command.callback.__name__ for command in registered if command.callback}
+    assert names == set(COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -29,7 +35,40 @@ def test_help_explains_each_command(command: str, capsys: pytest.CaptureFixture[
     assert main([command, "--help"]) == 0
     text = capsys.readouterr().out
     assert f"python -m pipeline {command}" in text
-    assert "Settings (KEY=VALUE" in text
+    assert command == "settings" or "Settings (KEY=VALUE" in text
+    assert "Exit status: 0 done; 2 a mistake" in text
+
+
+def test_help_lists_the_exit_statuses(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert EXPLANATION in text
+    for status in ExitStatus:
+        assert f" {status.value} " in EXPLANATION
+
+
+@pytest.mark.parametrize("command", CONFIG_CLASSES)
+def test_help_lists_every_setting_of_the_first_level(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for name, field in config_class_of(command).model_fields.items():
+        assert f"{name} {' '.join((field.description or '').split())}" in text
+    assert f"python -m pipeline settings {command}" in text
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert re.fullmatch(r"robust-audio-visual \d+\.\d+\.\d+( \(commit [0-9a-f]{7}\))?\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("words", [["--traceback", "verify"], ["verify", "--traceback"]])
+def test_the_traceback_of_a_mistake_is_shown_when_asked_for(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in said
+    assert said.splitlines()[-1].startswith("error: ")
 
 
 def test_an_unknown_command_is_the_users_mistake(capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,10 +104,118 @@ def test_several_roots_are_made_absolute(
     assert f"'{tmp_path}/one' is not a folder; '/home/someone/two' is not a folder" in capsys.readouterr().err
 
 
-def test_a_mistake_of_ours_is_raised_and_ends_in_status_1(tmp_path: Path) -> None:
-    """A folder in the place of a report: nothing a user says, and nothing we foresee."""
-    (tmp_path / "report.json").mkdir()
-    assert run("verify", str(tmp_path)).returncode == 1
+def test_a_fault_is_raised_whatever_its_line_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A `raise` of a plain error is none of the user's: it ends in a traceback and status 1."""
+
+    def stumble(place: str, config: object) -> list[str]:
+        raise ValueError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr("pipeline.commands._problems_of", stumble)
+    with pytest.raises(ValueError, match="mat1 and mat2"):
+        main(["verify", "somewhere"])
+
+
+def test_a_stream_that_ends_too_early_is_a_fault_and_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stumble(place: str, config: object) -> list[str]:
+        raise EOFError
+
+    monkeypatch.setattr("pipeline.commands._problems_of", stumble)
+    with pytest.raises(RuntimeError, match="a stream ended too early"):
+        main(["verify", "somewhere"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_is_told_with_status_130(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("pipeline.commands._problems_of", lambda place: signal.raise_signal(number))
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["verify", "somewhere"]) == 130
+    assert capsys.readouterr().err == "interrupted: run the same command again\n"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.fixture
+def without_validation(tiny_dataset: Path, tmp_path: Path) -> Path:
+    """The index of a data set whose validation split is empty."""
+    index = json.loads((tiny_dataset / "dataset.json").read_text())
+    index["num_clips"]["validation"], index["shards"]["validation"] = 0, []
+    folder = tmp_path / "without_validation"
+    folder.mkdir()
+    (folder / "dataset.json").write_text(json.dumps(index))
+    return folder
+
+
+TRAIN = "train output={tmp}/out model.video_encoder=tiny model.audio_encoder=tiny"
+EVALUATE = "evaluate output={tmp}/out checkpoint={tmp}/damaged"
+TUNE = "tune {root}/pipeline/configs/tune/demo.yaml output={tmp}/out"
+PREPROCESS = "preprocess dataset.name=folder dataset.root={videos} output={tmp}/out"
+REFUSED = {
+    f"{TRAIN} data={{tmp}}/none": "is not a finished data set",
+    f"{TRAIN} data={{empty}}": "has no validation clips",
+    f"{TRAIN} data={{data}} batch_size=512": "but there are only 24 training clips",
+    f"{TRAIN} data={{data}} workers=3 batch_size=9": "Ray has 2",
+    f"{TRAIN} data={{data}} batch_size=8 output={{tmp}}/file": "'{tmp}/file' is none",
+    f"{TRAIN} data={{data}} batch_size=8 output={{tmp}}/file/below": "'{tmp}/file' is none",
+    f"{TRAIN} data={{data}} batch_size=8 output=/proc/out": "output='/proc/out' cannot be written",
+    f"{TRAIN} data={{data}} batch_size=8 model.video_weights={{tmp}}/none.pt": "are no file",
+    f"{TRAIN} data={{tmp}}/damaged": "dataset.json' is damaged",
+    f"{TRAIN} data={{data}} batch_size=8 output={{tmp}}/bad/out": "mlflow.db' cannot be opened",
+    f"{EVALUATE} data={{tmp}}/none": "is not a finished data set",
+    f"{EVALUATE} data={{data}}": "format.json' does not describe a checkpoint",
+    f"{EVALUATE} data={{data}} checkpoint={{tmp}}/none": "is not a checkpoint",
+    f"{EVALUATE} data={{data}} output={{tmp}}/file": "'{tmp}/file' is none",
+    f"{TUNE} data={{tmp}}/none": "is not a finished data set",
+    f"{TUNE} data={{data}} output={{tmp}}/file/below": "'{tmp}/file' is none",
+    f"{TUNE} data={{empty}}": "has no validation clips",
+    f"{TUNE} data={{data}} train.batch_size=512": "but there are only 24 training clips",
+    "preprocess dataset.name=folder dataset.root={tmp}/none output={tmp}/out": "'{tmp}/none' is not a folder",
+    "preprocess dataset.name=folder dataset.root={tmp}/bad output={tmp}/out": "holds no video",
+    f"{PREPROCESS} output={{tmp}}/file": "'{tmp}/file' is none",
+    f"{PREPROCESS} output=/proc/out": "output='/proc/out' cannot be written",
+    "preprocess dataset.name=demo dataset.root={tmp}/file output={tmp}/out": "dataset.root='{tmp}/file' cannot",
+    "inspect {tmp}/none": "neither a data set",
+    "inspect {data} output={tmp}/bad": "'{tmp}/bad' is a folder",
+    "inspect {data} output={tmp}/file/page.html": "'{tmp}/file' is none",
+    "inspect {tmp}/damaged output={tmp}/page.html": "dataset.json' is damaged",
+    "demo output={tmp}/file": "'{tmp}/file' is none",
+    "verify {tmp}/none": "neither a data set",
+    "crosscheck {tmp}/none {videos}": "is not a finished data set",
+}
+
+
+@pytest.mark.parametrize("words", REFUSED)
+def test_a_refused_command_is_told_and_leaves_nothing_behind(
+    words: str,
+    tiny_dataset: Path,
+    tiny_videos: Path,
+    without_validation: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    places = {"tmp": tmp_path, "data": tiny_dataset, "videos": tiny_videos, "empty": without_validation, "root": ROOT}
+    (tmp_path / "file").write_text("mine")
+    for name, text in (("damaged/dataset.json", '{"format_version": 2}'), ("damaged/format.json", "{")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "mlflow.db").write_text("no database")
+    before = tree(tmp_path), tree(tiny_dataset.parent), tree(tiny_videos.parent)
+    given = last_of_each_key(words.format(**places).split())
+    assert main(given) == 2
+    assert REFUSED[words].format(**places) in capsys.readouterr().err
+    assert (tree(tmp_path), tree(tiny_dataset.parent), tree(tiny_videos.parent)) == before
+
+
+def last_of_each_key(words: list[str]) -> list[str]:
+    """A row of the table may give a setting again that its beginning gives: the later one counts."""
+    return list({word.partition("=")[0] if "=" in word else word: word for word in words}.values())
+
+
+def tree(folder: Path) -> dict[str, bytes | None]:
+    """Every folder and file below, with the files' content."""
+    found = {str(each): each.read_bytes() if each.is_file() else None for each in folder.rglob("*")}
+    return {name: content for name, content in found.items() if "__pycache__" not in name}
 
 
 def test_verify_says_which_clip_is_not_what_its_video_shows(
