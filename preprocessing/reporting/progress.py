@@ -64,7 +64,7 @@ class Progress:
         return True
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: float | int) -> str:
     """A time in words: `40 s`, `1 min 40 s`, `2 h 05 min`."""
     whole = round(seconds)
     if whole < 60:
