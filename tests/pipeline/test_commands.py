@@ -180,7 +180,7 @@ REFUSED = {
     "inspect {tmp}/damaged output={tmp}/page.html": "dataset.json' is damaged",
     "demo output={tmp}/file": "'{tmp}/file' is none",
     "verify {tmp}/none": "neither a data set",
-    "crosscheck {tmp}/none {videos}": "is not a finished data set",
+    "verify {tmp}/none videos={videos}": "is neither a data set",
 }
 
 
