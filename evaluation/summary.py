@@ -14,6 +14,7 @@ from evaluation.gradient_masking import AttackOutcome, Check, run_checks
 from evaluation.intervals import Resampling
 from evaluation.measurement import Measurement, modality_threats
 from evaluation.report import AttackResult, ClassResult, CurvePoint, Facts, ModalityResult, Report
+from preprocessing.errors import DataError
 from training.attacks import Attack
 from training.threat import ThreatModel
 
@@ -22,7 +23,7 @@ def summarise(certificates: Certificates, *, config: EvaluateConfig, facts: Fact
     """Compute every number of a report.
 
     Raises:
-        ValueError: if certificates that the config asks for are missing.
+        DataError: if a measurement that the config asks for has no certificates, or not one for each clip.
     """
     return _Summary(certificates, config, facts).report()
 
@@ -75,9 +76,20 @@ class _Summary:
             **self.facts.model_dump(exclude={"unbounded_threat"}),
         )
 
+    def rows(self, attack: Attack, threat: ThreatModel) -> Certificates:
+        """The certificates of one measurement, one per clip."""
+        found = self.certificates.select(attack_label(attack), str(threat))
+        num_found, num_clips = found.table.num_rows, self.clips.table.num_rows
+        if num_found != num_clips:
+            raise DataError(
+                f"there are {num_found} certificates of attack '{attack_label(attack)}' under {threat}; allowed: "
+                f"{num_clips}, one for each clip, as of attack '{attack_label(self.config.attacks[0])}'"
+            )
+        return found
+
     def outcome(self, attack: Attack, threat: ThreatModel) -> AttackOutcome:
         """The clips that withstood one measurement."""
-        rows = self.certificates.select(attack_label(attack), str(threat))
+        rows = self.rows(attack, threat)
         return AttackOutcome(attack_label(attack), str(threat), attack.cost.backward, rows.is_robust)
 
     def headline(self, worst_case: Bool[np.ndarray, " clips"], checks: Sequence[Check]) -> dict[str, Any]:
@@ -93,7 +105,7 @@ class _Summary:
 
     def result(self, attack: Attack, threat: ThreatModel) -> dict[str, Any]:
         """The numbers of one measurement."""
-        rows = self.certificates.select(attack_label(attack), str(threat))
+        rows = self.rows(attack, threat)
         is_right, is_robust = rows.is_right_when_clean, rows.is_robust
         cost = Measurement(attack, threat).cost
         return {

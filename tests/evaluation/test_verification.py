@@ -138,6 +138,7 @@ def test_a_row_twice_is_caught(
     problems = verify(folder)
     assert any("49 clips have certificates of fgsm" in problem for problem in problems)
     assert any("appear more than once" in problem for problem in problems)
+    assert any("allowed: 49, one for each clip, as of attack 'fgsm'" in problem for problem in problems)
 
 
 def test_a_missing_attack_is_caught(
