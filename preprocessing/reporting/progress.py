@@ -20,9 +20,9 @@ class Progress:
             logger.info("%d/%d clips, %s", progress.done, progress.total, progress.time_left())
     """
 
-    def __init__(self, total: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, total: int | float, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.total = total
-        self.done: float = 0
+        self.done: int | float = 0
         """Units that are finished, whenever that was."""
         self._clock = clock
         self._last_line = clock()
@@ -31,14 +31,14 @@ class Progress:
     def restart(self) -> None:
         """Measure the speed from now on: what came before, such as the start of workers, says nothing about it."""
         self._started = self._clock()
-        self._timed: float = 0
+        self._timed: int | float = 0
 
-    def add(self, amount: float = 1) -> None:
+    def add(self, amount: int | float = 1) -> None:
         """Count work that was done just now."""
         self.done += amount
         self._timed += amount
 
-    def skip(self, amount: float) -> None:
+    def skip(self, amount: int | float) -> None:
         """Count work that was found done: it says nothing about the speed."""
         self.done += amount
 
