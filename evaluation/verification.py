@@ -116,7 +116,7 @@ def _limits(certificates: Certificates) -> Iterator[str]:
 def _numbers(report: Report, certificates: Certificates) -> Iterator[str]:
     try:
         expected = summarise(certificates, config=report.config, facts=report.facts)
-    except DataError as error:
+    except ValueError as error:  # of tables that do not fit together, in whatever way
         yield str(error)
         return
     for path, stated, computed in differences(report.model_dump(), expected.model_dump()):

@@ -70,8 +70,8 @@ def test_every_value_says_where_it_comes_from(tmp_path: Path, capsys: pytest.Cap
 
 
 def test_a_command_without_settings_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["settings", "verify"]) == 2
-    assert "'verify' has no settings; allowed: demo, preprocess" in capsys.readouterr().err
+    assert main(["settings", "settings"]) == 2
+    assert "'settings' has no settings; allowed: demo, preprocess" in capsys.readouterr().err
 
 
 def test_wrong_settings_are_told_as_the_command_would(capsys: pytest.CaptureFixture[str]) -> None:

@@ -207,7 +207,9 @@ def test_a_data_set_in_a_store_is_read_and_gets_its_page_there(tiny_dataset: Pat
 
 def test_a_place_that_cannot_be_written_is_the_users_mistake(tiny_dataset: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match=r"the page cannot be written to .* set output=FILE to another place"):
+    with pytest.raises(
+        ValueError, match=r"the folder of output=.*/file' cannot be used as a folder: .* choose another place"
+    ):
         inspect(str(tiny_dataset), InspectConfig(output=str(tmp_path / "file" / "page.html"), clips=1))
 
 
