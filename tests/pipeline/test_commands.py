@@ -128,7 +128,7 @@ def test_a_stream_that_ends_too_early_is_a_fault_and_not_passed_over(monkeypatch
 def test_an_interruption_is_told_with_status_130(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("pipeline.commands._problems_of", lambda place: signal.raise_signal(number))
+    monkeypatch.setattr("pipeline.commands._problems_of", lambda place, config: signal.raise_signal(number))
     before = signal.getsignal(signal.SIGTERM)
     assert main(["verify", "somewhere"]) == 130
     assert capsys.readouterr().err == "interrupted: run the same command again\n"
