@@ -15,7 +15,7 @@ from pipeline.endings import EXPLANATION, ExitStatus, report, sigterm_interrupts
 from pipeline.environment import set_up_environment
 from pipeline.settings.help import Command, CommandGroup, SettingsCommand, config_class_of
 from pipeline.settings.load import Config, load, override
-from preprocessing.errors import PlaceError
+from preprocessing.errors import PlaceError, SettingsError
 
 if TYPE_CHECKING:
     from preprocessing.checks.config import VerifyConfig
@@ -182,7 +182,7 @@ def _problems_of(place: str, config: VerifyConfig) -> Sequence[str]:
         from evaluation.run import verify as verify_report
 
         if config.videos:
-            raise ValueError(f"videos is for data sets, and '{place}' is a report: leave it out")
+            raise SettingsError(f"videos is for data sets, and '{place}' is a report: leave it out")
         return verify_report(place)
     from preprocessing.schema import INDEX_NAME, PLAN_NAME
     from preprocessing.storage.store import Store

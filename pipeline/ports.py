@@ -6,6 +6,8 @@ import random
 import socket
 from contextlib import suppress
 
+from preprocessing.errors import ResourceError
+
 
 def free_port() -> int:
     """A TCP port of this machine that nobody listens at, nor will by accident before it is used.
@@ -19,4 +21,4 @@ def free_port() -> int:
         with socket.socket() as listener, suppress(OSError):
             listener.bind(("127.0.0.1", port))
             return port
-    raise RuntimeError("all ports from 20000 to 32767 of 127.0.0.1 are taken; stop what listens there")
+    raise ResourceError("all ports from 20000 to 32767 of 127.0.0.1 are taken; stop what listens there")

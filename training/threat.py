@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from pydantic import BeforeValidator, Field, NonNegativeInt, model_validator
 from torch import Tensor
 
+from preprocessing.errors import DataError, SettingsError
 from preprocessing.settings import Settings
 from training.batch import MODALITIES, Batch, Modality
 from training.norms import NORMS, Norm, NormName
@@ -136,23 +137,24 @@ class ThreatModel(Settings):
         """Refuse clips to which these rules cannot apply.
 
         Raises:
-            ValueError: if the audio is in the other domain, a segment does not exist, or a value is outside its box.
+            SettingsError: if the audio is in the other domain, or a segment does not exist.
+            DataError: if a value is outside its box.
         """
         dimensions = 3 if self.audio_domain == "waveform" else 4
         if batch.audio.dim() != dimensions:
             wanted = "[batch, segments, samples]" if dimensions == 3 else "[batch, segments, mels, steps]"
-            raise ValueError(
+            raise SettingsError(
                 f"audio has shape {list(batch.audio.shape)}; {self} is about the {self.audio_domain}, shape {wanted}"
             )
         if self.segments and self.segments[-1] >= batch.num_segments:
-            raise ValueError(
+            raise SettingsError(
                 f"{self} names segment {self.segments[-1]}, but clips have {batch.num_segments} segments (from 0)"
             )
         for name in self.modalities:
             (low, high), stream = self.box(name), batch.stream(name)
             smallest, largest = (float(value) for value in stream.aminmax())
             if not (low <= smallest and largest <= high):
-                raise ValueError(
+                raise DataError(
                     f"{name} lies in [{smallest:g}, {largest:g}]; allowed: [{low:g}, {high:g}]. Normalise inside the "
                     "model, not before it"
                 )
