@@ -13,7 +13,6 @@ from typing import TypeVar, cast, no_type_check
 import ray
 import torch
 from ray import ObjectRef, ObjectRefGenerator
-from ray._private.state import state as ray_state
 from ray.exceptions import RayTaskError
 
 from evaluation.config import EvaluateConfig
@@ -23,6 +22,7 @@ from preprocessing.logmel import LogMel
 from training.checkpoint import load_model
 from training.data import evaluation_batches, open_split
 from training.models import Classifier
+from training.ray_internals import max_resources
 
 T = TypeVar("T")
 
@@ -128,7 +128,7 @@ def require_resources(config: EvaluateConfig) -> None:
     Raises:
         ResourceError: with what is needed, what there is and what to change.
     """
-    most = ray_state.get_max_resources_from_cluster_config() or ray.cluster_resources()  # type: ignore[no-untyped-call]
+    most = max_resources() or ray.cluster_resources()  # type: ignore[no-untyped-call]
     needs = {"CPU": ("cpus_per_worker", config.cpus_per_worker), "GPU": ("gpus_per_worker", config.gpus_per_worker)}
     for name, (setting, wanted) in needs.items():
         if wanted > most.get(name, 0):

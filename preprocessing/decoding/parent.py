@@ -236,7 +236,7 @@ class DecoderProcess:
 def environment() -> dict[str, str]:
     """The variables of a decoder process: it finds this package, uses one thread, and knows no secret."""
     passed_on = {name: value for name in PASSED_ON if (value := os.environ.get(name))}
-    packages = str(Path(__file__).resolve().parents[1])
+    packages = str(Path(__file__).resolve().parents[2])
     search = os.pathsep.join(filter(None, [packages, passed_on.get("PYTHONPATH", "")]))
     return passed_on | {"PYTHONPATH": search, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 

@@ -269,7 +269,7 @@ def test_no_process_is_left_behind(video: Path, options: DecodeOptions) -> None:
 SUPERVISOR = """
 import os, signal, sys, time
 from pathlib import Path
-from preprocessing.decoding import DecodeOptions
+from preprocessing.decoding.acceptance import DecodeOptions
 from preprocessing.decoding.parent import DecoderProcess, EncodedClip, ProcessLimits
 video = Path(sys.argv[1])
 with DecoderProcess(DecodeOptions(**{options}), ProcessLimits(clip_seconds=300.0, memory_mib=2048)) as decoder:
@@ -282,7 +282,7 @@ with DecoderProcess(DecodeOptions(**{options}), ProcessLimits(clip_seconds=300.0
 
 def test_a_killed_supervisor_leaves_no_decoder_behind_even_one_that_hangs(video: Path, options: DecodeOptions) -> None:
     program = SUPERVISOR.format(options=asdict(options))
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     with subprocess.Popen([sys.executable, "-c", program, video], cwd=root, stdout=subprocess.PIPE) as supervisor:
         try:
             assert supervisor.stdout is not None

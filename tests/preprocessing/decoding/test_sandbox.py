@@ -49,7 +49,7 @@ else:
 
 def run(program: str, folder: Path) -> str:
     """What a Python program prints that runs in `folder`."""
-    environment = os.environ | {"PYTHONPATH": str(Path(sandbox.__file__).parents[1])}
+    environment = os.environ | {"PYTHONPATH": str(Path(sandbox.__file__).parents[2])}
     command = [sys.executable, "-P", "-c", program]
     done = subprocess.run(command, cwd=folder, env=environment, check=True, timeout=60, stdout=subprocess.PIPE)
     return done.stdout.decode()
@@ -80,7 +80,7 @@ def test_a_flood_of_output_ends_at_its_limit(tmp_path: Path) -> None:
     flood = "[os.write(2, bytes(100)) for _ in range(1000)]"
     program = PROGRAM.format(confined=True, attempt=flood)
     with (tmp_path / "log").open("wb") as log:
-        environment = os.environ | {"PYTHONPATH": str(Path(sandbox.__file__).parents[1])}
+        environment = os.environ | {"PYTHONPATH": str(Path(sandbox.__file__).parents[2])}
         subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=60, stderr=log)
     assert (tmp_path / "log").stat().st_size == 1000
 

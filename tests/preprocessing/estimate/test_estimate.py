@@ -19,7 +19,7 @@ from preprocessing.schema import ClipFormat
 from preprocessing.storage.store import Store
 from tests.tiny_video import TINY_CLASSES
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FORMAT = ClipFormat(num_segments=4, segment_seconds=0.5, frame_size=32, num_mels=32)
 
 
