@@ -4,6 +4,7 @@ import errno
 import importlib
 import pickle
 import pkgutil
+from typing import Any
 
 import pytest
 import ray
@@ -14,6 +15,13 @@ import preprocessing
 import training
 from pipeline.settings.problems import ConfigError
 from preprocessing.errors import DataError, ResourceError, UserError, users_mistake
+from preprocessing.storage.stored_sample import SampleError
+
+ARGUMENTS: dict[type[UserError], tuple[Any, ...]] = {
+    ConfigError: (("epochs: got 0",), "'a.yaml'"),
+    SampleError: ("a clip", "is damaged"),
+}
+"""Of the mistakes that are made of more than their message."""
 
 
 def every_mistake() -> list[type[UserError]]:
@@ -31,7 +39,7 @@ def every_mistake() -> list[type[UserError]]:
 
 def test_every_mistake_comes_whole_from_another_process() -> None:
     for kind in every_mistake():
-        error = kind(("epochs: got 0",), "'a.yaml'") if kind is ConfigError else kind("what, where")
+        error = kind(*ARGUMENTS.get(kind, ("what, where",)))
         copy = pickle.loads(pickle.dumps(error))
         assert (type(copy), str(copy)) == (kind, str(error))
 
