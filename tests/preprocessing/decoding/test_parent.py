@@ -20,7 +20,7 @@ from PIL import Image
 
 from preprocessing.decoding.acceptance import DecodeError, DecodeOptions
 from preprocessing.decoding.clip import decode
-from preprocessing.decoding.parent import DecoderProcess, EncodedClip, ProcessLimits
+from preprocessing.decoding.parent import DecoderProcess, EncodedClip, ProcessLimits, environment
 
 Ffmpeg = Callable[..., bytes]
 LIMITS = ProcessLimits(clip_seconds=30.0, memory_mib=2048)
@@ -270,7 +270,8 @@ SUPERVISOR = """
 import os, signal, sys, time
 from pathlib import Path
 from preprocessing.decoding.acceptance import DecodeOptions
-from preprocessing.decoding.parent import DecoderProcess, EncodedClip, ProcessLimits
+from preprocessing.decoding.parent import DecoderProcess, EncodedClip, ProcessLimits, environment
+from preprocessing.decoding import DecodeOptions
 video = Path(sys.argv[1])
 with DecoderProcess(DecodeOptions(**{options}), ProcessLimits(clip_seconds=300.0, memory_mib=2048)) as decoder:
     decoder.decode(video, root=video.parent, start_seconds=None)
@@ -307,3 +308,9 @@ def state_of(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
         return ""
+
+
+def test_the_process_finds_this_copy_of_the_package() -> None:
+    """Not another one that is installed."""
+    first = environment()["PYTHONPATH"].split(os.pathsep)[0]
+    assert (Path(first) / "preprocessing" / "decoding" / "child.py").is_file()
