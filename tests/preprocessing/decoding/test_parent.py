@@ -270,8 +270,7 @@ SUPERVISOR = """
 import os, signal, sys, time
 from pathlib import Path
 from preprocessing.decoding.acceptance import DecodeOptions
-from preprocessing.decoding.parent import DecoderProcess, EncodedClip, ProcessLimits, environment
-from preprocessing.decoding import DecodeOptions
+from preprocessing.decoding.parent import DecoderProcess, EncodedClip, ProcessLimits
 video = Path(sys.argv[1])
 with DecoderProcess(DecodeOptions(**{options}), ProcessLimits(clip_seconds=300.0, memory_mib=2048)) as decoder:
     decoder.decode(video, root=video.parent, start_seconds=None)
