@@ -136,6 +136,7 @@ def test_the_five_commands_leave_a_page_a_checkpoint_and_a_report(own_videos: Pa
     assert (own_videos / "robust" / "report.html").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_kinetics_sounds_ends_in_shards_a_checkpoint_and_a_report(kinetics_sounds: Path) -> None:
     assert (kinetics_sounds / "dataset" / "dataset.json").exists()
     assert (kinetics_sounds / "robust" / "checkpoint" / "model.safetensors").exists()
@@ -145,6 +146,7 @@ def test_kinetics_sounds_ends_in_shards_a_checkpoint_and_a_report(kinetics_sound
     assert (kinetics_sounds / "robust" / "report.html").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_the_example_is_in_mlflow(kinetics_sounds: Path) -> None:
     """Settings, a point per epoch, the model and the report's files."""
     store = open_store(str(kinetics_sounds / "robust"))
@@ -160,6 +162,7 @@ def test_the_example_is_in_mlflow(kinetics_sounds: Path) -> None:
     assert {file.path for file in client.list_artifacts(report, "report")} >= {"report/report.html"}
 
 
+@pytest.mark.slow
 def test_the_model_in_mlflow_gives_the_checkpoints_logits(kinetics_sounds: Path) -> None:
     import mlflow.pyfunc
     import numpy as np
@@ -177,6 +180,7 @@ def test_the_model_in_mlflow_gives_the_checkpoints_logits(kinetics_sounds: Path)
     np.testing.assert_allclose(served.predict({"video": video.numpy(), "audio": audio.numpy()}), expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_running_the_example_again_changes_nothing(kinetics_sounds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(kinetics_sounds.parent.parent)
     index = (kinetics_sounds / "dataset" / "dataset.json").read_bytes()

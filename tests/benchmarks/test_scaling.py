@@ -12,6 +12,7 @@ from preprocessing.schema import ClipFormat
 from preprocessing.storage.records import load_index
 
 
+@pytest.mark.slow
 def test_the_row_compares_finished_runs(
     tmp_path: Path, short_videos: list[Path], short_format: ClipFormat, ray_session: None
 ) -> None:

@@ -37,6 +37,7 @@ def test_a_worker_killed_in_the_middle_of_an_epoch_is_replaced_and_changes_nothi
     assert not list((tmp_path / "steps").iterdir())
 
 
+@pytest.mark.slow
 def test_training_ends_by_its_patience_and_the_curriculum_goes_on_by_its_own_even_after_a_kill(
     tiny_dataset: Path, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import s3fs
 
 from preprocessing.storage.records import load_index
@@ -12,6 +13,7 @@ from training.checkpoint import load_info
 from training.run import train
 
 
+@pytest.mark.slow
 def test_a_data_set_in_a_bucket_is_trained_on(tiny_dataset: Path, tmp_path: Path, s3: S3Server) -> None:
     """Its worker finds address and credentials in its environment, and leaves none of them in what it writes."""
     s3fs.S3FileSystem().put(f"{tiny_dataset}/", "bucket/tiny/", recursive=True)
