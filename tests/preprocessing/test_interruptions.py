@@ -227,7 +227,7 @@ def can_mount() -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["mount"] if can_mount() else ["limit"])
-def test_the_command_ends_with_status_1_on_a_full_disk(how: str, tmp_path: Path, videos: Path, finished: Path) -> None:
+def test_the_command_ends_with_status_2_on_a_full_disk(how: str, tmp_path: Path, videos: Path, finished: Path) -> None:
     """On a real disk of 200 KB where this user may mount one; else where no file may grow beyond half a shard."""
     output = tmp_path / "disk" / "shards"
     output.parent.mkdir()
@@ -243,7 +243,7 @@ def test_the_command_ends_with_status_1_on_a_full_disk(how: str, tmp_path: Path,
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False, preexec_fn=before
     )
-    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.returncode == 2, done.stdout + done.stderr
     assert "no space is left there" in done.stderr
     assert "Traceback" not in done.stderr
     assert TEMPORARY_PREFIX not in done.stdout
