@@ -17,12 +17,12 @@ from ray.exceptions import RayTaskError
 
 from evaluation.config import EvaluateConfig
 from evaluation.measurement import Example, Measurement, Piece, attack_checked, measure_all, predict
+from preprocessing.cluster.ray_internals import max_resources
 from preprocessing.errors import ResourceError
 from preprocessing.logmel import LogMel
 from training.checkpoint import load_model
 from training.data import evaluation_batches, open_split
 from training.models import Classifier
-from training.ray_internals import max_resources
 
 T = TypeVar("T")
 

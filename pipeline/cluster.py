@@ -20,9 +20,9 @@ from ray.util.state.exception import RayStateApiException
 from pipeline.endings import interrupt_on_sigterm
 from pipeline.environment import ENVIRONMENT, set_up_environment
 from pipeline.ports import free_port
+from preprocessing.cluster.ray_internals import bootstrap_address, own_processes, show_worker_lines_with
 from preprocessing.errors import ResourceError, SettingsError
 from preprocessing.storage.provenance import COMMIT_VARIABLE, commit
-from training.ray_internals import bootstrap_address, own_processes, show_worker_lines_with
 
 logger = logging.getLogger(__name__)
 

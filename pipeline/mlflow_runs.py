@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 from ray.train import Checkpoint, UserCallback
 
+from preprocessing.cluster.ray_internals import RunContext
 from preprocessing.errors import PlaceError, SettingsError, UserError
 from preprocessing.storage.places import redacted, require_writable
-from training.ray_internals import RunContext
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from preprocessing.building import BuiltShard
 from preprocessing.checks.verify import content_hash, verify
+from preprocessing.cluster.tasks import build_all
 from preprocessing.config import PreprocessConfig
 from preprocessing.errors import DataError, SettingsError
 from preprocessing.plan import Plan, differences, make_plan
@@ -36,7 +37,6 @@ from preprocessing.storage.atomic_file import remove_abandoned, write_file, writ
 from preprocessing.storage.libraries import describe_difference
 from preprocessing.storage.places import join, require_writable
 from preprocessing.storage.store import Store
-from preprocessing.tasks import build_all
 
 __all__ = ["Summary", "TooManyRejectedError", "preprocess", "verify"]
 

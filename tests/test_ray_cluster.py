@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from training.ray_internals import check_cluster_file
+from preprocessing.cluster.ray_internals import check_cluster_file
 
 ROOT = Path(__file__).parent.parent
 

@@ -24,6 +24,7 @@ from ray.train import (
 )
 from ray.train.torch import TorchConfig, TorchTrainer
 
+from preprocessing.cluster.ray_internals import max_resources
 from preprocessing.errors import DataError, PlaceError, ResourceError, SettingsError, users_mistake
 from preprocessing.schema import DatasetIndex
 from preprocessing.storage.places import require_writable
@@ -31,7 +32,6 @@ from preprocessing.storage.records import load_index
 from training.config import TrainConfig
 from training.data import training_plan
 from training.loop import train_worker
-from training.ray_internals import max_resources
 from training.resuming import TrainingState
 from training.run_folder import Metrics, RunFolder, TrainingOutcome
 

@@ -27,12 +27,12 @@ from pipeline.search.outcomes import collect
 from pipeline.search.report import METRIC, SearchResult, draw, show, text
 from pipeline.search.space import AnyDistribution, check_space
 from pipeline.settings.load import dump, flatten, override
+from preprocessing.cluster.ray_internals import HEAD_NODE_RESOURCE
 from preprocessing.errors import SettingsError
 from preprocessing.settings import Settings, describe_differences, plain
 from preprocessing.storage.atomic_file import write_text
 from preprocessing.storage.places import Place
 from training.config import TrainConfig
-from training.ray_internals import HEAD_NODE_RESOURCE
 from training.retired_settings import without_retired
 from training.run import TrainingError, train, worker_resources
 from training.run import check as check_training

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from preprocessing.cluster.tasks import LOST_WORKERS_PER_SHARD, BuildError, jobs
 from preprocessing.datasets.base import Listing
 from preprocessing.plan import make_plan
 from preprocessing.run import preprocess
 from preprocessing.storage.atomic_file import TEMPORARY_PREFIX
-from preprocessing.tasks import LOST_WORKERS_PER_SHARD, BuildError, jobs
 from tests.preprocessing.small_run import config, contents, kill_one
 
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from training import ray_internals
+from preprocessing.cluster import ray_internals
 
-ROOT = Path(__file__).resolve().parents[2]
-THE_ONE_MODULE = ROOT / "training" / "ray_internals.py"
+ROOT = Path(__file__).resolve().parents[3]
+THE_ONE_MODULE = ROOT / "preprocessing" / "cluster" / "ray_internals.py"
 INTERNAL = re.compile(r"^ray(\..+)?\.(_\w+|v2)(\.|$)")
 """Names of Ray's own modules: those that begin with an underscore, and the rooms behind `ray.train`."""
 
@@ -30,7 +30,7 @@ class Internal:
     parameters: tuple[str, ...] | None
     """Of a function, as it is called here; None = it is no function."""
     mend: str
-    """The function of `training/ray_internals.py` that uses it."""
+    """The function of `preprocessing/cluster/ray_internals.py` that uses it."""
     look_for: str
     """Where another release may have it."""
 
@@ -127,7 +127,8 @@ def test_ray_still_has_the_name_that_is_used(internal: Internal) -> None:
 def advice(internal: Internal) -> str:
     return (
         f"This release of Ray has changed {internal.module}.{internal.name}: mend `{internal.mend}` in "
-        f"training/ray_internals.py. Look for {internal.look_for}. See first whether there is a public name by now."
+        f"preprocessing/cluster/ray_internals.py. Look for {internal.look_for}. "
+        "See first whether there is a public name by now."
     )
 
 
@@ -135,7 +136,7 @@ def test_ray_still_names_what_prints_the_lines_of_workers() -> None:
     source = inspect.getsource(importlib.import_module("ray._private.worker"))
     assert f'"{ray_internals.PRINTER_NAME}"' in source, (
         "ray.init registers what prints worker lines under another name: mend `PRINTER_NAME` in "
-        "training/ray_internals.py. Look for add_handler in ray/_private/worker.py"
+        "preprocessing/cluster/ray_internals.py. Look for add_handler in ray/_private/worker.py"
     )
 
 
@@ -143,7 +144,8 @@ def test_ray_still_names_the_resource_of_its_head_node() -> None:
     from ray._common.constants import HEAD_NODE_RESOURCE_NAME
 
     assert ray_internals.HEAD_NODE_RESOURCE == HEAD_NODE_RESOURCE_NAME, (
-        "mend `HEAD_NODE_RESOURCE` in training/ray_internals.py: without it the trials of a search wait for ever"
+        "mend `HEAD_NODE_RESOURCE` in preprocessing/cluster/ray_internals.py: without it the trials of a search wait "
+        "for ever"
     )
 
 
@@ -151,8 +153,8 @@ def test_the_own_ray_and_its_limits_are_found(ray_session: None) -> None:
     """A Ray on this machine has several processes of its own and no autoscaler."""
     processes = ray_internals.own_processes()
     assert len(processes) > 2, (
-        "mend `own_processes` in training/ray_internals.py: ray._private.node.Node.all_processes was the table of what "
-        "ray.shutdown kills"
+        "mend `own_processes` in preprocessing/cluster/ray_internals.py: ray._private.node.Node.all_processes was the "
+        "table of what ray.shutdown kills"
     )
     assert all(process.poll() is None for process in processes)
     assert ray_internals.max_resources() == {}
@@ -176,7 +178,7 @@ def test_no_other_module_imports_internals_of_ray() -> None:
         if file not in (THE_ONE_MODULE, Path(__file__).resolve())
         for name, line in internal_imports(file)
     ]
-    assert not found, "ask training/ray_internals.py instead:\n" + "\n".join(found)
+    assert not found, "ask preprocessing/cluster/ray_internals.py instead:\n" + "\n".join(found)
 
 
 def internal_imports(file: Path) -> Iterator[tuple[str, int]]:
@@ -201,7 +203,7 @@ def internal_imports(file: Path) -> Iterator[tuple[str, int]]:
         ("ray.train._internal.session", True),
         ("ray.train.RunConfig", False),
         ("ray.util.state.list_actors", False),
-        ("training.ray_internals", False),
+        ("preprocessing.cluster.ray_internals", False),
     ],
 )
 def test_what_counts_as_internal(name: str, is_internal: bool) -> None:

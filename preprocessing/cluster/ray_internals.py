@@ -1,7 +1,7 @@
 """The parts of Ray without a public name that this project cannot do without: nothing else imports Ray's internals.
 
 Each function says what it is for and which public name is missing. Ray may change them in any release: after an update
-`tests/training/test_ray_internals.py` says which function to mend, and what to look for in the new release.
+`tests/preprocessing/cluster/test_ray_internals.py` says which function to mend, and what to look for in the release.
 """
 
 from __future__ import annotations
