@@ -24,7 +24,7 @@ from training.epoch import train_epoch
 from training.learner import Learner
 from training.models import ModelConfig
 from training.objectives import PGDAT
-from training.worker import ALONE
+from training.workers.worker import ALONE
 
 ROUNDS = 5
 NUM_CLIPS = 4

@@ -65,6 +65,9 @@ class EvaluateConfig(Settings):
     """Processor cores, and so threads, of a task."""
     gpus_per_worker: NonNegativeFloat = 0.0
     """GPUs of a task; 0 = processor only."""
+    max_wait_minutes: PositiveFloat | None = 30.0
+    """Minutes that the evaluation waits for a node that can run a task; null = without end. What the cluster can never
+    have is refused at once."""
     num_resamples: PositiveInt = 2000
     """Bootstrap draws behind each interval."""
     checks: CheckLimits = CheckLimits()

@@ -17,9 +17,10 @@ from ray.exceptions import RayTaskError
 
 from evaluation.config import EvaluateConfig
 from evaluation.measurement import Example, Measurement, Piece, attack_checked, measure_all, predict
-from preprocessing.cluster.ray_internals import max_resources
-from preprocessing.errors import ResourceError
+from preprocessing.cluster.capacity import capacity
+from preprocessing.cluster.waiting import cluster_in_words, wait_for
 from preprocessing.logmel import LogMel
+from preprocessing.reporting.heartbeat import heartbeat
 from training.checkpoint import load_model
 from training.data import evaluation_batches, open_split
 from training.models import Classifier
@@ -31,20 +32,22 @@ def measure_on_ray(
     config: EvaluateConfig, measurements: Sequence[Measurement], *, model_sha256: str
 ) -> Iterator[tuple[int, Piece]]:
     """Divide the clips among `config.workers` tasks; yield (worker, piece) as they finish, in no certain order."""
+    wait_for([_bundle(config)], what=f"{_in_words(config)} for a task", minutes=config.max_wait_minutes)
     task = ray.remote(_stream_portion).options(num_returns="streaming", **_resources(config))
     waiting: dict[ObjectRefGenerator, int] = {
         cast(ObjectRefGenerator, task.remote(config, tuple(measurements), model_sha256, rank)): rank
         for rank in range(config.workers)
     }
-    while waiting:
-        ready, _ = ray.wait(list(waiting), num_returns=1)
-        for stream in cast(list[ObjectRefGenerator], ready):
-            try:
-                reference = next(stream)
-            except StopIteration:
-                del waiting[stream]
-            else:
-                yield waiting[stream], _get(reference)
+    with heartbeat(lambda: f"measuring in {len(waiting)} tasks: {cluster_in_words([_bundle(config)])}"):
+        while waiting:
+            ready, _ = ray.wait(list(waiting), num_returns=1)
+            for stream in cast(list[ObjectRefGenerator], ready):
+                try:
+                    reference = next(stream)
+                except StopIteration:
+                    del waiting[stream]
+                else:
+                    yield waiting[stream], _get(reference)
 
 
 def show_on_ray(
@@ -128,13 +131,20 @@ def require_resources(config: EvaluateConfig) -> None:
     Raises:
         ResourceError: with what is needed, what there is and what to change.
     """
-    most = max_resources() or ray.cluster_resources()  # type: ignore[no-untyped-call]
-    needs = {"CPU": ("cpus_per_worker", config.cpus_per_worker), "GPU": ("gpus_per_worker", config.gpus_per_worker)}
-    for name, (setting, wanted) in needs.items():
-        if wanted > most.get(name, 0):
-            raise ResourceError(
-                f"{setting}={wanted:g}, but Ray has {most.get(name, 0):g} {name}: lower it, or connect to a larger Ray"
-            )
+    capacity().require(
+        [_bundle(config)],
+        what=f"evaluation tasks take {_in_words(config)} each",
+        remedy="lower cpus_per_worker or gpus_per_worker (0 = no GPU), or connect to a larger Ray",
+    )
+
+
+def _bundle(config: EvaluateConfig) -> dict[str, float]:
+    needs = {"CPU": float(config.cpus_per_worker), "GPU": config.gpus_per_worker}
+    return {name: amount for name, amount in needs.items() if amount}
+
+
+def _in_words(config: EvaluateConfig) -> str:
+    return " and ".join(f"{amount:g} {name}" for name, amount in _bundle(config).items())
 
 
 def _get(reference: ObjectRef[T]) -> T:

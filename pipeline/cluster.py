@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray.exceptions import AuthenticationError, RayError
 from ray.util.state import list_actors
 from ray.util.state.exception import RayStateApiException
 
@@ -21,6 +23,7 @@ from pipeline.endings import interrupt_on_sigterm
 from pipeline.environment import ENVIRONMENT, set_up_environment
 from pipeline.ports import free_port
 from preprocessing.cluster.ray_internals import bootstrap_address, own_processes, show_worker_lines_with
+from preprocessing.cluster.waiting import cluster_in_words
 from preprocessing.errors import ResourceError, SettingsError
 from preprocessing.storage.provenance import COMMIT_VARIABLE, commit
 
@@ -30,6 +33,8 @@ CHATTER = ("Reporting training result",)
 """The beginnings of lines that say nothing to a user."""
 
 
+JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""The environment variable by which a program knows that it is a submitted job, and with what surroundings."""
 PACKAGES = Path(__file__).resolve().parents[1]
 """The folder that holds this project's packages, a clone or `site-packages`."""
 
@@ -127,19 +132,59 @@ def environment(**variables: str) -> Iterator[None]:
 @contextmanager
 def _cluster(address: str, *, show_workers: bool) -> Iterator[None]:
     require_listener(address)
-    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:  # a submitted job: its working directory is there already
-        runtime: dict[str, object] = {}
-    else:
-        variables = {name: os.environ[name] for name in ENVIRONMENT}
-        if known := commit():  # workers get the files without their history
-            variables[COMMIT_VARIABLE] = known
-        runtime = {"working_dir": str(Path.cwd()), "env_vars": variables}
+    with _refusals_of(address):
+        ray.init(address=address, runtime_env=runtime_env(), log_to_driver=show_workers, logging_level=logging.ERROR)
     try:
-        ray.init(address=address, runtime_env=runtime, log_to_driver=show_workers, logging_level=logging.ERROR)
         repeat_as_own_lines()
+        logger.info("connected to the Ray at '%s': %s", address, cluster_in_words([{"CPU": 1, "GPU": 1}]))
         yield
     finally:
         ray.shutdown()
+
+
+def runtime_env() -> dict[str, object]:
+    """The surroundings of worker processes on a cluster: the project's files and its environment variables.
+
+    A submitted job has its working directory already, and may have set some of the variables: those stay.
+    """
+    variables = {name: os.environ[name] for name in ENVIRONMENT}
+    if known := commit():  # workers get the files without their history
+        variables[COMMIT_VARIABLE] = known
+    job = os.environ.get(JOB_VARIABLE)
+    if job is None:
+        return {"working_dir": str(Path.cwd()), "env_vars": variables}
+    already = json.loads(job).get("runtime_env", {}).get("env_vars", {})
+    return {"env_vars": {name: value for name, value in variables.items() if name not in already}}
+
+
+@contextmanager
+def _refusals_of(address: str) -> Iterator[None]:
+    """Tell that a cluster takes nobody, or not this program, in one line with the remedy."""
+    try:
+        yield
+    except AuthenticationError as error:
+        raise ResourceError(
+            f"the Ray at '{address}' refuses this program's token ({first_line(error)}): set RAY_AUTH_MODE=token and "
+            "put the cluster's token into ~/.ray/auth_token (`ray get-auth-token` on its head prints it)"
+        ) from error
+    except (RayError, RuntimeError, ValueError, OSError) as error:
+        said = str(error)
+        if "ersion mismatch" in said:
+            said = " ".join(said.split())
+            remedy = "install on both sides what constraints.txt names"
+        elif "exceeds the maximum size" in said:
+            remedy = (
+                "start from a clean clone, or name in a file .rayignore what workers do not need, such as data and runs"
+            )
+        else:
+            remedy = "`ray status` on the head tells whether it is well"
+        raise ResourceError(f"the Ray at '{address}' cannot be used ({first_line(said)}); {remedy}") from error
+
+
+def first_line(said: object) -> str:
+    """The first line of a message that says anything, shortened."""
+    lines = [line.strip() for line in str(said).splitlines() if line.strip()]
+    return lines[0][:300] if lines else type(said).__name__
 
 
 def require_listener(address: str, *, timeout_seconds: float = 5.0) -> None:
@@ -184,8 +229,3 @@ def require_dashboard() -> None:
 def num_nodes() -> int:
     """Machines alive in the connected Ray."""
     return sum(bool(node["Alive"]) for node in ray.nodes())  # type: ignore[no-untyped-call]
-
-
-def total(resource: str) -> float:
-    """The amount of `resource` (`CPU`, `GPU`) that the connected Ray has in all."""
-    return float(ray.cluster_resources().get(resource, 0))  # type: ignore[no-untyped-call]

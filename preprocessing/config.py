@@ -62,7 +62,9 @@ class PreprocessConfig(Settings):
     format: ClipFormat = ClipFormat()
     """Format in which clips are stored."""
     workers: PositiveInt | None = None
-    """Shards built at once, one CPU each. None: as many as the cluster has CPUs."""
+    """Shards built at once, one CPU each. None: as many as the cluster has CPUs, or could have by adding nodes."""
+    max_wait_minutes: PositiveFloat | None = 30.0
+    """Minutes without a single node that could do the work before it gives up; None: it waits without end."""
     shard_size: PositiveInt = 128
     """Clips per shard; rejected ones leave their place empty."""
     seed: int = 0

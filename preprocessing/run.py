@@ -235,7 +235,7 @@ def make_index(
         shards={split: tuple(summarise(r) for r in kept if r.split == split) for split in SPLITS},
         plan_sha256=plan.sha256(),
         content_sha256=content_hash([record.sha256 for record in kept]),
-        config=config.model_dump(mode="json", exclude={"plan", "repair"}),
+        config=config.model_dump(mode="json", exclude={"plan", "repair", "max_wait_minutes"}),
     )
 
 

@@ -17,7 +17,7 @@ from training.data import MIB, open_split
 from training.epoch import train_epoch
 from training.learner import Learner
 from training.models import ModelConfig
-from training.worker import ALONE
+from training.workers.worker import ALONE
 
 logger = logging.getLogger(__name__)
 

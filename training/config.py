@@ -73,7 +73,7 @@ class TrainConfig(Settings):
     workers: PositiveInt = 1
     """Ray Train workers: one process each, with one GPU if `gpu`."""
     gpu: bool | None = None
-    """Each worker gets a GPU, or none does; unset = if the cluster has any."""
+    """Each worker gets a GPU, or none does; unset = if the cluster has any or can add nodes that have."""
     cpus_per_worker: PositiveInt = 1
     """Processor cores, and so threads, of a worker."""
     loader_threads: NonNegativeInt = 1
@@ -87,6 +87,9 @@ class TrainConfig(Settings):
     It changes nothing that is learnt."""
     max_failures: NonNegativeInt = 3
     """Lost workers or nodes after which the run still goes on from its last checkpoint."""
+    max_wait_minutes: PositiveFloat | None = 30.0
+    """Minutes that training waits for the nodes that its workers need, at its start or when one is lost; null = without
+    end. What the cluster can never have is refused at once."""
 
     @model_validator(mode="after")
     def _batches_divide_evenly(self) -> TrainConfig:
@@ -147,5 +150,5 @@ class TrainConfig(Settings):
     def fingerprint(self) -> dict[str, object]:
         """Settings that decide the trained weights beside the data's content: a resumed run must have the same ones."""
         machine = {"data", "output", "workers", "gpu", "cpus_per_worker", "loader_threads", "cache_mib"}
-        limits = {"checkpoint_every", "max_failures"}
+        limits = {"checkpoint_every", "max_failures", "max_wait_minutes"}
         return self.model_dump(mode="json", exclude=machine | limits)

@@ -18,7 +18,7 @@ from training.metrics import Means, TimedIterator
 from training.objectives.base import Loss
 from training.resuming import PartialEpoch
 from training.run_folder import Metrics
-from training.worker import Worker
+from training.workers.worker import Worker
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,10 @@ from training.models import Classifier
 from training.resuming import PartialEpoch, StateStore, TrainingState
 from training.run_folder import Metrics, RunFolder
 from training.validation import validate
-from training.worker import Worker
+from training.workers.worker import Worker, in_words
 
 logger = logging.getLogger(__name__)
+SILENT = logging.Logger("silent", level=logging.CRITICAL + 1)
 
 
 def train_worker(config: TrainConfig) -> TrainingState:
@@ -34,6 +35,7 @@ def train_worker(config: TrainConfig) -> TrainingState:
     torch.set_num_threads(config.cpus_per_worker)
     if worker.device.type == "cuda":
         torch.cuda.set_device(worker.device)
+    logger_of_rank_0(worker).info("workers: %s", in_words(worker))
     try:
         return train_epochs(config, worker)
     except (SettingsError, DataError) as error:
@@ -60,6 +62,10 @@ def train_epochs(config: TrainConfig, worker: Worker) -> TrainingState:
     learner = Learner.of(config, train_split, partial(prepared, config=config))
     store = StateStore(config, train_split, learner, worker)
     state = store.resume()
+    say = logger_of_rank_0(worker)
+    say.info("%s", outline(config, learner, train_split, validation_split))
+    if state.resumed_from or state.resumed_step:
+        say.info("going on after epoch %d, step %d", state.resumed_from, state.resumed_step)
     settings, decision = config.for_next_epoch(state.history)
     while state.epochs < config.epochs and not decision.stop:
         partial_epoch, state.partial_epoch = state.partial_epoch, PartialEpoch()
@@ -89,6 +95,22 @@ def train_epochs(config: TrainConfig, worker: Worker) -> TrainingState:
         if worker.rank == 0:
             logger.info("training ends after epoch %d of %d: %s", state.epochs, config.epochs, decision.stop)
     return state
+
+
+def outline(config: TrainConfig, learner: Learner, train_split: StoredSplit, validation_split: StoredSplit) -> str:
+    """The size of the work in one line."""
+    weights = sum(weight.numel() for weight in learner.classifier.parameters())
+    steps = len(train_split) // config.batch_size
+    validated = min(len(validation_split), config.validation.limit or len(validation_split))
+    return (
+        f"{config.epochs} epochs of {steps} steps of {config.batch_size} clips ({len(train_split)} training clips, "
+        f"{validated} for validation), {weights / 1e6:.1f} M weights"
+    )
+
+
+def logger_of_rank_0(worker: Worker) -> logging.Logger:
+    """The logger of the first worker; the others' stay silent."""
+    return logger if worker.rank == 0 else SILENT
 
 
 def prepared(model: Classifier, config: TrainConfig) -> nn.Module:

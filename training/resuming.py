@@ -19,7 +19,7 @@ from training.learner import Learner
 from training.metrics import Sums, total_of
 from training.models import Classifier
 from training.run_folder import Metrics, RunFolder, best_epoch
-from training.worker import Worker
+from training.workers.worker import Worker
 
 logger = logging.getLogger(__name__)
 

@@ -6,14 +6,14 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import ray
 from ray.exceptions import RayActorError
 from ray.train import (
+    ControllerError,
     FailureConfig,
     LoggingConfig,
     RunConfig,
@@ -24,8 +24,10 @@ from ray.train import (
 )
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from preprocessing.cluster.ray_internals import max_resources
+from preprocessing.cluster.capacity import Capacity, capacity
+from preprocessing.cluster.waiting import WorkersWatch, wait_for
 from preprocessing.errors import DataError, PlaceError, ResourceError, SettingsError, users_mistake
+from preprocessing.reporting.heartbeat import heartbeat
 from preprocessing.schema import DatasetIndex
 from preprocessing.storage.places import require_writable
 from preprocessing.storage.records import load_index
@@ -34,11 +36,16 @@ from training.data import training_plan
 from training.loop import train_worker
 from training.resuming import TrainingState
 from training.run_folder import Metrics, RunFolder, TrainingOutcome
+from training.workers.lost import LostWorkers, first_failure, first_line, last_line
 
 logger = logging.getLogger(__name__)
 
 COLLECTIVE_TIMEOUT_SECONDS = 600
 """Workers that wait so long for another one give up; without it they would wait for ever."""
+
+
+NO_GPU = ("no GPUs found", "No CUDA GPUs are available", "NVIDIA driver", "CUDA driver")
+"""What torch says where a GPU was promised and none can be used."""
 
 
 class TrainingError(RuntimeError):
@@ -87,7 +94,7 @@ def train(config: TrainConfig, *, callbacks: Sequence[UserCallback] = ()) -> Tra
     folder.claim(check(config))
     outcome = folder.outcome()
     if outcome is None:
-        state = fit(config, worker_resources(config), list(callbacks))
+        state = fit(config, worker_resources(config), callbacks)
         outcome = TrainingOutcome(state.history, state.stopped)
         resumed_from, resumed_step = state.resumed_from, state.resumed_step
     else:
@@ -148,31 +155,56 @@ def check_data(config: TrainConfig, *, is_begun: bool) -> DatasetIndex:
 
 
 def worker_resources(config: TrainConfig) -> dict[str, float]:
-    """The resources that each worker needs.
+    """The resources that each worker takes.
 
     Raises:
-        ValueError: if all together need more than Ray has or could have by adding nodes: it would wait for ever.
+        ResourceError: if all together take more than Ray has or could have by adding nodes: it would wait for ever.
+        SettingsError: if nobody knows whether there could be a GPU, and `gpu` does not say either.
     """
-    has_gpu = ray.cluster_resources().get("GPU", 0) > 0  # type: ignore[no-untyped-call]
+    there = capacity()
     needs = {"CPU": float(config.cpus_per_worker)}
-    if has_gpu if config.gpu is None else config.gpu:
+    if has_gpu_workers(config, there):
         needs["GPU"] = 1.0
-    most = max_resources() or ray.cluster_resources()  # type: ignore[no-untyped-call]
-    for name, each in needs.items():
-        if config.workers * each > most.get(name, 0):
-            raise ResourceError(
-                f"workers={config.workers} with {each:g} {name} each need {config.workers * each:g} {name}, Ray has "
-                f"{most.get(name, 0):g}: lower workers or cpus_per_worker, change gpu, or connect to a larger Ray"
-            )
+    there.require(
+        [needs] * config.workers,
+        what=f"training takes {workers_in_words(config, needs)}",
+        remedy="lower workers or cpus_per_worker, change gpu, or connect to a larger Ray",
+    )
     return needs
 
 
-def fit(config: TrainConfig, needs: dict[str, float], callbacks: list[UserCallback]) -> TrainingState:
-    """Run the workers to the end; what goes wrong in them becomes one short error.
+def has_gpu_workers(config: TrainConfig, there: Capacity) -> bool:
+    """True if each worker gets a GPU: as `gpu` says, else if the cluster has one or can add a node that has.
+
+    Raises:
+        SettingsError: if the cluster has none and does not tell which nodes it can add.
+    """
+    if config.gpu is not None:
+        return config.gpu
+    if there.addable is None and not there.total("GPU"):
+        raise SettingsError(
+            "gpu is unset, no node with a GPU is alive, and the cluster does not tell which nodes it can add: write "
+            "gpu=true to wait for them, or gpu=false to train on processors"
+        )
+    return there.most("GPU") > 0
+
+
+def workers_in_words(config: TrainConfig, needs: Mapping[str, float]) -> str:
+    """The text `2 workers with 1 GPU and 4 CPU each`."""
+    each = " and ".join(f"{amount:g} {name}" for name, amount in sorted(needs.items(), reverse=True))
+    return f"{config.workers} worker{'s' * (config.workers != 1)} with {each}{' each' * (config.workers != 1)}"
+
+
+def fit(config: TrainConfig, needs: dict[str, float], callbacks: Sequence[UserCallback]) -> TrainingState:
+    """Wait for the workers' places and run them to the end; what goes wrong in them becomes one short error.
 
     Ray Train starts, watches and replaces workers. Checkpoints are our own (see `run_folder`): Ray's count only once
     its controller has noticed them, and its list of them is not written atomically.
     """
+    wanted, bundles = workers_in_words(config, needs), [needs] * config.workers
+    logger.info("training with %s, on %s", wanted, "GPUs" if "GPU" in needs else "processors, without a GPU")
+    wait_for(bundles, what=wanted, minutes=config.max_wait_minutes)
+    told: list[Any] = [LostWorkers(config.output, max_failures=config.max_failures), *callbacks]
     trainer = TorchTrainer(
         cast(Callable[[dict[Any, Any]], None], train_worker),
         train_loop_config=cast(dict[str, Any], config),  # Ray hands any object through, so a typed config it is
@@ -184,17 +216,25 @@ def fit(config: TrainConfig, needs: dict[str, float], callbacks: list[UserCallba
             name="ray",
             storage_path=config.output,
             failure_config=FailureConfig(max_failures=config.max_failures),
-            callbacks=cast(list[Any], callbacks),
-            logging_config=LoggingConfig(log_level="ERROR"),
+            callbacks=told,
+            logging_config=LoggingConfig(log_level="CRITICAL"),
         ),
     )
-    state = wait_for(trainer)
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    watch = WorkersWatch(bundles, what=wanted, minutes=config.max_wait_minutes if in_main_thread else None)
+    with heartbeat(watch.line):
+        try:
+            state = result_of(trainer)
+        except KeyboardInterrupt:
+            if watch.gave_up:
+                raise watch.gave_up from None
+            raise
     if state.failed:
         raise TrainingStoppedError(f"training stopped: {state.failed}")
     return state
 
 
-def wait_for(trainer: TorchTrainer) -> TrainingState:
+def result_of(trainer: TorchTrainer) -> TrainingState:
     """Run the workers to the end, and tell their errors and a Ctrl-C as what they are.
 
     Raises:
@@ -206,12 +246,17 @@ def wait_for(trainer: TorchTrainer) -> TrainingState:
     try:
         result = cast(Any, trainer.fit())
     except WorkerGroupError as error:
-        rank, reason = first_failure(error)
+        rank, reason = first_failure(error.worker_failures)
         if mistake := users_mistake(reason):
             raise mistake from error
-        lines = str(reason).strip().splitlines()
-        said = f"worker {rank}: {type(reason).__name__}: {lines[0] if lines else ''}"
-        raise TrainingError(f"training failed: {said}") from error
+        raise TrainingError(f"training failed: worker {rank}: {first_line(reason)}") from error
+    except ControllerError as error:
+        if any(said in str(error) for said in NO_GPU):
+            raise ResourceError(
+                f"Ray gave the workers GPUs that torch cannot use there ({last_line(error)}): mend the driver of the "
+                "node (`python -m pipeline doctor` looks at each), or set gpu=false"
+            ) from error
+        raise TrainingError(f"training failed: {last_line(error)}") from error
     except (TrainingFailedError, RayActorError) as error:
         raise TrainingError(f"training failed: {error}") from error
     except SystemExit as end:
@@ -222,13 +267,3 @@ def wait_for(trainer: TorchTrainer) -> TrainingState:
     state = result.return_value
     assert isinstance(state, TrainingState), f"a worker returned {type(state)}"
     return state
-
-
-def first_failure(error: WorkerGroupError) -> tuple[int, Exception]:
-    """The worker that failed first and its reason; the others fail because they lose their connection to it."""
-    lost = ("gloo", "nccl", "connection closed", "connection reset")
-    failures = sorted(
-        error.worker_failures.items(),
-        key=lambda failure: (any(word in str(failure[1]).lower() for word in lost), failure[0]),
-    )
-    return failures[0]

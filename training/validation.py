@@ -15,7 +15,7 @@ from training.metrics import Means, ModalityGap
 from training.models import Classifier
 from training.models.classifier import predicted_classes
 from training.run_folder import Metrics
-from training.worker import Worker
+from training.workers.worker import Worker
 
 VALIDATION_BATCHES = 12
 """At least so many, so that 2, 3, 4, 6 or 12 workers have equal portions; smaller batches would cost more per clip."""

@@ -21,12 +21,13 @@ from ray.tune.integration.ray_train import TuneReportCallback
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search import BasicVariantGenerator
 
-from pipeline.cluster import require_dashboard, total
+from pipeline.cluster import require_dashboard
 from pipeline.mlflow_runs import EPOCH, Run, TrackingStore, open_store, tracked_run
 from pipeline.search.outcomes import collect
 from pipeline.search.report import METRIC, SearchResult, draw, show, text
 from pipeline.search.space import AnyDistribution, check_space
 from pipeline.settings.load import dump, flatten, override
+from preprocessing.cluster.capacity import capacity
 from preprocessing.cluster.ray_internals import HEAD_NODE_RESOURCE
 from preprocessing.errors import SettingsError
 from preprocessing.settings import Settings, describe_differences, plain
@@ -41,6 +42,8 @@ logger = logging.getLogger(__name__)
 
 BEST_NAME = "best.yaml"
 SETTINGS_NAME = "tune.yaml"
+MOST_TRIALS_AT_ONCE = 16
+"""Unless `concurrent` says otherwise."""
 
 
 class SuccessiveHalving(Settings):
@@ -122,15 +125,18 @@ def search(config: TuneConfig) -> SearchResult:
 
 
 def concurrent_trials(config: TrainConfig) -> int:
-    """The number of trials that run at a time on the connected Ray.
+    """The number of trials at a time: all that the connected Ray could run once it has grown, so that it grows.
 
-    A trial's driver takes no CPU: if it did, drivers could hold the CPUs that their own workers wait for.
+    A trial's driver takes no CPU: if it did, drivers could hold the CPUs that their own workers wait for. But it takes
+    memory on the head, hence the bound.
 
     Raises:
-        ValueError: if not even one trial fits.
+        ResourceError: if not even one trial fits.
     """
-    needs = worker_resources(config)
-    return max(1, int(min(total(name) // (config.workers * each) for name, each in needs.items())))
+    needs, there = worker_resources(config), capacity()
+    return max(
+        1, min(MOST_TRIALS_AT_ONCE, *(int(there.most(name) // (config.workers * each)) for name, each in needs.items()))
+    )
 
 
 def first_trial(config: TuneConfig) -> TrainConfig:
@@ -214,7 +220,7 @@ def run_trial(settings: Mapping[str, object], *, config: TuneConfig) -> None:
         TrainingError: if it lost workers more than `max_failures` times.
     """
     trial = config.trial(settings, tune.get_context().get_trial_id())
-    attempt = override(trial, {"max_failures": 0})
+    attempt = override(trial, {"max_failures": 0, "max_wait_minutes": None})  # it waits for its turn
     for failures in itertools.count():
         callbacks: Sequence[UserCallback] = [TuneReportCallback()]  # type: ignore[no-untyped-call]
         try:

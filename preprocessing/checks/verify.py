@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from preprocessing.checks.config import VerifyConfig
 from preprocessing.checks.cross_check import cross_check
 from preprocessing.checks.shard import Expected, shard_problems
+from preprocessing.cluster.capacity import tasks_at_once
 from preprocessing.config import PreprocessConfig
 from preprocessing.plan import Plan
 from preprocessing.reporting.progress import Progress
@@ -83,14 +84,13 @@ def read_records(store: Store, index: DatasetIndex) -> tuple[list[str], dict[str
 def check_all(store: Store, records: list[ShardRecord], expected: Expected) -> Iterator[tuple[ShardRecord, list[str]]]:
     """Every shard and what is wrong with it, in order; one Ray task each, and a line of progress now and then."""
     task = ray.remote(shard_problems).options(num_cpus=1)
-    at_once = 2 * max(int(ray.cluster_resources().get("CPU", 1)), 1)  # type: ignore[no-untyped-call]
-    given = [task.remote(store.everywhere, record, expected) for record in records[:at_once]]
+    given: list[ray.ObjectRef[list[str]]] = []
     progress = Progress(len(records))
     num_damaged = 0
     for number, record in enumerate(records):
+        more = records[len(given) : number + 2 * tasks_at_once()]
+        given += [task.remote(store.everywhere, each, expected) for each in more]
         found = ray.get(given[number])
-        if len(given) < len(records):
-            given.append(task.remote(store.everywhere, records[len(given)], expected))
         num_damaged += bool(found)
         yield record, found
         progress.add()

@@ -7,8 +7,14 @@ Each function says what it is for and which public name is missing. Ray may chan
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+import ray
+import yaml
 
 if TYPE_CHECKING:
     from ray.train.v2._internal.execution.context import TrainRunContext
@@ -27,16 +33,50 @@ PRINTER_NAME = "ray_print_logs"
 """The name under which Ray registers what prints the lines of worker processes."""
 
 
-def max_resources() -> dict[str, float]:
-    """The resources that Ray could have once its autoscaler has added every node it may; empty if none is configured.
+def monitor_settings(gcs_address: str) -> dict[str, Any] | None:
+    """The cluster file that the autoscaler on this machine, Ray's head, follows; empty if it adds no nodes.
 
-    A demand beyond them would wait for ever. `ray.cluster_resources` knows the nodes that are there, and
-    `ray.autoscaler.sdk` can ask for nodes: no public name tells the limit.
+    None if no autoscaler of the Ray at `gcs_address` runs on this machine: Kubernetes runs it in a container of its
+    own. `ray.autoscaler.sdk` can ask for nodes, and no public name tells which ones there could be. The command line of
+    Ray's monitor process does.
     """
-    from ray._private.state import state
+    port = gcs_address.rpartition(":")[2]  # a machine has several addresses, and one listener at a port
+    for arguments in _command_lines():
+        is_monitor = any(each.endswith("monitor.py") for each in arguments)
+        if is_monitor and any(each.startswith("--gcs-address=") and each.endswith(f":{port}") for each in arguments):
+            given = [each.partition("=")[2] for each in arguments if each.startswith("--autoscaling-config=")]
+            return yaml.safe_load(Path(given[0]).expanduser().read_text()) if given else {}
+    return None
 
-    found = state.get_max_resources_from_cluster_config()
-    return {name: float(amount) for name, amount in (found or {}).items()}
+
+def _command_lines() -> Iterator[list[str]]:
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # ended meanwhile, or another user's
+            yield file.read_text(errors="replace").split("\0")
+
+
+def autoscaled_nodes(gcs_address: str) -> tuple[Counter[str], Counter[str], list[str]]:
+    """Nodes alive by node type, nodes on their way by node type, and what was said of nodes that could not be started.
+
+    `ray status` prints all of it as text, and no public name returns it.
+    """
+    from ray.autoscaler.v2.sdk import get_cluster_status
+
+    status = get_cluster_status(gcs_address)
+    alive = Counter(node.ray_node_type_name for node in (*status.active_nodes, *status.idle_nodes))
+    coming = Counter(node.ray_node_type_name for node in status.pending_nodes)
+    for launch in status.pending_launches:
+        coming[launch.ray_node_type_name] += launch.count
+    failures = [
+        f"{launch.ray_node_type_name}: {launch.details or 'no reason given'}" for launch in status.failed_launches
+    ]
+    return alive, coming, failures
+
+
+def head_node_id() -> str:
+    """The node id of Ray's head, by the resource that it alone has."""
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    return next(str(node["NodeID"]) for node in nodes if HEAD_NODE_RESOURCE in node["Resources"])
 
 
 def own_processes() -> list[subprocess.Popen[bytes]]:

@@ -8,15 +8,21 @@ import ray
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayTaskError, WorkerCrashedError
 
 from preprocessing.building import BuiltShard, ShardJob, build_shard
+from preprocessing.cluster.capacity import capacity, tasks_at_once
+from preprocessing.cluster.waiting import Patience, cluster_in_words
 from preprocessing.config import PreprocessConfig
 from preprocessing.decoding.parent import DecoderStartError
 from preprocessing.errors import ResourceError
 from preprocessing.plan import Plan
+from preprocessing.reporting.heartbeat import heartbeat
 from preprocessing.storage.store import StoreError
 
 LOST_WORKERS_PER_SHARD = 5
 """A shard is built again when its worker or node is lost, so often."""
 SECONDS_TO_STOP = 20.0
+SECONDS_BETWEEN_LOOKS = 5.0
+"""Time after which the cluster's size is looked at again if no shard is finished."""
+SHARD_NEEDS = {"CPU": 1}
 
 
 class BuildError(ResourceError):
@@ -25,6 +31,8 @@ class BuildError(ResourceError):
 
 def build_all(config: PreprocessConfig, plan: Plan, *, output: str) -> Generator[BuiltShard, None, None]:
     """The finished shards as they come, with at most `config.workers` tasks at a time; stopping early cancels the rest.
+
+    With `workers` unset there are as many as the cluster could run once it has grown, so that it grows.
 
     Ray runs a task again when its worker or its node is lost. A store that fails has been tried several times by then
     (see `Store`), so its error ends the job: with a full disk every further task would fail, too.
@@ -35,22 +43,28 @@ def build_all(config: PreprocessConfig, plan: Plan, *, output: str) -> Generator
         output: where they go, under a name that holds in every process.
 
     Raises:
+        ResourceError: if there is no CPU and will be none, or none has come in `config.max_wait_minutes`.
         StoreError: if the output cannot be read or written.
         BuildError: if a shard cost too many worker processes their lives.
     """
+    capacity().require([SHARD_NEEDS], what="building shards takes 1 CPU each", remedy="connect to a larger Ray")
     task = ray.remote(build_shard).options(
         num_cpus=1, max_retries=LOST_WORKERS_PER_SHARD, retry_exceptions=[DecoderStartError]
     )
-    workers = config.workers or max(int(ray.cluster_resources().get("CPU", 1)), 1)  # type: ignore[no-untyped-call]
     waiting = jobs(config, plan, output=output)[::-1]
     running: dict[ray.ObjectRef[BuiltShard], str] = {}
+    patience = Patience(config.max_wait_minutes)
     try:
-        while waiting or running:
-            while waiting and len(running) < workers:
-                job = waiting.pop()
-                running[task.remote(job)] = job.shard.name
-            (done,), _ = ray.wait(list(running), num_returns=1)
-            yield result(done, running.pop(done))
+        with heartbeat(lambda: f"building {len(running)} shards: {cluster_in_words([SHARD_NEEDS])}"):
+            while waiting or running:
+                at_once = config.workers or tasks_at_once()
+                while waiting and len(running) < at_once:
+                    job = waiting.pop()
+                    running[task.remote(job)] = job.shard.name
+                done, _ = ray.wait(list(running), num_returns=1, timeout=SECONDS_BETWEEN_LOOKS)
+                for each in done:
+                    yield result(each, running.pop(each))
+                patience.look([SHARD_NEEDS], what="1 CPU to build shards")
     finally:
         stop(list(running))
 

@@ -13,7 +13,7 @@ from training.config import TrainConfig
 from training.data import StoredSplit, open_split
 from training.epoch import train_epoch
 from training.learner import Learner
-from training.worker import ALONE
+from training.workers.worker import ALONE
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ def settings(**changes: object) -> EvaluateConfig:
 
 def test_a_task_that_no_machine_could_take_is_refused_instead_of_waited_for(ray_session: None) -> None:
     require_resources(settings(cpus_per_worker=2, workers=50))
-    with pytest.raises(ResourceError, match="cpus_per_worker=3, but Ray has 2 CPU: lower it"):
+    with pytest.raises(ResourceError, match="take 3 CPU each: Ray has 2 CPU in all and 2 CPU on its largest node"):
         require_resources(settings(cpus_per_worker=3))
-    with pytest.raises(ResourceError, match="gpus_per_worker=1, but Ray has 0 GPU: lower it"):
+    with pytest.raises(ResourceError, match="take 1 CPU and 1 GPU each: Ray has 2 CPU, 0 GPU in all"):
         require_resources(settings(gpus_per_worker=1))

@@ -12,7 +12,7 @@ from training.learner import Learner
 from training.models import ModelConfig
 from training.objectives import Standard
 from training.run_folder import Metrics
-from training.worker import ALONE
+from training.workers.worker import ALONE
 
 
 def settings(data: Path, **changes: object) -> TrainConfig:

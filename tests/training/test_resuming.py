@@ -22,7 +22,7 @@ from training.objectives import FreeAT, Objective, TMACurriculum
 from training.optimization import OptimizerConfig
 from training.resuming import PartialEpoch, StateStore
 from training.run_folder import Metrics, RunFolder
-from training.worker import ALONE, Worker
+from training.workers.worker import ALONE, Worker
 
 RANDOM = TMACurriculum.model_validate({"curriculum": {"dropout_ratio": 0.3, "mask_ratio": 0.3}})
 

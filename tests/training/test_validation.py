@@ -11,7 +11,7 @@ from training.config import ValidationConfig
 from training.data import open_split
 from training.threat import ThreatModel
 from training.validation import validate
-from training.worker import ALONE, Worker
+from training.workers.worker import ALONE, Worker
 
 
 @pytest.mark.parametrize("world_size", [2, 3, 5])

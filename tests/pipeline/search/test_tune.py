@@ -78,7 +78,7 @@ def test_as_many_trials_run_as_the_cpus_allow(ray_session: None) -> None:
     train = TrainConfig(data="data", output="output")
     assert concurrent_trials(train) == 2
     assert concurrent_trials(train.model_copy(update={"workers": 2})) == 1
-    with pytest.raises(ValueError, match="workers=2 with 2 CPU each need 4 CPU, Ray has 2"):
+    with pytest.raises(ValueError, match="2 workers with 2 CPU each: Ray has 2 CPU in all"):
         concurrent_trials(train.model_copy(update={"workers": 2, "cpus_per_worker": 2}))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 
 from preprocessing.cluster import ray_internals
 
@@ -37,12 +38,11 @@ class Internal:
 
 INTERNALS = (
     Internal(
-        "ray._private.state",
-        "state.get_max_resources_from_cluster_config",
-        (),
-        mend="max_resources",
-        look_for="what Ray Train and Ray Data ask before they warn that a demand can never be met: search Ray for "
-        "get_cluster_config",
+        "ray.autoscaler.v2.sdk",
+        "get_cluster_status",
+        ("gcs_address", "timeout"),
+        mend="autoscaled_nodes",
+        look_for="what `ray status` prints: the nodes by type, those that are pending and those that failed",
     ),
     Internal(
         "ray._private.worker",
@@ -157,7 +157,14 @@ def test_the_own_ray_and_its_limits_are_found(ray_session: None) -> None:
         "table of what ray.shutdown kills"
     )
     assert all(process.poll() is None for process in processes)
-    assert ray_internals.max_resources() == {}
+    address = ray.get_runtime_context().gcs_address
+    assert ray_internals.monitor_settings(address) == {}, (
+        "mend `monitor_settings` in preprocessing/cluster/ray_internals.py: ray/_private/services.py, start_monitor, "
+        "decides with which arguments Ray starts its autoscaler"
+    )
+    alive, coming, failures = ray_internals.autoscaled_nodes(address)
+    assert (alive.total(), coming.total(), failures) == (1, 0, [])
+    assert ray_internals.head_node_id() == ray.get_runtime_context().get_node_id()
 
 
 def test_an_address_is_resolved_as_ray_would() -> None:
