@@ -80,5 +80,5 @@ class Trouble:
 
 def find_trouble(clips: Sequence[Measures], limits: Thresholds, clip_format: ClipFormat) -> Trouble:
     """The clips that are suspicious."""
-    judged = ((clip, suspicions(clip, limits, clip_format)) for clip in clips)
-    return Trouble(tuple((clip, found) for clip, found in judged if found))
+    checked = ((clip, suspicions(clip, limits, clip_format)) for clip in clips)
+    return Trouble(tuple((clip, found) for clip, found in checked if found))

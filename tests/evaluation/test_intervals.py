@@ -67,7 +67,7 @@ def test_the_exact_interval_is_clopper_and_pearsons() -> None:
     assert exact_interval(7, 7) == pytest.approx((0.025 ** (1 / 7), 1.0), abs=1e-12)
 
 
-def test_an_excess_is_judged_by_the_clips_that_differ() -> None:
+def test_an_excess_counts_only_the_clips_that_differ() -> None:
     """8 wins against 0 losses: 2^-8. Clips on which both agree change nothing."""
     less = outcomes(2, 20)
     assert chance_of_excess(outcomes(10, 20), less) == pytest.approx(2.0**-8, abs=1e-12)

@@ -49,7 +49,7 @@ class Shift(Attack):
         return Passes()
 
 
-def test_the_size_of_the_batches_changes_no_verdict(
+def test_the_size_of_the_batches_changes_no_certificate(
     certify: Certify, model: Classifier, few_clips: Batch, config: EvaluateConfig
 ) -> None:
     """The last of 15 clips is alone in batches of 1 and of 7, and among all others in a batch of 15."""

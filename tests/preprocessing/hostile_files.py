@@ -1,4 +1,4 @@
-"""The table of files that a folder of downloaded videos may hold, with one verdict each."""
+"""The table of files that a folder of downloaded videos may hold, each with the reason for refusing it, if any."""
 
 from __future__ import annotations
 

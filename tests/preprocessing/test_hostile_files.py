@@ -1,4 +1,4 @@
-"""A hundred odd and hostile files: each gets its verdict, no other file is read, and the job goes on."""
+"""A hundred odd and hostile files: each is decoded or refused for its reason, no other file is read, and the job goes on."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Ffmpeg = Callable[..., bytes]
 FORMAT = ClipFormat(num_segments=2, segment_seconds=0.25, frame_size=32, num_mels=32, n_fft=512)
 LIMITS = ProcessLimits(clip_seconds=60.0, memory_mib=2048)
 CLASS = "playing piano"
-JUDGED = [file for file in HOSTILE_FILES if file.reason != "unlisted"]
+EXAMINED = [file for file in HOSTILE_FILES if file.reason != "unlisted"]
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +74,8 @@ def options_of_format() -> DecodeOptions:
     return PreprocessConfig(dataset=KineticsSounds(root=Path()), output="unused", format=FORMAT).decode_options
 
 
-@pytest.mark.parametrize("file", JUDGED, ids=lambda file: ascii(file.what))
-def test_every_file_gets_its_verdict_and_nothing_else_is_read(
+@pytest.mark.parametrize("file", EXAMINED, ids=lambda file: ascii(file.what))
+def test_every_file_is_decoded_or_refused_for_its_reason_and_nothing_else_is_read(
     file: HostileFile,
     root: Path,
     maker: Maker,
@@ -85,14 +85,14 @@ def test_every_file_gets_its_verdict_and_nothing_else_is_read(
 ) -> None:
     path = root / CLASS / file.name
     with Watch([maker.folder, root / CLASS]) as watch:
-        reason = bad_names.get(printable(Path(file.name))) or verdict(decoder, path, root)
+        reason = bad_names.get(printable(Path(file.name))) or refusal(decoder, path, root)
         read = watch.names()
     assert reason == file.reason
     assert read <= {file.name, *([] if reason else [Path(os.path.realpath(path)).name])}
     assert listener.num_connections() == 0
 
 
-def verdict(decoder: DecoderProcess, path: Path, root: Path) -> str:
+def refusal(decoder: DecoderProcess, path: Path, root: Path) -> str:
     """The reason for which a file is refused; empty if it is not."""
     try:
         decoder.decode(path, root=root, start_seconds=None)

@@ -100,7 +100,7 @@ def test_batches_must_be_shared_evenly() -> None:
         TrainConfig(data="data", output="output", batch_size=10, workers=4)
 
 
-def test_a_model_is_trained_and_judged_in_one_audio_domain() -> None:
+def test_a_model_is_trained_and_measured_in_one_audio_domain() -> None:
     waveform = "linf(video=4/255, waveform=0.002)"
     for objective, validation in (
         ({"name": "pgd_at", "threat": waveform}, {}),

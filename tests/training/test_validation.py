@@ -15,7 +15,7 @@ from training.workers.worker import ALONE, Worker
 
 
 @pytest.mark.parametrize("world_size", [2, 3, 5])
-def test_validation_shared_among_workers_judges_the_same(tiny_dataset: Path, world_size: int) -> None:
+def test_validation_shared_among_workers_measures_the_same(tiny_dataset: Path, world_size: int) -> None:
     """8 clips: the weighted mean of what each worker finds by itself is what one worker finds."""
     config = settings(tiny_dataset)
     model = build(config).classifier
@@ -42,7 +42,7 @@ def test_a_clip_is_robust_only_if_it_withstands_every_attack(tiny_dataset: Path)
     assert robust_accuracy(weak, strong) <= min(robust_accuracy(weak), robust_accuracy(strong))
 
 
-def test_a_limit_judges_the_first_clips_only(tiny_dataset: Path) -> None:
+def test_a_limit_measures_the_first_clips_only(tiny_dataset: Path) -> None:
     config = settings(tiny_dataset, validation=ValidationConfig(attacks=(PGD(steps=1),), limit=1))
     model = build(config).classifier
     found = validate(config, open_split(config.data, "validation"), model, ALONE)

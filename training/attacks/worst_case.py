@@ -26,7 +26,7 @@ class WorstCase(Attack):
     """Several attacks one after the other, each on the clips that none before has fooled.
 
     Per clip the result with the largest margin, max_i margin(A_i(x)) (the ensemble of AutoAttack, Croce & Hein 2020,
-    arXiv:2003.01690, Section 6). Costs the sum of its attacks, and one forward pass after each to judge it.
+    arXiv:2003.01690, Section 6). Costs the sum of its attacks, and one forward pass after each to measure it.
 
     Differences from the source: its four attacks are the default, after one that is ours; any others can be named,
     whole ensembles and searches for a minimal budget included. Where nothing fools a clip, AutoAttack returns it

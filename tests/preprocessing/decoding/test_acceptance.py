@@ -99,7 +99,7 @@ def test_frames_at_one_moment_have_no_clock(options: DecodeOptions) -> None:
     assert reason(check_timeline, timeline_of([(5, 0)] * 100, 0.04), options) == "frame_rate"
 
 
-def test_damage_is_judged_by_its_settings(options: DecodeOptions) -> None:
+def test_damage_is_refused_above_its_settings(options: DecodeOptions) -> None:
     check_damage(errors=3, missing_frames=0, options=options)
     assert reason(check_damage, errors=4, missing_frames=0, options=options) == "decode_errors"
     assert reason(check_damage, errors=0, missing_frames=1, options=options) == "missing_frames"

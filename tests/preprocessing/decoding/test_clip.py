@@ -148,7 +148,7 @@ def test_a_cut_last_packet_is_forgiven(tmp_path: Path, ffmpeg: Ffmpeg, video: Pa
     assert clip.audio_coverage > 0.95
 
 
-def test_damage_is_counted_and_judged_and_never_hidden(
+def test_damage_is_counted_and_refused_and_never_hidden(
     tmp_path: Path, ffmpeg: Ffmpeg, video: Path, options: DecodeOptions
 ) -> None:
     """Every picture by itself, the one on screen at 0.5 s half overwritten: concealing it would store a picture that

@@ -7,7 +7,7 @@ from training.config import TrainConfig
 from training.curriculum.monitoring import Decision, EarlyStopping, OverfittingMonitor, decide, epochs_without_gain
 
 
-def verdicts(accuracies: list[float], monitor: OverfittingMonitor) -> list[Decision]:
+def decisions(accuracies: list[float], monitor: OverfittingMonitor) -> list[Decision]:
     """After each epoch."""
     return [
         decide(accuracies[:epochs], early_stopping=None, overfitting=monitor) for epochs in range(len(accuracies) + 1)
@@ -54,7 +54,7 @@ def test_a_fall_by_just_what_is_allowed_is_none() -> None:
 
 
 def test_a_fall_ends_training_and_says_why() -> None:
-    *before, for_next_epoch = verdicts([0.3, 0.5, 0.1], OverfittingMonitor())
+    *before, for_next_epoch = decisions([0.3, 0.5, 0.1], OverfittingMonitor())
     assert before == [Decision()] * 3
     assert not for_next_epoch.roll_back
     assert for_next_epoch.stop == (
@@ -66,7 +66,7 @@ def test_a_fall_ends_training_and_says_why() -> None:
 def test_each_fall_rolls_back_and_lowers_the_learning_rate_until_roll_backs_are_spent() -> None:
     """Falls after epochs 2, 4 and 5, of which two are rolled back."""
     monitor = OverfittingMonitor(action="roll_back", max_roll_backs=2, learning_rate_factor=0.5)
-    found = verdicts([0.5, 0.0, 0.5, 0.1, 0.0], monitor)
+    found = decisions([0.5, 0.0, 0.5, 0.1, 0.0], monitor)
     assert found[:5] == [
         Decision(),
         Decision(),

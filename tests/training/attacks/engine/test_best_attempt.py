@@ -38,7 +38,7 @@ def test_the_attempt_with_the_larger_margin_stays(clips: Batch) -> None:
     assert best_attempt.remaining.tolist() == [0]
 
 
-def test_an_attempt_is_judged_inside_the_budget(clips: Batch) -> None:
+def test_an_attempt_is_measured_inside_the_budget(clips: Batch) -> None:
     best_attempt = BestAttempt(LinearClassifier(), clips, THREAT)
     best_attempt.evaluate(torch.tensor([1]), moved(clips, torch.full((3,), 9.0)).select(torch.tensor([1])))
     assert torch.allclose(best_attempt.best.video[1], (clips.video[1] + 0.1).clamp(0, 1))
