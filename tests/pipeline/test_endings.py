@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -61,32 +62,41 @@ def checkpoint(tiny_dataset: Path, tmp_path: Path) -> Path:
     return tmp_path / "checkpoint"
 
 
+@pytest.fixture(params=["train", "evaluate"])
+def ended_by(
+    request: pytest.FixtureRequest, tiny_dataset: Path, tmp_path: Path, checkpoint: Path
+) -> Callable[[str], tuple[int, str]]:
+    """Exit status and words of a command whose attack does this, in a worker's process."""
+
+    def end(does: str) -> tuple[int, str]:
+        output = tmp_path / "out"
+        words = {
+            "train": train_words(tiny_dataset, output, "epochs=1"),
+            "evaluate": evaluate_words(tiny_dataset, output, checkpoint),
+        }[request.param]
+        process = start(words, plugin=write_plugin(tmp_path / "plugin", does))
+        _, said = process.communicate(timeout=280)
+        return process.returncode, said
+
+    return end
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["train", "evaluate"])
 def test_a_fault_in_an_attack_shows_its_file_and_line(
-    command: str, tiny_dataset: Path, tmp_path: Path, checkpoint: Path
+    ended_by: Callable[[str], tuple[int, str]], tmp_path: Path
 ) -> None:
-    plugin = write_plugin(tmp_path / "plugin", FAULT)
-    output = tmp_path / "out"
-    words = evaluate_words(tiny_dataset, output, checkpoint)
-    process = start(train_words(tiny_dataset, output, "epochs=1") if command == "train" else words, plugin=plugin)
-    _, said = process.communicate(timeout=280)
-    assert process.returncode == 1, said
-    assert f'File "{plugin}/stranger.py", line 3, in perturb' in said
+    status, said = ended_by(FAULT)
+    assert status == 1, said
+    assert f'File "{tmp_path}/plugin/stranger.py", line 3, in perturb' in said
     assert "mat1 and mat2 shapes cannot be multiplied" in said
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["train", "evaluate"])
 def test_a_mistake_that_a_worker_finds_is_told_without_a_traceback(
-    command: str, tiny_dataset: Path, tmp_path: Path, checkpoint: Path
+    ended_by: Callable[[str], tuple[int, str]],
 ) -> None:
-    plugin = write_plugin(tmp_path / "plugin", MISTAKE)
-    output = tmp_path / "out"
-    words = evaluate_words(tiny_dataset, output, checkpoint)
-    process = start(train_words(tiny_dataset, output, "epochs=1") if command == "train" else words, plugin=plugin)
-    _, said = process.communicate(timeout=280)
-    assert process.returncode == 2, said
+    status, said = ended_by(MISTAKE)
+    assert status == 2, said
     assert said.splitlines()[-1].endswith("clip 'x' is not what its record says")
     assert said.splitlines()[-1].startswith("error: ")
     assert "Traceback" not in said

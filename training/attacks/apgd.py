@@ -31,7 +31,7 @@ class APGD(TargetableAttack):
     Differences from the source: both modalities move together, eta in units of each one's epsilon, with one eta per
     clip. A point that fools the model is kept even where another has a higher loss, as AutoAttack's code does: of those
     met the one with the largest margin. Cross-entropies are compared by their log-odds (`exact_loss`), which no
-    confidence rounds to 0. A checkpoint acts as soon as its last step has been judged, one step before Algorithm 1
+    confidence rounds to 0. A checkpoint acts as soon as its last step has been measured, one step before Algorithm 1
     would. A clip whose gradient carries no information takes a random step.
     """
 
@@ -59,7 +59,8 @@ class APGD(TargetableAttack):
                 break
             clips = batch.select(rows)
             start = start_at_radius(clips, threat, generator, f"start {restart}")
-            best_attempt.update(rows, *climb(model, start, clips, clips, threat, generator, f"restart {restart}"))
+            *_, last = climb(model, start, clips, clips, threat, generator, f"restart {restart}")
+            best_attempt.update(rows, last.result, last.margins)
         return best_attempt.best
 
 
@@ -111,5 +112,6 @@ class APGDT(Attack):
                 aim = clips.with_targets(targets[rows, rank])
                 purpose = f"target {rank} restart {restart}"
                 start = start_at_radius(clips, threat, generator, purpose)
-                best_attempt.update(rows, *climb(model, start, clips, aim, threat, generator, purpose))
+                *_, last = climb(model, start, clips, aim, threat, generator, purpose)
+                best_attempt.update(rows, last.result, last.margins)
         return best_attempt.best

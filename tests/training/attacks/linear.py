@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
+from training.batch import Batch
 from training.models import Outputs
 
 
@@ -33,3 +36,9 @@ class LinearClassifier(nn.Module):
             video_logits=torch.stack([video_score, -video_score], 1),
             audio_logits=torch.stack([audio_score, -audio_score], 1),
         )
+
+
+def interior(clips: Batch) -> Batch:
+    """The clips so far from 0 and 1 that the box never binds, all of class 0."""
+    squeezed = clips.with_streams(clips.video / 2 + 0.25, clips.audio / 2 + 0.25)
+    return replace(squeezed, labels=torch.zeros_like(clips.labels), targets=None)

@@ -65,25 +65,12 @@ class AdaptiveAscent:
         threat: ThreatModel,
         generator: torch.Generator,
         purpose: str,
-    ) -> tuple[Batch, Float[Tensor, " batch"]]:
-        """Climb the loss towards the targets of `aim` from `start`, and judge by those of `clean`.
-
-        Returns the clips, inside budget and box, and their margins: `steps` + 1 forward and `steps` backward passes.
-        """
-        *_, last = self.climbs(model, start, clean, aim, threat, generator, purpose)
-        return last.result, last.margins
-
-    def climbs(
-        self,
-        model: nn.Module,
-        start: Batch,
-        clean: Batch,
-        aim: Batch,
-        threat: ThreatModel,
-        generator: torch.Generator,
-        purpose: str,
     ) -> Iterator[Climb]:
-        """The one state of the climb, after each step anew."""
+        """Climb the loss towards the targets of `aim` from `start`; margins are those of `clean` and its targets.
+
+        Yields the one state of the climb, after each step anew, its `result` inside budget and box. The whole climb
+        takes `steps` + 1 forward and `steps` backward passes.
+        """
         climb = self._begin(model, start, clean, aim, threat)
         checkpoints = checkpoints_of(self.steps)
         passed = 0

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.training.attacks.linear import LinearClassifier
+from tests.training.attacks.linear import LinearClassifier, interior
 from training.attacks import FGSM, IFGSM, MIFGSM, NIFGSM, PGD, Attack
 from training.attacks.engine.ascent import Ascent, default_step_size
 from training.attacks.engine.gradients import classification_gradient
@@ -17,11 +17,10 @@ from training.threat import ThreatModel
 INTERIOR = ThreatModel(video=0.05, audio=0.02)
 
 
-@pytest.fixture
-def interior(batch: Batch) -> Batch:
+@pytest.fixture(name="interior")
+def interior_batch(batch: Batch) -> Batch:
     """Clips so far from 0 and 1 that the box never binds, all of class 0."""
-    squeezed = batch.with_streams(batch.video * 0.5 + 0.25, batch.audio * 0.5 + 0.25)
-    return Batch(squeezed.video, squeezed.audio, torch.zeros_like(batch.labels), batch.keys)
+    return interior(batch)
 
 
 @pytest.mark.parametrize(
