@@ -13,7 +13,7 @@ from preprocessing.decoding.acceptance import DecodeError, DecodeOptions
 from preprocessing.decoding.parent import DecoderProcess, ProcessLimits
 from preprocessing.plan import PlannedClip, PlannedShard
 from preprocessing.schema import ClipFormat, Rejection, ShardRecord
-from preprocessing.storage.libraries import library_versions
+from preprocessing.storage.libraries import shard_libraries
 from preprocessing.storage.records import FinishedShard, find_finished
 from preprocessing.storage.shards import NewSample, write_shard
 
@@ -75,7 +75,7 @@ def build_shard(job: ShardJob) -> BuiltShard:
             decoded,
             split=job.shard.split,
             plan_sha256=job.plan_sha256,
-            libraries=library_versions(),
+            libraries=shard_libraries(),
         )
     return BuiltShard(record, reused=False)
 

@@ -7,12 +7,12 @@ import os
 import platform
 import subprocess
 import tomllib
-from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 
 from preprocessing.settings import Settings
+from preprocessing.storage.libraries import result_libraries
 
 PROJECT = "robust-audio-visual"
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,19 +21,6 @@ COMMIT_VARIABLE = "ROBUST_AV_COMMIT"
 """Names the commit where the code has no history beside it: in a container's image, and for workers on other nodes."""
 GIT_SECONDS = 5
 """After which git is given up: a record without a commit is better than none."""
-PACKAGES = (
-    "av",
-    "mlflow",
-    "numpy",
-    "ray",
-    "safetensors",
-    "simplejpeg",
-    "torch",
-    "torchaudio",
-    "torchvision",
-    "webdataset",
-)
-"""Libraries that a result may depend on, or that a record must be read with."""
 
 
 class Provenance(Settings):
@@ -51,7 +38,7 @@ class Provenance(Settings):
     @classmethod
     def on(cls, device: str) -> Provenance:
         """That of what is made by this code on the processor or GPU of this name."""
-        return cls(version=project_version(), commit=commit(), libraries=library_versions(), device=device)
+        return cls(version=project_version(), commit=commit(), libraries=result_libraries(), device=device)
 
     def __str__(self) -> str:
         code = f"{PROJECT} {self.version}" + (f" ({self.commit[:12]}{_dirty(self.commit)})" if self.commit else "")
@@ -111,17 +98,6 @@ def _commit_of_installation() -> str | None:
         return None
     source = json.loads(noted) if noted else {}
     found: str | None = source.get("vcs_info", {}).get("commit_id")
-    return found
-
-
-def library_versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
-    """Versions by name of Python and of the packages that are installed."""
-    found = {"python": platform.python_version()}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
     return found
 
 

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 
-from preprocessing.storage.libraries import describe_difference, library_versions
+from preprocessing.storage.libraries import (
+    describe_difference,
+    installed_versions,
+    result_libraries,
+    shard_libraries,
+)
 
 
 def test_everything_that_encodes_or_decodes_is_named() -> None:
-    versions = library_versions()
+    versions = shard_libraries()
     assert versions["numpy"] == np.__version__
     assert {"av", "libavcodec", "libswscale", "libswresample", "simplejpeg", "torch"} <= set(versions)
+
+
+def test_libraries_that_are_not_installed_are_left_out() -> None:
+    assert set(installed_versions(("torch", "no-such-package"))) == {"torch"}
+
+
+def test_a_result_names_python_and_all_that_it_may_depend_on() -> None:
+    wanted = {"python", "torch", "torchvision", "torchaudio", "ray", "numpy", "webdataset", "av"}
+    assert wanted <= set(result_libraries())
 
 
 def test_a_difference_names_both_versions() -> None:
