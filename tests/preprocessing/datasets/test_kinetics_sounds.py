@@ -5,104 +5,33 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from preprocessing.datasets import KineticsSounds, Listing, Video
+from preprocessing.datasets import KineticsSounds, Video
 from preprocessing.datasets.base import Shares
 from preprocessing.datasets.class_lists import load_class_list
-
-CLIPS = (
-    ("train", "playing piano", "--4-0ihtnBU_000058_000068"),
-    ("train", "singing", "__________-_000120_000130"),
-    ("val", "playing piano", "a-b_c-d_e-f_000001_000011"),
-    ("test", "singing", "zzzzzzzzzzz_000000_000010"),
+from tests.preprocessing.datasets.kinetics_layouts import (
+    CLIPS,
+    EXPECTED,
+    HEADER,
+    Layout,
+    class_folders_with_spaces,
+    every_layout,
+    flat_with_one_csv,
+    row,
+    told,
+    touch,
 )
+
 MISSING = ("train", "singing", "-gone_____-_000003_000013")
-HEADER = "label,youtube_id,time_start,time_end,split\n"
-
-
-def touch(root: Path, *names: str) -> Path:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).touch()
-    return root
-
-
-def row(split: str, label: str, stem: str) -> str:
-    return f'"{label}",{stem[:-14]},{int(stem[-13:-7])},{int(stem[-6:])},{split}\n'
-
-
-def told(listing: Listing) -> set[tuple[str, int, str, str]]:
-    return {(video.split, video.label, video.class_name, video.key) for video in listing.videos}
 
 
 def exists(dataset: KineticsSounds, video: Video) -> bool:
     return any((root / video.source).exists() for root in dataset.roots)
-
-
-LABELS = {"playing piano": 16, "singing": 25}  # in ks31
-EXPECTED = {(split.replace("val", "validation"), LABELS[label], label, stem) for split, label, stem in CLIPS}
-
-
-def flat_with_one_csv_each(root: Path) -> None:
-    touch(root, *(f"{split}/{stem}.mp4" for split, _, stem in CLIPS))
-    for name in ("train", "val", "test"):
-        rows = "".join(row(split, label, stem) for split, label, stem in CLIPS if split == name)
-        (root / f"{name}.csv").write_text(HEADER + rows)
-
-
-def flat_with_one_csv(root: Path) -> None:
-    touch(root, *(f"{stem}.mp4" for _, _, stem in CLIPS))
-    (root / "annotations").mkdir()
-    (root / "annotations/all.csv").write_text(HEADER + "".join(row(*clip) for clip in CLIPS))
-
-
-def flat_with_other_columns_and_unquoted_labels(root: Path) -> None:
-    touch(root, *(f"{stem}.mp4" for _, _, stem in CLIPS))
-    rows = "".join(row(*clip).replace('"', "") for clip in CLIPS)
-    (root / "kinetics.csv").write_text("\ufefflabel-name,video-id,start-time,end-time,split\n" + rows)
-
-
-def class_folders_with_spaces(root: Path) -> None:
-    touch(root, *(f"{split}/{label}/{stem}.mp4" for split, label, stem in CLIPS))
-
-
-def class_folders_with_underscores(root: Path) -> None:
-    touch(root, *(f"{split}_256/{label.replace(' ', '_')}/{stem}.mkv" for split, label, stem in CLIPS))
-
-
-def class_folders_in_capitals(root: Path) -> None:
-    touch(root, *(f"{split.upper()}/{label.replace(' ', '_').upper()}/{stem}.MP4" for split, label, stem in CLIPS))
-
-
-def class_folders_above_splits(root: Path) -> None:
-    touch(root, *(f"{label.title()}/{split}/{stem}.webm" for split, label, stem in CLIPS))
-
-
-def class_folders_that_link_to_flat_ones(root: Path) -> None:
-    for split, label, stem in CLIPS:
-        touch(root, f"k400/{split}/{stem}.mp4")
-        (root / "videos" / split / label).mkdir(parents=True, exist_ok=True)
-        (root / "videos" / split / label / f"{stem}.mp4").symlink_to(root / f"k400/{split}/{stem}.mp4")
-
-
-LAYOUTS = [
-    flat_with_one_csv_each,
-    flat_with_one_csv,
-    flat_with_other_columns_and_unquoted_labels,
-    class_folders_with_spaces,
-    class_folders_with_underscores,
-    class_folders_in_capitals,
-    class_folders_above_splits,
-    class_folders_that_link_to_flat_ones,
-]
-every_layout = pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: str(layout.__name__))
-Layout = Callable[[Path], None]
 
 
 @every_layout
@@ -208,19 +137,6 @@ def test_other_names_and_double_files_are_rejected_by_name(tmp_path: Path) -> No
     )
 
 
-def test_a_clip_in_two_roots_is_a_duplicate(tmp_path: Path) -> None:
-    one, two = tmp_path / "one", tmp_path / "two"
-    class_folders_with_spaces(one)
-    class_folders_above_splits(two)
-    listing = KineticsSounds(root=(one, two)).listing()
-    assert told(listing) == EXPECTED
-    assert {rejection.reason for rejection in listing.rejected} == {"duplicate"}
-    details = {rejection.file: rejection.detail for rejection in listing.rejected}
-    first, second = "train/singing/__________-_000120_000130.mp4", "Singing/train/__________-_000120_000130.webm"
-    assert details[first] == f"root 2 of 2: '{second}' has the same name"
-    assert len(details) == 4
-
-
 def test_files_with_an_id_alone_belong_to_their_annotation(tmp_path: Path) -> None:
     """Without one nobody knows which of a video's seconds they hold."""
     touch(tmp_path, "singing/_9pC6FvYj3w.mp4", "test/singing/abcdefghijk.mp4")
@@ -229,37 +145,6 @@ def test_files_with_an_id_alone_belong_to_their_annotation(tmp_path: Path) -> No
     assert told(listing) == {("test", 30, "tickling", "abcdefghijk_000007_000017")}
     (rejection,) = listing.rejected
     assert (rejection.file, rejection.reason) == ("singing/_9pC6FvYj3w.mp4", "bad_name")
-
-
-def test_a_replacement_wins_over_the_broken_original(tmp_path: Path) -> None:
-    class_folders_with_spaces(tmp_path)
-    touch(tmp_path, f"replacement/replacement_for_corrupted_k400/{CLIPS[0][2]}.mp4")
-    listing = KineticsSounds(root=tmp_path).listing()
-    assert told(listing) == EXPECTED
-    (source,) = [video.source for video in listing.videos if video.key == CLIPS[0][2]]
-    assert "replacement" in source.parts
-    assert listing.rejected == ()
-
-
-def test_a_video_under_two_classes_is_left_out_by_name(tmp_path: Path) -> None:
-    flat_with_one_csv(tmp_path)
-    (tmp_path / "more.csv").write_text(HEADER + row("train", "laughing", CLIPS[0][2]))
-    listing = KineticsSounds(root=tmp_path).listing()
-    assert told(listing) == {each for each in EXPECTED if each[3] != CLIPS[0][2]}
-    (rejection,) = listing.rejected
-    assert (rejection.file, rejection.reason) == (f"{CLIPS[0][2]}.mp4", "several_classes")
-    assert rejection.detail == "'laughing' ('more.csv' line 2), 'playing piano' ('all.csv' line 2)"
-
-
-def test_a_clip_in_the_folders_of_two_classes_is_left_out_by_name(tmp_path: Path) -> None:
-    class_folders_with_spaces(tmp_path)
-    touch(tmp_path, f"train/laughing/{CLIPS[0][2]}.mp4")
-    listing = KineticsSounds(root=tmp_path).listing()
-    assert told(listing) == {each for each in EXPECTED if each[3] != CLIPS[0][2]}
-    assert [(rejection.file, rejection.reason) for rejection in listing.rejected] == [
-        (f"train/playing piano/{CLIPS[0][2]}.mp4", "duplicate"),
-        (f"train/laughing/{CLIPS[0][2]}.mp4", "several_classes"),
-    ]
 
 
 def test_without_validation_clips_some_training_clips_become_some(tmp_path: Path) -> None:
@@ -280,40 +165,6 @@ def test_a_clip_without_a_split_joins_the_split_of_its_video(tmp_path: Path) -> 
     videos = KineticsSounds(root=tmp_path, validation_share=0).listing().videos
     assert len(videos) == 200
     assert {video.split for video in videos} == {"train"}
-
-
-def in_folders(root: Path) -> None:
-    touch(root, "train/singing/abcdefghijk_000000_000010.mp4", "test/singing/abcdefghijk_000020_000030.mp4")
-
-
-def in_folders_under_one_name(root: Path) -> None:
-    touch(root, *(f"{split}/singing/abcdefghijk_000000_000010.mp4" for split in ("train", "test")))
-
-
-def in_annotations(root: Path) -> None:
-    touch(root, "abcdefghijk_000000_000010.mp4")
-    for split, start in (("train", "000000"), ("test", "000020")):
-        (root / f"{split}.csv").write_text(HEADER + row(split, "singing", f"abcdefghijk_{start}_000030"))
-
-
-def in_an_annotation_and_a_folder(root: Path) -> None:
-    touch(root, "test/singing/abcdefghijk_000000_000010.mp4")
-    (root / "train.csv").write_text(HEADER + row("train", "singing", "abcdefghijk_000020_000030"))
-
-
-@pytest.mark.parametrize(
-    "layout",
-    [in_folders, in_folders_under_one_name, in_annotations, in_an_annotation_and_a_folder],
-    ids=lambda layout: str(layout.__name__),
-)
-def test_a_youtube_video_in_two_splits_is_an_error(layout: Layout, tmp_path: Path) -> None:
-    class_folders_with_spaces(tmp_path)
-    layout(tmp_path)
-    message = (
-        r"1 YouTube video lies in several splits.*Take each out of all but one .*'abcdefghijk': t.+ \('t.+\), t.+ \('t"
-    )
-    with pytest.raises(ValueError, match=f"(?s){message}"):
-        KineticsSounds(root=tmp_path).listing()
 
 
 def test_an_empty_folder_is_the_users_mistake(tmp_path: Path) -> None:

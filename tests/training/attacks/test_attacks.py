@@ -11,7 +11,14 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from evaluation.config import attack_label
+from tests.training.attacks.table import (
+    ATTACKS,
+    JOINT,
+    MIXED,
+    NUM_CLIPS,
+    cost_where_nothing_is_fooled,
+    every_attack,
+)
 from tests.training.attacks.targets import (
     MODELS,
     THREATS,
@@ -21,76 +28,9 @@ from tests.training.attacks.targets import (
     classifier,
     random_clips,
 )
-from tests.training.attacks.trained import trained_classifier
-from training.attacks import (
-    APGD,
-    APGDT,
-    FAB,
-    FGSM,
-    IFGSM,
-    MIFGSM,
-    MIG,
-    MMA,
-    NIFGSM,
-    PAM,
-    PGD,
-    TIA,
-    TMA,
-    TT,
-    VMIFGSM,
-    AnyAttack,
-    Attack,
-    MinimalBudget,
-    Square,
-    WorstCase,
-)
-from training.attacks.engine.temporal_groups import TemporalGroups
+from training.attacks import APGD, APGDT, VMIFGSM, AnyAttack, Attack, MinimalBudget, Square, WorstCase
 from training.batch import MODALITIES, Batch
-from training.models import Classifier
-from training.passes import Passes
 from training.threat import ThreatModel
-
-ATTACKS: list[Attack] = [
-    APGD(steps=5),
-    APGD(steps=4, loss="dlr", restarts=2, target="random"),
-    APGDT(steps=3, num_targets=2),
-    FAB(steps=2, num_targets=1, restarts=2),
-    Square(queries=20),
-    WorstCase(attacks=(Square(queries=3), FGSM())),
-    MinimalBudget(attack=IFGSM(steps=2), rounds=2),
-    FGSM(),
-    FGSM(target="random"),
-    IFGSM(steps=2),
-    PGD(steps=2),
-    PGD(steps=2, loss="margin"),
-    PGD(steps=2, loss="dlr", target="runner_up"),
-    PGD(steps=2, restarts=2),
-    MIFGSM(steps=2),
-    MIFGSM(steps=2, momentum_norm="joint", target="given"),
-    MIFGSM(steps=2, sharing=TemporalGroups(segments=2)),
-    MIFGSM(steps=2, sharing=TemporalGroups(segments=3, of="perturbation")),
-    MIG(steps=2, num_points=2),
-    NIFGSM(steps=2),
-    PAM(steps=2, num_baselines=2, num_scales=1),
-    TT(steps=2, max_shift=1),
-    VMIFGSM(steps=2, num_neighbours=2),
-    TIA(steps=2),
-    TIA(steps=2, combination="weighted"),
-    TIA(steps=2, temporal="copies", num_copies=2),
-    TIA(steps=2, temporal="copies", combination="weighted", features="raw", temporal_weight=-0.1),
-    TIA(steps=2, sharing=TemporalGroups(segments=2, of="perturbation")),
-    MMA(steps=2),
-    MMA(steps=2, random_start=True),
-    MMA(steps=2, agreement="segments"),
-    MMA(steps=2, agreement="predictions", loss="margin"),
-    TMA(steps=2),
-    TMA(steps=2, combination="weighted", random_start=True),
-    TMA(steps=2, sharing=TemporalGroups(segments=4), target="least_likely"),
-    TMA(steps=2, temporal="copies", agreement="predictions", sharing=TemporalGroups(segments=4)),
-]
-JOINT = next(iter(THREATS.values()))
-MIXED = THREATS["l2(video=0.5, waveform=0.2, segments=0+3)"]
-NUM_CLIPS = 7
 
 CASES = [
     pytest.param(threat, model, marks=() if column % len(MODELS) == row % len(MODELS) else pytest.mark.slow)
@@ -99,7 +39,6 @@ CASES = [
 ]
 """Every threat on every model; quick is the diagonal, on which each attack meets every threat and every model."""
 
-every_attack = pytest.mark.parametrize("attack", ATTACKS, ids=attack_label)
 every_case = pytest.mark.parametrize(("threat", "model"), CASES, ids=str)
 both_kinds_of_threat = pytest.mark.parametrize("threat", [JOINT, pytest.param(MIXED, marks=pytest.mark.slow)], ids=str)
 
@@ -255,11 +194,6 @@ def is_random(attack: Attack) -> bool:
     return is_drawn or bool(getattr(attack, "random_start", False)) or getattr(attack, "copies_per_step", 0) > 0
 
 
-def cost_where_nothing_is_fooled(attack: Attack) -> Passes:
-    """What the attack costs if no clip can be left out; a budget that does not suffice at all is not bisected."""
-    return attack.attack.cost + Passes(2, 0) if isinstance(attack, MinimalBudget) else attack.cost
-
-
 @every_attack
 @pytest.mark.parametrize("factor", [0.0, float("nan"), float("inf")])
 def test_clips_without_a_usable_gradient_move_all_the_same(attack: Attack, factor: float) -> None:
@@ -268,59 +202,6 @@ def test_clips_without_a_usable_gradient_move_all_the_same(attack: Attack, facto
     for name, distance in JOINT.distances(perturbed, clips).items():
         assert perturbed.stream(name).isfinite().all()
         assert distance.min() > 0
-
-
-@every_attack
-def test_an_attack_costs_what_it_says_and_no_pass_more(attack: Attack) -> None:
-    """On a model that is never fooled; every clip is seen equally often."""
-    clips = random_clips(JOINT, 3)
-    clips = Batch(clips.video, clips.audio, torch.zeros_like(clips.labels), clips.keys, clips.targets)
-    counted = Counted(Steadfast(classifier(), clips.labels))
-    attack(counted, clips, JOINT, torch.Generator().manual_seed(0))
-    assert counted.forward_passes == 3 * cost_where_nothing_is_fooled(attack).forward
-    assert counted.backward_passes == 3 * cost_where_nothing_is_fooled(attack).backward
-
-
-@every_attack
-def test_a_larger_budget_never_helps_the_defender(attack: Attack) -> None:
-    network, clips = few_clips()
-    right = [
-        int(is_right(network, attack(network, clips, JOINT.scaled(factor), torch.Generator()), clips).sum())
-        for factor in (0.0, 1.0, 4.0, 16.0)
-    ]
-    assert right == sorted(right, reverse=True)
-    assert right[-1] < right[0]
-
-
-ATTACKS_WITH_STEPS = [attack for attack in ATTACKS if "steps" in type(attack).model_fields]
-
-
-def test_all_attacks_have_steps_but_those_that_are_named_here() -> None:
-    without = {type(attack) for attack in ATTACKS} - {type(attack) for attack in ATTACKS_WITH_STEPS}
-    assert without == {FGSM, MinimalBudget, Square, WorstCase}
-
-
-@pytest.mark.parametrize("attack", ATTACKS_WITH_STEPS, ids=attack_label)
-def test_more_steps_never_help_the_defender(attack: Attack) -> None:
-    network, clips = few_clips()
-    right = []
-    for steps in (1, 8):
-        longer = type(attack).model_validate(attack.model_dump() | {"steps": steps})
-        right.append(int(is_right(network, longer(network, clips, JOINT, torch.Generator()), clips).sum()))
-    assert right == sorted(right, reverse=True)
-
-
-def few_clips() -> tuple[Classifier, Batch]:
-    """A classifier that has learned its task, and 24 clips that it mostly gets right."""
-    network, clips = trained_classifier()
-    return network, clips.select(torch.arange(24))
-
-
-def is_right(network: nn.Module, perturbed: Batch, clean: Batch) -> Tensor:
-    """Which clips the model still names rightly."""
-    with torch.no_grad():
-        right: Tensor = network(perturbed.video, perturbed.audio).logits.argmax(1) == clean.labels
-    return right
 
 
 @every_attack
