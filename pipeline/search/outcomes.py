@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +15,7 @@ from training.config import TrainConfig
 from training.run import TrainingError
 
 
-def collect(config: TrainConfig, grid: tune.ResultGrid) -> SearchResult:
+def collect(config: TrainConfig, results: Sequence[tune.Result]) -> SearchResult:
     """The result of every trial, best first.
 
     Raises:
@@ -22,7 +23,7 @@ def collect(config: TrainConfig, grid: tune.ResultGrid) -> SearchResult:
         TrainingError: if it is not.
     """
     trials = []
-    for result in (grid[number] for number in range(len(grid))):
+    for result in results:
         frame = result.metrics_dataframe
         epochs = [] if frame is None else frame.drop_duplicates(EPOCH, keep="last").to_dict("records")
         if not epochs:
@@ -38,7 +39,7 @@ def collect(config: TrainConfig, grid: tune.ResultGrid) -> SearchResult:
             )
         )
     if not trials:
-        error = next(iter(grid.errors), None)
+        error = next((result.error for result in results if result.error), None)
         if mistake := users_mistake(error):
             raise mistake
         raise TrainingError("no trial finished an epoch; the first one's error stands above") from error

@@ -115,7 +115,7 @@ def search(config: TuneConfig) -> SearchResult:
     with tracked_run(store, key, name=Path(config.output).name, settings=flatten(config)) as parent:
         recorder = TrialRecorder(config, store, parent)
         grid = tuner(config, recorder, concurrent=concurrent).fit()
-        result = collect(config.train, grid)
+        result = collect(config.train, [grid[number] for number in range(len(grid))])
         write(config, result)
         parent.log_metrics({METRIC: result.best.robust_accuracy}, step=0)
         for name in (BEST_NAME, "search.json", "search.png"):

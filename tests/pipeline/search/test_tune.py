@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -17,6 +18,7 @@ from pipeline.search.report import METRIC
 from pipeline.search.space import Choice, Uniform
 from pipeline.search.tune import SuccessiveHalving, TuneConfig, begin, concurrent_trials, search
 from pipeline.settings.load import load, override
+from preprocessing.errors import UserError
 from training.attacks import FGSM
 from training.config import TrainConfig, ValidationConfig
 from training.models import ModelConfig
@@ -151,3 +153,16 @@ def test_a_trial_that_loses_its_worker_goes_on_and_frees_its_cpus(
     assert not killer.is_alive()
     assert (trial.status, trial.epochs[-1]) == ("finished", 6)
     assert all_cpus_become_free()
+
+
+@pytest.mark.slow
+def test_a_users_mistake_that_a_trial_finds_ends_the_search_as_one(
+    tiny_dataset: Path, tmp_path: Path, ray_session: None
+) -> None:
+    """A damaged shard is found by the workers of a trial, each of which is a process of its own."""
+    data = shutil.copytree(tiny_dataset, tmp_path / "data")
+    shard = data / "train" / "000000.tar"
+    shard.write_bytes(shard.read_bytes()[:-1] + b"x")
+    with pytest.raises(UserError, match=r"train/000000\.tar' is damaged"):
+        search(small_search(data, tmp_path / "search", trials=1, epochs=1))
+    assert not (tmp_path / "search" / "best.yaml").exists()
