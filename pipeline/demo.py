@@ -42,12 +42,14 @@ def run_demo(config: DemoConfig) -> Comparison:
     Running it again continues: what is finished is not done twice.
     """
     started = time.monotonic()
-    data = f"{config.output}/dataset"
+    trainings = {name: training_of(name, config) for name in MODELS}
     with _timed("making and preprocessing clips"):
-        clips = {"dataset.root": f"{config.output}/videos", "dataset.seed": config.seed, "output": data}
-        preprocess(override(load(PreprocessConfig, CONFIGS / "preprocess" / "demo.yaml"), clips))
-    for name in MODELS:
-        _train_and_attack(name, data, config)
+        preprocess(clips_of(config))
+    for name, training in trainings.items():
+        with _timed(f"training the {name} model"):
+            trained = tracked_training(training)
+        with _timed(f"attacking the {name} model"):
+            tracked_evaluation(evaluation_of(name, config, trained.checkpoint))
     comparison = compare({name: f"{config.output}/{name}" for name in MODELS}, config.output)
     comparison.print()
     for name in MODELS:
@@ -57,14 +59,35 @@ def run_demo(config: DemoConfig) -> Comparison:
     return comparison
 
 
-def _train_and_attack(name: str, data: str, config: DemoConfig) -> None:
-    output = f"{config.output}/{name}"
-    shared = {"data": data, "output": output, "seed": config.seed, "workers": config.workers}
-    with _timed(f"training the {name} model"):
-        trained = tracked_training(override(load(TrainConfig, CONFIGS / "train" / f"demo_{name}.yaml"), shared))
-    with _timed(f"attacking the {name} model"):
-        measured = shared | {"checkpoint": str(trained.checkpoint)}
-        tracked_evaluation(override(load(EvaluateConfig, CONFIGS / "evaluate" / "demo.yaml"), measured))
+def clips_of(config: DemoConfig) -> PreprocessConfig:
+    """The clips and the data set that is made of them."""
+    changes = {
+        "dataset.root": f"{config.output}/videos",
+        "dataset.seed": config.seed,
+        "output": f"{config.output}/dataset",
+    }
+    return override(load(PreprocessConfig, CONFIGS / "preprocess" / "demo.yaml"), changes)
+
+
+def training_of(name: str, config: DemoConfig) -> TrainConfig:
+    """The training of one of `MODELS`."""
+    return override(load(TrainConfig, CONFIGS / "train" / f"demo_{name}.yaml"), _shared(name, config))
+
+
+def evaluation_of(name: str, config: DemoConfig, checkpoint: Path) -> EvaluateConfig:
+    """The evaluation of what came of that training."""
+    changes = _shared(name, config) | {"checkpoint": str(checkpoint)}
+    return override(load(EvaluateConfig, CONFIGS / "evaluate" / "demo.yaml"), changes)
+
+
+def _shared(name: str, config: DemoConfig) -> dict[str, object]:
+    """Settings that the training and the evaluation of a model have in common."""
+    return {
+        "data": f"{config.output}/dataset",
+        "output": f"{config.output}/{name}",
+        "seed": config.seed,
+        "workers": config.workers,
+    }
 
 
 @contextmanager
