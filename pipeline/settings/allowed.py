@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Annotated, Literal, Union, get_args, get_origin
 
@@ -49,10 +49,11 @@ def _kind(annotation: object) -> str:
     return str(getattr(annotation, "__name__", "any value"))
 
 
-def _with_bounds(kind: str, metadata: object) -> str:
+def _with_bounds(kind: str, metadata: Sequence[object]) -> str:
+    limits = [limit for each in metadata for limit in (each.metadata if isinstance(each, FieldInfo) else [each])]
     bounds = [
         f"{word} {getattr(each, name):g}"
-        for each in (metadata if isinstance(metadata, list | tuple) else ())
+        for each in limits
         for name, word in _BOUNDS.items()
         if isinstance(getattr(each, name, None), int | float)
     ]
