@@ -12,7 +12,8 @@ from training.threat import ThreatModel
 
 
 class CheckLimits(Settings):
-    """The limits at which a check for gradient masking fires, and the headline number is withheld."""
+    """The limits at which a check for gradient masking fires: the worst-case robust accuracy, the headline number, is
+    then withheld."""
 
     significance: float = Field(default=0.01, gt=0, lt=0.5)
     """A difference counts only if chance alone would show it more rarely than this (exact test over paired clips)."""
@@ -21,7 +22,7 @@ class CheckLimits(Settings):
     max_zero_gradient_share: float = Field(default=0.05, ge=0, lt=1)
     """Clips that may have no usable input gradient although the model looks at that modality."""
     max_forward_difference: PositiveFloat = 1e-4
-    """Largest difference between logits of the same clip, in units of the spread of its logits."""
+    """Largest difference between the logits of two passes over the same clip, in units of their spread."""
 
 
 class EvaluateConfig(Settings):
@@ -34,7 +35,8 @@ class EvaluateConfig(Settings):
     output: str = Field(min_length=1)
     """Folder that receives report.json, report.html and certificates.parquet."""
     threat: ThreatModel = ThreatModel()
-    """The rules every attack of the list plays by; the headline number holds for them alone."""
+    """The rules that every attack of the list keeps to; the headline number, the worst-case robust accuracy, holds for
+    them alone."""
     attacks: tuple[AnyAttack, ...] = Field(
         default=(
             FGSM(),
@@ -50,7 +52,8 @@ class EvaluateConfig(Settings):
     )
     """Attacks under `threat`. The worst case is the per-clip minimum over all of them."""
     reference_attack: AnyAttack = PGD(steps=20)
-    """The attack behind the curve over epsilon, the single modalities and the unbounded check."""
+    """The attack behind the curve over epsilon, the single modalities, and the check that with budgets without a limit
+    no clip withstands it."""
     curve: tuple[NonNegativeFloat, ...] = Field(default=(0.0, 0.25, 0.5, 1.0, 2.0, 4.0), min_length=1)
     """Points of the curve over epsilon, as factors of `threat`; rising."""
     split: Split = "test"

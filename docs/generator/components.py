@@ -71,5 +71,5 @@ def first_sentence(component: type[Any]) -> str:
 
 def encoders() -> str:
     """The encoders and the smallest input that each can see."""
-    rows = [(code(name), str(each.smallest)) for name, each in source("ANATOMY").items()]
+    rows = [(code(name), str(each.smallest)) for name, each in source("ENCODERS").items()]
     return table(("encoder", "smallest side of its input"), rows)

@@ -6,7 +6,7 @@ import importlib
 from typing import Any
 
 SOURCES = {
-    "ANATOMY": "training.models.encoders",
+    "ENCODERS": "training.models.encoders",
     "AnyAttack": "training.attacks",
     "AnyDataset": "preprocessing.datasets",
     "AnyDistribution": "pipeline.search.space",

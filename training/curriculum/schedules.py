@@ -55,6 +55,8 @@ class Constant(Schedule):
 
 
 class _Ramp(Schedule):
+    """Base of schedules that move from one value to another and stay there."""
+
     start: float
     """Value at progress 0."""
     end: float

@@ -11,7 +11,7 @@ from preprocessing.logmel import LogMel
 from preprocessing.schema import ClipFormat
 from preprocessing.settings import Settings
 from training.models.classifier import Classifier, Outputs
-from training.models.encoders import ANATOMY, EncoderName, build_encoder
+from training.models.encoders import ENCODERS, EncoderName, build_encoder
 from training.models.ensemble import Ensemble
 from training.models.fusion import FusionName, build_fusion
 from training.models.weights import IMAGENET, WeightsSource, load_pretrained
@@ -87,7 +87,7 @@ class ModelConfig(Settings):
             ("frames", self.video_encoder, (clip_format.frame_size, clip_format.frame_size)),
             ("log-mel patches", self.audio_encoder, (clip_format.num_mels, clip_format.steps)),
         ):
-            smallest = ANATOMY[name].smallest
+            smallest = ENCODERS[name].smallest
             if min(size) < smallest:
                 raise ValueError(
                     f"{modality} of {size[0]} x {size[1]} are too small for {name}, which needs at least "

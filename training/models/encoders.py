@@ -14,7 +14,7 @@ EncoderName = Literal["alexnet", "resnet18", "tiny", "vgg11"]
 
 
 @dataclass(frozen=True)
-class Anatomy:
+class EncoderSpec:
     """Names of an encoder's first and last layer, and the smallest input that it takes."""
 
     stem: str
@@ -25,11 +25,11 @@ class Anatomy:
     """Least height and width of its input in pixels, mel bands or steps: below it nothing is left after its pools."""
 
 
-ANATOMY: dict[EncoderName, Anatomy] = {
-    "alexnet": Anatomy(stem="features.0", head="classifier.6", smallest=63),
-    "resnet18": Anatomy(stem="conv1", head="fc", smallest=8),
-    "tiny": Anatomy(stem="layers.0", head="layers.8", smallest=8),
-    "vgg11": Anatomy(stem="features.0", head="classifier.6", smallest=32),
+ENCODERS: dict[EncoderName, EncoderSpec] = {
+    "alexnet": EncoderSpec(stem="features.0", head="classifier.6", smallest=63),
+    "resnet18": EncoderSpec(stem="conv1", head="fc", smallest=8),
+    "tiny": EncoderSpec(stem="layers.0", head="layers.8", smallest=8),
+    "vgg11": EncoderSpec(stem="features.0", head="classifier.6", smallest=32),
 }
 
 
@@ -78,7 +78,7 @@ def build_encoder(name: EncoderName, modality: Modality, feature_size: int) -> n
     options = {} if name == "resnet18" else {"dropout": 0.0}
     network: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=feature_size, **options)
     if modality == "audio":
-        stem = ANATOMY[name].stem
+        stem = ENCODERS[name].stem
         network.set_submodule(stem, _one_channel(cast(nn.Conv2d, network.get_submodule(stem))))
     return network
 

@@ -15,7 +15,7 @@ from pydantic import AfterValidator
 from torch import Tensor, nn
 
 from preprocessing.errors import DataError
-from training.models.encoders import ANATOMY, EncoderName
+from training.models.encoders import ENCODERS, EncoderName
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def load_pretrained(encoder: nn.Module, name: EncoderName, source: str) -> None:
         return
     weights = imagenet_weights(name) if source == IMAGENET else read_state_dict(Path(source))
     kept = _without_other_head(_with_fitting_stem(weights, encoder, name), encoder, name)
-    if problems := _misfits(kept, encoder.state_dict(), ANATOMY[name].head):
+    if problems := _misfits(kept, encoder.state_dict(), ENCODERS[name].head):
         raise WeightsError(f"the weights '{source}' do not fit {name}: {'; '.join(problems)}")
     encoder.load_state_dict(kept, strict=False)
 
@@ -100,7 +100,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 
 
 def _with_fitting_stem(weights: dict[str, Tensor], encoder: nn.Module, name: EncoderName) -> dict[str, Tensor]:
-    stem = f"{ANATOMY[name].stem}.weight"
+    stem = f"{ENCODERS[name].stem}.weight"
     filters, wanted = weights.get(stem), encoder.state_dict()[stem]
     if filters is None or filters.dim() != 4 or (filters.shape[1], wanted.shape[1]) != (3, 1):
         return weights
@@ -109,7 +109,7 @@ def _with_fitting_stem(weights: dict[str, Tensor], encoder: nn.Module, name: Enc
 
 def _without_other_head(weights: dict[str, Tensor], encoder: nn.Module, name: EncoderName) -> dict[str, Tensor]:
     """All but a last layer of the right width with another number of outputs."""
-    head = ANATOMY[name].head
+    head = ENCODERS[name].head
     stored, wanted = weights.get(f"{head}.weight"), encoder.state_dict()[f"{head}.weight"]
     if stored is not None and stored.shape[1:] == wanted.shape[1:] and len(stored) != len(wanted):
         logger.info(

@@ -46,7 +46,7 @@ class SceneStyle:
     camera_noise: float
     """Standard deviation of each frame's own grain."""
     lean: float
-    """Pulls size and tint of the lead a little to one side."""
+    """Standard deviations by which size and tint of the lead are off the middle."""
 
 
 def render_frames(
@@ -156,7 +156,7 @@ class Palette:
     dark: Colour
     light: Colour
     place: float
-    """A free number in [0, 1] for what else may vary: where hands rest, how a hat sits."""
+    """Position in [0, 1] of what else may vary, such as where the hands rest."""
 
 
 def string_instrument(sketch: Sketch, palette: Palette, pose: float) -> None:

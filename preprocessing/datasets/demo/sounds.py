@@ -41,7 +41,7 @@ class Voice:
 def compose(generator: np.random.Generator, *, clip_seconds: float, lean: float) -> tuple[Note, ...]:
     """A random melody that fills the clip: random tempo, rhythm, key and register.
 
-    `lean` moves the register by two semitones per unit.
+    `lean` says by how many standard deviations the register is off the middle: two semitones each.
     """
     beat = 60.0 / generator.uniform(80.0, 140.0)
     root_hz = 196.0 * 2.0 ** ((generator.uniform(-4.0, 4.0) + 2.0 * lean) / 12.0)

@@ -6,19 +6,18 @@ import pytest
 import torch
 
 from training.batch import MODALITIES, Modality
-from training.models.encoders import ANATOMY, EncoderName, build_encoder
+from training.models.encoders import ENCODERS, EncoderName, build_encoder
 
-ENCODERS: tuple[EncoderName, ...] = get_args(EncoderName)
 HEAVY = ("alexnet", "vgg11")  # 57 and 129 million weights
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("name", get_args(EncoderName))
 @pytest.mark.parametrize("modality", MODALITIES)
 def test_encoders_take_any_size_from_their_smallest_and_give_one_vector_per_item(
     name: EncoderName, modality: Modality
 ) -> None:
     """Shapes alone, without numbers: the two heaviest have heads that take seconds to fill."""
-    channels, smallest = 3 if modality == "video" else 1, ANATOMY[name].smallest
+    channels, smallest = 3 if modality == "video" else 1, ENCODERS[name].smallest
     with torch.device("meta"):
         encoder = build_encoder(name, modality, feature_size=10)
         for height, width in ((smallest, smallest), (smallest, 100), (128, 99)):
@@ -27,19 +26,19 @@ def test_encoders_take_any_size_from_their_smallest_and_give_one_vector_per_item
 
 @pytest.mark.parametrize("name", HEAVY)
 def test_the_smallest_input_is_the_smallest(name: EncoderName) -> None:
-    smallest = ANATOMY[name].smallest
+    smallest = ENCODERS[name].smallest
     with torch.device("meta"):
         encoder = build_encoder(name, "audio", feature_size=10)
         with pytest.raises(RuntimeError, match="Output size is too small"):
             encoder(torch.rand(2, 1, smallest - 1, 100))
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("name", get_args(EncoderName))
 def test_the_named_stem_and_head_know_channels_and_features(name: EncoderName) -> None:
     with torch.device("meta"):
         encoder = build_encoder(name, "audio", feature_size=10)
-    assert encoder.get_parameter(f"{ANATOMY[name].stem}.weight").shape[1] == 1
-    assert encoder.get_parameter(f"{ANATOMY[name].head}.weight").shape[0] == 10
+    assert encoder.get_parameter(f"{ENCODERS[name].stem}.weight").shape[1] == 1
+    assert encoder.get_parameter(f"{ENCODERS[name].head}.weight").shape[0] == 10
 
 
 @pytest.mark.parametrize("name", HEAVY)

@@ -13,7 +13,7 @@ from pipeline.ports import free_port
 from preprocessing.schema import ClipFormat
 from training.batch import MODALITIES, Modality
 from training.models import ModelConfig
-from training.models.encoders import ANATOMY, EncoderName, build_encoder
+from training.models.encoders import ENCODERS, EncoderName, build_encoder
 from training.models.weights import WeightsError, imagenet_weights, load_pretrained, read_state_dict
 
 
@@ -49,10 +49,10 @@ def test_a_stem_for_sound_answers_a_patch_as_the_pictures_stem_answers_its_grey_
 ) -> None:
     """Three equal channels through filters w_r, w_g, w_b are one channel through w_r + w_g + w_b."""
     picture, sound = build_encoder(name, "video", 8), build_encoder(name, "audio", 8)
-    weights = {each: value for each, value in picture.state_dict().items() if not each.startswith(ANATOMY[name].head)}
+    weights = {each: value for each, value in picture.state_dict().items() if not each.startswith(ENCODERS[name].head)}
     load_pretrained(sound, name, store(weights, tmp_path / "weights.pt"))
     patches = torch.rand(2, 1, 64, 64)
-    stem = ANATOMY[name].stem
+    stem = ENCODERS[name].stem
     expected = picture.get_submodule(stem)(patches.expand(2, 3, 64, 64))
     assert torch.allclose(sound.get_submodule(stem)(patches), expected, atol=1e-5)
 
