@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import io
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import matplotlib
 import numpy as np
@@ -50,10 +50,6 @@ class Card:
     """The stored FLAC as a data URI."""
     has_sound: bool = False
     """True if the page has room for the sound."""
-
-    def with_sound(self) -> Card:
-        """The same with its sound."""
-        return replace(self, has_sound=True)
 
 
 def make_card(

@@ -1,4 +1,4 @@
-"""A hundred odd and hostile files: each is decoded or refused for its reason, no other file is read, and the job goes on."""
+"""A hundred odd and hostile files, decoded or refused for their reason: nothing else is read, and the job goes on."""
 
 from __future__ import annotations
 

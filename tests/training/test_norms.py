@@ -8,8 +8,8 @@ from torch import Tensor
 
 from evaluation.config import attack_label
 from tests.training.attacks.linear import LinearClassifier
-from tests.training.attacks.targets import classifier, random_clips
 from tests.training.attacks.table import ATTACKS
+from tests.training.attacks.targets import classifier, random_clips
 from training.attacks import FGSM, PGD, Attack
 from training.batch import Batch, per_clip
 from training.norms import L2, NORMS, Linf, Norm

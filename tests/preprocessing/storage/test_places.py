@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from preprocessing.errors import PlaceError
-from preprocessing.storage.places import require_writable
+from preprocessing.storage.places import join, require_writable
 
 
 def test_what_can_be_written_passes_and_nothing_is_left(tmp_path: Path) -> None:
@@ -38,3 +38,8 @@ def test_a_link_to_itself_is_refused(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(PlaceError, match="is none"):
         require_writable(tmp_path / "loop")
+
+
+def test_names_are_joined_for_folders_and_urls() -> None:
+    assert join("/data/", "train/000000.tar") == "/data/train/000000.tar"
+    assert join("s3://bucket/data", "dataset.json") == "s3://bucket/data/dataset.json"

@@ -10,33 +10,11 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from preprocessing.schema import Rejection, ShardRecord
-from preprocessing.storage.records import find_finished, load_shard_record
+from preprocessing.schema import Rejection
+from preprocessing.storage.records import load_shard_record
 from preprocessing.storage.shards import NewSample, ShardWriter, write_shard
 from preprocessing.storage.store import Store
-
-NAME = "train/000000.tar"
-
-
-def begin(shard: ShardWriter) -> None:
-    shard.add("b", label=1, source_sha256="b0", members={"frame_00.jpg": b"x" * 700, "json": b"{}"})
-    shard.add("-a", label=0, source_sha256="a0", members={"json": b"[]"})
-
-
-def commit(shard: ShardWriter) -> ShardRecord:
-    rejected = (Rejection(file="c.mp4", split="train", reason="no_audio", detail="none"),)
-    return shard.commit(split="train", plan_sha256="0" * 64, rejected=rejected, libraries={"av": "1"})
-
-
-def store_shard(root: str) -> ShardRecord:
-    with ShardWriter(Store(root), NAME) as shard:
-        begin(shard)
-        return commit(shard)
-
-
-def found(root: Path | str, *, plan_sha256: str = "0" * 64, hashed: bool = False) -> ShardRecord | None:
-    finished = find_finished(str(root), NAME, plan_sha256=plan_sha256, hashed=hashed)
-    return finished.record if finished else None
+from tests.preprocessing.storage.small_shard import NAME, begin, commit, found, store_shard
 
 
 def test_the_tar_opens_everywhere_and_the_record_says_where_all_lies(tmp_path: Path) -> None:
@@ -83,35 +61,6 @@ def test_clips_and_rejections_come_in_one_stream(tmp_path: Path) -> None:
     )
     assert written == store_shard(str(tmp_path / "two"))
     assert (tmp_path / "one" / NAME).read_bytes() == (tmp_path / "two" / NAME).read_bytes()
-
-
-def test_only_a_whole_shard_of_the_same_plan_counts_as_finished(tmp_path: Path) -> None:
-    assert found(tmp_path) is None
-    record = store_shard(str(tmp_path))
-    assert found(tmp_path) == record
-    assert found(tmp_path, plan_sha256="1" * 64) is None
-    data = (tmp_path / NAME).read_bytes()
-    (tmp_path / NAME).write_bytes(data[:1536])
-    assert found(tmp_path) is None
-    (tmp_path / NAME).unlink()
-    assert found(tmp_path) is None
-
-
-def test_a_torn_record_does_not_count_as_finished(tmp_path: Path) -> None:
-    store_shard(str(tmp_path))
-    (tmp_path / "train/000000.json").write_text('{"name": "train/0000')
-    assert found(tmp_path) is None
-
-
-def test_a_flipped_bit_is_found_by_hashing_alone(tmp_path: Path) -> None:
-    """A plain rerun reads no shard, a repair reads them all."""
-    store, record = Store(str(tmp_path)), store_shard(str(tmp_path))
-    data = bytearray((tmp_path / NAME).read_bytes())
-    data[600] ^= 1
-    (tmp_path / NAME).write_bytes(data)
-    assert found(tmp_path) == record
-    assert found(tmp_path, hashed=True) is None
-    assert store.sha256(NAME) == hashlib.sha256(data).hexdigest()
 
 
 def test_two_attempts_at_once_do_each_other_no_harm(tmp_path: Path) -> None:

@@ -134,6 +134,21 @@ def run(objective: Objective, model: nn.Module, batch: Batch, *, progress: float
     return totals
 
 
+def shown(objective: Objective, model: nn.Module, batch: Batch, *, progress: float = 0.0) -> list[Batch]:
+    """The clips that the weights learn from: what a model in training mode is given, the last if that is several."""
+    found: list[Batch] = []
+
+    def look(module: nn.Module, arguments: tuple[Tensor, Tensor]) -> None:
+        if module.training:
+            found.append(batch.with_streams(*(stream.detach()[-len(batch) :].clone() for stream in arguments)))
+
+    model.train()
+    hook = model.register_forward_pre_hook(look)
+    run(objective, model, batch, progress=progress)
+    hook.remove()
+    return found
+
+
 def gradients(model: nn.Module) -> dict[str, Tensor]:
     return {name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None}
 

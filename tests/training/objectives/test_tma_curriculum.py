@@ -42,25 +42,6 @@ def test_an_adaptive_curriculum_goes_on_with_the_history_and_costs_what_its_leve
         assert now.cost(progress=0.5, num_segments=4).forward == expected + 1 + wrapped
 
 
-def test_the_curriculum_crafts_by_settings_that_defaults_of_attacks_do_not_move() -> None:
-    """What transfers best to other models and what trains best are chosen apart."""
-    named = TMACurriculum().attack.model_dump()
-    expected = {
-        "temporal_weight": 0.1,
-        "modality_weight": 0.3,
-        "temporal": "consecutive",
-        "features": "normalised",
-        "agreement": "means",
-        "combination": "normalised",
-        "loss": "cross_entropy",
-        "momentum": 0.0,
-        "random_start": True,
-        "sharing": {"segments": 1, "of": "gradient"},
-    }
-    assert {name: named[name] for name in expected} == expected
-    assert set(expected) <= TMACurriculum().attack.model_fields_set
-
-
 def test_the_ratio_of_a_curriculum_is_set_in_one_place() -> None:
     with pytest.raises(ValidationError, match=r"crafting.sampling_ratio=0.5: the curriculum decides it"):
         TMACurriculum(crafting=Crafting(sampling_ratio=0.5))

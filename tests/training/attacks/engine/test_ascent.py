@@ -6,12 +6,11 @@ import pytest
 import torch
 
 from tests.training.attacks.linear import LinearClassifier, interior
-from training.attacks import FGSM, IFGSM, MIFGSM, NIFGSM, PGD, Attack
+from training.attacks import FGSM, IFGSM, MIFGSM, PGD, Attack
 from training.attacks.engine.ascent import Ascent, default_step_size
 from training.attacks.engine.gradients import classification_gradient
 from training.attacks.engine.temporal_groups import TemporalGroups
 from training.batch import MODALITIES, Batch
-from training.models import Outputs
 from training.threat import ThreatModel
 
 INTERIOR = ThreatModel(video=0.05, audio=0.02)
@@ -56,47 +55,6 @@ def test_default_steps_cross_the_ball() -> None:
     assert default_step_size(10, random_start=False) == pytest.approx(0.1)
     assert default_step_size(10, random_start=True) == pytest.approx(0.25)
     assert default_step_size(1, random_start=True) == 1.25
-
-
-class Looking(LinearClassifier):
-    """Remembers the frames that it was asked about."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.video.data = self.video.data.sign() * 0.02  # a gradient of even size
-        self.frames: list[torch.Tensor] = []
-
-    def forward(self, video: torch.Tensor, audio: torch.Tensor) -> Outputs:
-        self.frames.append(video.detach())
-        return super().forward(video, audio)
-
-
-@pytest.mark.parametrize(
-    "text", ["linf(video=0.04)", "linf(video=0.04, segments=1)", "l2(video=0.4)", "l2(video=0.4, segments=1)"]
-)
-def test_a_look_ahead_reaches_half_as_far_as_a_step_at_half_momentum(
-    text: str, interior: Batch, generator: torch.Generator
-) -> None:
-    """Two steps of epsilon / 2 and mu = 0.5: the second gradient is taken a step and half a step away."""
-    model, threat = Looking(), ThreatModel.model_validate(text)
-    NIFGSM(steps=2, momentum=0.5)(model, interior, threat, generator)
-    distance = threat.length(model.frames[1] - interior.video)
-    assert torch.allclose(distance, torch.tensor(0.75 * threat.video), rtol=1e-4)
-
-
-def test_momentum_per_segment_lets_a_quiet_segment_count_as_much_as_a_loud_one(
-    interior: Batch, generator: torch.Generator
-) -> None:
-    """l2 shows the sizes: weights of segment 0 are 100 times the others', their steps are all as long."""
-    model, threat = Looking(), ThreatModel(norm="l2", video=0.4, audio=0.0)
-    model.video.data.view(4, -1)[0] *= 100.0
-    loud, even = (
-        MIFGSM.model_validate({"steps": 1, "momentum_norm": norm})(model, interior, threat, generator).video
-        for norm in ("per_modality", "per_segment")
-    )
-    shares = [(moved - interior.video).flatten(2).norm(dim=2)[0] / 0.4 for moved in (loud, even)]
-    assert float(shares[0][0]) > 0.99
-    assert torch.allclose(shares[1], torch.full((4,), 0.5), rtol=1e-3)  # four of length 1/2 are one of length 1
 
 
 NO_STEP = Ascent(steps=0, step_size=0.0, random_start=True)

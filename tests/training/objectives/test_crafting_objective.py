@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import torch
 from pydantic import ValidationError
-from torch import Tensor, nn
 
 from tests.training.objectives.table import (
     ROWS,
     SHARED,
     named,
     run,
+    shown,
     threat_of,
 )
 from training.attacks import PGD
@@ -68,18 +68,10 @@ def test_the_weights_learn_from_clips_inside_the_threat(
     if isinstance(objective, TMACurriculum):
         calm = Curriculum.model_validate(objective.curriculum.model_dump() | {"mask_ratio": 0, "epsilon_factor": 1})
         objective = TMACurriculum(curriculum=calm, crafting=objective.crafting)
-    shown: list[Batch] = []
-    model.train()
-
-    def look(module: nn.Module, arguments: tuple[Tensor, Tensor]) -> None:
-        if module.training:
-            shown.append(batch.with_streams(*(stream.detach()[-7:].clone() for stream in arguments)))
-
-    model.register_forward_pre_hook(look)
-    run(with_threat(objective, threat), model, batch)
+    clips_shown = shown(with_threat(objective, threat), model, batch)
     reach = threat.scaled(3.0) if isinstance(objective, NFGSM) else threat
-    assert len(shown) == objective.updates * (2 if isinstance(objective, AWP) else 1)
-    for clips in shown:
+    assert len(clips_shown) == objective.updates * (2 if isinstance(objective, AWP) else 1)
+    for clips in clips_shown:
         for name, distances in reach.distances(clips, batch).items():
             assert (distances <= reach.epsilon(name) * (1 + 1e-5)).all()
             low, high = threat.box(name)

@@ -1,3 +1,5 @@
+"""Smoothed labels, which every objective with a cross-entropy has from its base."""
+
 from __future__ import annotations
 
 import math
