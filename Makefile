@@ -21,7 +21,7 @@ help: ## show this list
 	@echo "make demo       a small data set of real videos, two trainings, two evaluations, one table (runs/demo/)"
 	@echo "make test       the tests that take seconds"
 	@echo "make test-slow  the tests that take minutes: a search, a submitted job, killed workers"
-	@echo "make lint       format, style, types, import rules"
+	@echo "make lint       format, style, types, import rules, the shape of the code"
 	@echo "make docs       the documentation with its reference, links checked (build/docs/index.html)"
 	@echo "make bench      the measured ratios (runs/bench/results.json)"
 	@echo "make bench-training  is the curriculum cheaper than its peers, and as strong (runs/bench/training.json)"
@@ -44,6 +44,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.house
 
 docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict $(ARGS)
