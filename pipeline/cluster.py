@@ -32,9 +32,9 @@ logger = logging.getLogger(__name__)
 CHATTER = ("Reporting training result",)
 """The beginnings of lines that say nothing to a user."""
 
-
 JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
-"""The environment variable by which a program knows that it is a submitted job, and with what surroundings."""
+"""The environment variable by which Ray tells a submitted job, in JSON, what it was submitted with."""
+
 PACKAGES = Path(__file__).resolve().parents[1]
 """The folder that holds this project's packages, a clone or `site-packages`."""
 
@@ -132,8 +132,11 @@ def environment(**variables: str) -> Iterator[None]:
 @contextmanager
 def _cluster(address: str, *, show_workers: bool) -> Iterator[None]:
     require_listener(address)
+    runtime: dict[str, object] = {"env_vars": variables_of_workers()}
+    if JOB_VARIABLE not in os.environ:  # a submitted job has its working directory there already
+        runtime["working_dir"] = str(Path.cwd())
     with _refusals_of(address):
-        ray.init(address=address, runtime_env=runtime_env(), log_to_driver=show_workers, logging_level=logging.ERROR)
+        ray.init(address=address, runtime_env=runtime, log_to_driver=show_workers, logging_level=logging.ERROR)
     try:
         repeat_as_own_lines()
         logger.info("connected to the Ray at '%s': %s", address, cluster_in_words([{"CPU": 1, "GPU": 1}]))
@@ -142,19 +145,17 @@ def _cluster(address: str, *, show_workers: bool) -> Iterator[None]:
         ray.shutdown()
 
 
-def runtime_env() -> dict[str, object]:
-    """The surroundings of worker processes on a cluster: the project's files and its environment variables.
+def variables_of_workers() -> dict[str, str]:
+    """The part of this environment that worker processes on every node are given: our defaults, and the commit.
 
-    A submitted job has its working directory already, and may have set some of the variables: those stay.
+    Those of a submitted job (`--runtime-env-json`) are left out: Ray hands them on itself, and refuses one given twice.
     """
     variables = {name: os.environ[name] for name in ENVIRONMENT}
     if known := commit():  # workers get the files without their history
         variables[COMMIT_VARIABLE] = known
-    job = os.environ.get(JOB_VARIABLE)
-    if job is None:
-        return {"working_dir": str(Path.cwd()), "env_vars": variables}
-    already = json.loads(job).get("runtime_env", {}).get("env_vars", {})
-    return {"env_vars": {name: value for name, value in variables.items() if name not in already}}
+    job = json.loads(os.environ.get(JOB_VARIABLE, "{}"))
+    given = (job.get("runtime_env") or {}).get("env_vars") or {}
+    return {name: value for name, value in variables.items() if name not in given}
 
 
 @contextmanager

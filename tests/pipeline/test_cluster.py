@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import os
 import socket
 
 import pytest
 import ray
 
 from pipeline import cluster
+from pipeline.environment import ENVIRONMENT
 
 
 def test_a_connected_process_keeps_its_ray(ray_session: None) -> None:
@@ -30,3 +32,14 @@ def test_an_address_nobody_listens_at_is_refused_at_once() -> None:
 def test_an_http_address_is_for_submitting_only() -> None:
     with pytest.raises(ValueError, match="allowed: auto or host:port"):
         cluster.require_listener("http://127.0.0.1:8265")
+
+
+def test_a_worker_is_given_our_defaults_but_for_those_that_its_job_was_submitted_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    everything = cluster.variables_of_workers()
+    assert everything.items() >= {name: os.environ[name] for name in ENVIRONMENT}.items()
+    monkeypatch.setenv(cluster.JOB_VARIABLE, '{"runtime_env": {"env_vars": {"MPLBACKEND": "svg"}}, "metadata": {}}')
+    assert everything.keys() - cluster.variables_of_workers().keys() == {"MPLBACKEND"}
+    monkeypatch.setenv(cluster.JOB_VARIABLE, '{"runtime_env": {}}')
+    assert cluster.variables_of_workers() == everything

@@ -12,14 +12,27 @@ import pytest
 from training.checkpoint import load_info
 
 ROOT = Path(__file__).parents[2]
+JOB = """
+import os
+
+os.environ["MPLBACKEND"] = "pdf"
+import ray
+
+from pipeline.cluster import connect
+
+with connect():
+    found = ray.get(ray.remote(lambda: [os.environ["MPLBACKEND"], os.environ["RAY_DEDUP_LOGS"]]).remote())
+print("a worker has", found)
+"""
+"""A driver that tells two variables of a worker process."""
 
 
-def submit(command: list[str]) -> subprocess.CompletedProcess[str]:
+def submit(command: list[str], *options: str) -> subprocess.CompletedProcess[str]:
     """Submit a job and wait for its end; a Ray that has just started takes jobs only after some seconds."""
     deadline = time.monotonic() + 60
     while True:
         done = subprocess.run(
-            [Path(sys.executable).with_name("ray"), "job", "submit", "--working-dir", ROOT, "--", *command],
+            [Path(sys.executable).with_name("ray"), "job", "submit", "--working-dir", ROOT, *options, "--", *command],
             capture_output=True,
             text=True,
             timeout=600,
@@ -44,3 +57,11 @@ def test_a_submitted_training_runs_on_the_cluster_and_leaves_its_checkpoint(
     assert "succeeded" in done.stdout
     assert "epoch 1/1" in done.stdout
     assert load_info(tmp_path / "out" / "checkpoint").epoch == 1
+
+
+@pytest.mark.slow
+def test_workers_of_a_job_get_what_its_command_sets_and_what_the_user_sets_wins(ray_session: None) -> None:
+    """The driver sets `MPLBACKEND`, as a command sets its defaults; the job is submitted with `RAY_DEDUP_LOGS`."""
+    done = submit([sys.executable, "-c", JOB], "--runtime-env-json", '{"env_vars": {"RAY_DEDUP_LOGS": "2"}}')
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "a worker has ['pdf', '2']" in done.stdout
