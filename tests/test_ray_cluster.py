@@ -13,15 +13,16 @@ from typing import Any
 import click
 import pytest
 import yaml
-from ray.scripts.scripts import cli
+from ray.scripts.scripts import cli as ray
 
 from docs.generator.sources import configs
 from pipeline.settings.load import load
 from preprocessing.cluster.ray_internals import check_cluster_file
-from tests.docs.pages import PIPELINE, ROOT, pipeline_commands
+from tests.docs.pages import PIPELINE, ROOT, pipeline_commands, shell_lines
 from training.config import TrainConfig
 
 FILE = ROOT / "ray_cluster.yaml"
+PAGE = ROOT / "docs" / "how-to" / "cluster.md"
 VALUES = ("region", "ami", "cpu_image", "gpu_image", "head_profile", "worker_profile", "shared", "mlflow")
 """What a user fills in."""
 COMMENTED = re.compile(rf"^  # ((?:{'|'.join(VALUES)}): &)", re.MULTILINE)
@@ -120,8 +121,9 @@ def test_a_node_offers_what_its_machine_has(cluster: dict[str, Any]) -> None:
 
 
 def test_every_training_on_the_pages_about_the_cluster_fits_on_its_gpus(cluster: dict[str, Any]) -> None:
-    pages = (ROOT / "README.md", ROOT / "docs" / "how-to" / "cluster.md")
-    commands = [words for page in pages for words in pipeline_commands(page) if words[0] == "train"]
+    commands = [
+        words for page in (ROOT / "README.md", PAGE) for words in pipeline_commands(page) if words[0] == "train"
+    ]
     on_cluster = [words for words in commands if any("=/shared/" in word for word in words)]
     assert on_cluster
     node = cluster["available_node_types"]["gpu_worker"]
@@ -193,14 +195,42 @@ def test_the_commands_of_ray_are_ones_that_ray_has(cluster: dict[str, Any]) -> N
         assert not unknown_words(line), line
 
 
+@pytest.mark.parametrize("line", [line for line in shell_lines(PAGE) if re.search(r"\bray (?!status)\w+ ", line)])
+def test_every_command_of_ray_on_the_page_is_one_that_ray_has(line: str) -> None:
+    _, _, command = (
+        line.rpartition(" ray ")
+        if line.startswith("docker ")
+        else re.sub(r"^(\w+=\S+ )*", " ", line).partition(" ray ")
+    )
+    assert not unknown_words(f"ray {command}")
+
+
+def test_a_head_that_is_started_by_hand_checks_alike(cluster: dict[str, Any]) -> None:
+    in_file, by_hand = (
+        {each for line in lines for each in re.findall(r"RAY_\w+=\w+", line) if "ray start --head" in line}
+        for lines in (cluster["head_start_ray_commands"], shell_lines(PAGE))
+    )
+    assert by_hand == in_file - {"RAY_USAGE_STATS_ENABLED=0"}
+
+
+def test_the_command_of_the_mlflow_server_has_options_that_mlflow_knows() -> None:
+    from mlflow.cli import cli as mlflow
+
+    [line] = [each for each in shell_lines(PAGE) if each.startswith("mlflow server ")]
+    assert not unknown_words(line, mlflow)
+    port = re.search(r"--port (\d+) ", line)
+    assert port
+    assert f" --allowed-hosts mlflow.example.internal:{port[1]} " in line
+    assert f"http://mlflow.example.internal:{port[1]}" in filled()
+
+
 def every_start(cluster: dict[str, Any]) -> list[str]:
     return [*cluster["head_start_ray_commands"], *cluster["worker_start_ray_commands"]]
 
 
-def unknown_words(line: str) -> list[str]:
-    """Subcommands and options of a `ray` command that Ray does not know, up to the command of a job."""
+def unknown_words(line: str, command: click.Command = ray) -> list[str]:
+    """Subcommands and options of a command line that its program does not know, up to the command of a job."""
     words = shlex.split(line.removesuffix("\\"))[1:]
-    command: click.Command = cli
     while isinstance(command, click.Group):
         name = words.pop(0)
         if name not in command.commands:
