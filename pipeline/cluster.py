@@ -29,8 +29,12 @@ from preprocessing.storage.provenance import COMMIT_VARIABLE, commit
 
 logger = logging.getLogger(__name__)
 
-CHATTER = ("Reporting training result",)
-"""The beginnings of lines that say nothing to a user."""
+CHATTER = (
+    "Reporting training result",
+    "[c10d] The hostname of the client socket cannot be retrieved",
+    "Actor with class name: 'PreemptionWatcher'",
+)
+"""Lines with these words say nothing to a user: Ray's and torch's about their own insides."""
 
 JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """The environment variable by which Ray tells a submitted job, in JSON, what it was submitted with."""
@@ -110,7 +114,7 @@ def _repeat(said: Mapping[str, Any]) -> None:
     if not str(said.get("pid")).isdigit():  # Ray's own processes, such as the autoscaler
         return
     for line in said.get("lines", ()):
-        if line.strip() and not line.startswith(CHATTER):
+        if line.strip() and not any(words in line for words in CHATTER):
             logger.info("%s", line)
 
 
@@ -135,6 +139,7 @@ def _cluster(address: str, *, show_workers: bool) -> Iterator[None]:
     runtime: dict[str, object] = {"env_vars": variables_of_workers()}
     if JOB_VARIABLE not in os.environ:  # a submitted job has its working directory there already
         runtime["working_dir"] = str(Path.cwd())
+    logger.info("connecting to the Ray at '%s'", address)
     with _refusals_of(address):
         ray.init(address=address, runtime_env=runtime, log_to_driver=show_workers, logging_level=logging.ERROR)
     try:
