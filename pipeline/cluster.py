@@ -22,6 +22,7 @@ from ray.util.state.exception import RayStateApiException
 from pipeline.endings import interrupt_on_sigterm
 from pipeline.environment import ENVIRONMENT, set_up_environment
 from pipeline.ports import free_port
+from pipeline.tracking.address import CREDENTIALS, VARIABLE
 from preprocessing.cluster.ray_internals import bootstrap_address, own_processes, show_worker_lines_with
 from preprocessing.cluster.waiting import cluster_in_words
 from preprocessing.errors import ResourceError, SettingsError
@@ -38,6 +39,9 @@ CHATTER = (
 
 JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """The environment variable by which Ray tells a submitted job, in JSON, what it was submitted with."""
+
+OF_THE_DRIVER = (VARIABLE, *CREDENTIALS)
+"""Variables that Ray's processes are not given: the driver alone talks to MLflow."""
 
 PACKAGES = Path(__file__).resolve().parents[1]
 """The folder that holds this project's packages, a clone or `site-packages`."""
@@ -75,7 +79,8 @@ def local_ray(*, num_cpus: int | None = None, num_gpus: int | None = None, show_
     try:
         # Ray's own actors look for the dashboard; beside another Ray on this machine they would not know which is ours.
         with environment(RAY_API_SERVER_ADDRESS=f"http://127.0.0.1:{port}"):
-            with chdir(PACKAGES):  # the folder of the start is where workers look for modules before all others
+            # The folder of the start is where workers look for modules before all others.
+            with chdir(PACKAGES), environment(**dict.fromkeys(OF_THE_DRIVER)):
                 ray.init(
                     address="local",
                     num_cpus=num_cpus,
@@ -119,18 +124,22 @@ def _repeat(said: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def environment(**variables: str) -> Iterator[None]:
-    """Environment variables that hold inside the block."""
+def environment(**variables: str | None) -> Iterator[None]:
+    """Environment variables that hold inside the block; those that are None are not there."""
     before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
+    _set(variables)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        _set(before)
+
+
+def _set(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 @contextmanager

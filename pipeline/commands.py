@@ -15,6 +15,7 @@ from pipeline.endings import EXPLANATION, ExitStatus, report, sigterm_interrupts
 from pipeline.environment import set_up_environment
 from pipeline.settings.help import Command, CommandGroup, SettingsCommand, config_class_of
 from pipeline.settings.load import Config, load, override
+from pipeline.tracking.choice import Tracking
 from preprocessing.errors import PlaceError, SettingsError
 
 if TYPE_CHECKING:
@@ -37,6 +38,14 @@ Words = Annotated[
         metavar="[FILE] [KEY=VALUE]...",
         help="A YAML file, and settings that win over it, such as epochs=5 or objective.name=pgd_at.",
         show_default=False,
+    ),
+]
+
+TrackingOption = Annotated[
+    Tracking,
+    typer.Option(
+        help="Whether MLflow must answer before work begins; afterwards it may be away in any case. required: it must; "
+        "optional: work begins without it, and what it misses is sent when it is back; off: nothing is recorded."
     ),
 ]
 
@@ -65,14 +74,14 @@ def program(
 
 
 @app.command(cls=SettingsCommand)
-def demo(words: Words = None) -> None:
+def demo(words: Words = None, tracking: TrackingOption = "required") -> None:
     """Make a small data set of real videos, train a standard and a robust model on it, attack both, print one table."""
     from pipeline.cluster import connect
     from pipeline.demo import DemoConfig, run_demo
 
     config = _load(DemoConfig, words)
     with connect():
-        run_demo(config)
+        run_demo(config, tracking=tracking)
 
 
 @app.command(cls=SettingsCommand)
@@ -108,7 +117,7 @@ def inspect(
 
 
 @app.command(cls=SettingsCommand)
-def train(words: Words = None) -> None:
+def train(words: Words = None, tracking: TrackingOption = "required") -> None:
     """Train a classifier on shards: train FILE data=DIR output=DIR [workers=N] [objective.name=...]."""
     from pipeline.cluster import connect
     from pipeline.tracked_stages import tracked_training
@@ -116,23 +125,23 @@ def train(words: Words = None) -> None:
 
     config = _load(TrainConfig, words)
     with connect():
-        result = tracked_training(config)
+        result = tracked_training(config, tracking=tracking)
     logger.info("checkpoint: %s", result.checkpoint)
 
 
 @app.command(cls=SettingsCommand)
-def tune(words: Words = None) -> None:
+def tune(words: Words = None, tracking: TrackingOption = "required") -> None:
     """Search settings of a training: tune FILE data=DIR output=DIR [trials=N]. Writes OUTPUT/best.yaml for `train`."""
     from pipeline.cluster import connect
     from pipeline.search.tune import TuneConfig, search
 
     config = _load(TuneConfig, words)
     with connect(show_workers=False):
-        search(config)
+        search(config, tracking=tracking)
 
 
 @app.command(cls=SettingsCommand)
-def evaluate(words: Words = None) -> None:
+def evaluate(words: Words = None, tracking: TrackingOption = "required") -> None:
     """Measure a checkpoint under attacks: evaluate FILE checkpoint=DIR data=DIR output=DIR. Writes a report."""
     from evaluation.config import EvaluateConfig
     from evaluation.report import print_table
@@ -141,7 +150,7 @@ def evaluate(words: Words = None) -> None:
 
     config = _load(EvaluateConfig, words)
     with connect():
-        print_table(tracked_evaluation(config))
+        print_table(tracked_evaluation(config, tracking=tracking))
 
 
 @app.command("settings", cls=Command)

@@ -14,6 +14,7 @@ from evaluation.comparison import Comparison, compare
 from evaluation.config import EvaluateConfig
 from pipeline.settings.load import load, override
 from pipeline.tracked_stages import tracked_evaluation, tracked_training
+from pipeline.tracking.choice import Tracking
 from preprocessing.config import PreprocessConfig
 from preprocessing.run import preprocess
 from preprocessing.settings import Settings
@@ -36,7 +37,7 @@ class DemoConfig(Settings):
     """Ray workers of each training and each evaluation."""
 
 
-def run_demo(config: DemoConfig) -> Comparison:
+def run_demo(config: DemoConfig, *, tracking: Tracking = "required") -> Comparison:
     """Make clips, preprocess, train a standard and a robust model, attack both, compare; the caller connects to Ray.
 
     Running it again continues: what is finished is not done twice.
@@ -47,9 +48,9 @@ def run_demo(config: DemoConfig) -> Comparison:
         preprocess(clips_of(config))
     for name, training in trainings.items():
         with _timed(f"training the {name} model"):
-            trained = tracked_training(training)
+            trained = tracked_training(training, tracking=tracking)
         with _timed(f"attacking the {name} model"):
-            tracked_evaluation(evaluation_of(name, config, trained.checkpoint))
+            tracked_evaluation(evaluation_of(name, config, trained.checkpoint), tracking=tracking)
     comparison = compare({name: f"{config.output}/{name}" for name in MODELS}, config.output)
     comparison.print()
     for name in MODELS:

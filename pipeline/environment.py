@@ -16,7 +16,10 @@ ENVIRONMENT = {
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "60",
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # it logs tracebacks of what is told in a line
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # a run's page is told when it begins
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",  # seconds; a server that is away is tried again by the recorder,
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # which can say so, and not by MLflow's client
     "MPLBACKEND": "Agg",
 }
 """Defaults of environment variables: the user's own values win."""

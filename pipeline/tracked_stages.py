@@ -2,74 +2,103 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from evaluation.certificates import CERTIFICATES_NAME
 from evaluation.config import EvaluateConfig
-from evaluation.report import Report
+from evaluation.page import PAGE_NAME
+from evaluation.report import REPORT_NAME, Report
 from evaluation.run import check as check_evaluation
 from evaluation.run import evaluate
-from pipeline.cluster import num_nodes
-from pipeline.mlflow_runs import EpochLogger, Run, open_store, run_key, tracked_run
+from pipeline.mlflow_runs import EPOCH, run_key
 from pipeline.schedule_picture import draw_schedules
 from pipeline.settings.load import flatten
+from pipeline.tracking.choice import Tracking
+from pipeline.tracking.record import RunRecord, Status
+from pipeline.tracking.recorder import recorded
 from training.config import TrainConfig
 from training.run import TrainResult, train
 from training.run import check as check_training
-from training.run_folder import Metrics
+from training.run_folder import Metrics, RunFolder
 
-logger = logging.getLogger(__name__)
+PICTURE_NAME = "schedules.png"
 
 
-def tracked_training(config: TrainConfig) -> TrainResult:
+def tracked_training(config: TrainConfig, *, tracking: Tracking = "required") -> TrainResult:
     """Train, with the settings, every epoch's metrics and the final model in the MLflow run of `config.output`.
 
-    The caller is connected to Ray. Running it again reopens the same MLflow run.
+    The caller is connected to Ray. Running it again goes on in the same MLflow run, and sends what it lacks.
     """
     check_training(config)
-    store = open_store(config.output)
-    follow = num_nodes() == 1 or not store.is_a_local_file
-    if not follow:
-        logger.warning("MLflow gets this run's epochs at its end: set MLFLOW_TRACKING_URI to a server to follow it")
-    key = run_key("train", config.output, config.fingerprint())
-    with tracked_run(store, key, name=_name(config.output), settings=flatten(config)) as run:
-        _show_schedules(config, run)
-        result = train(config, callbacks=[EpochLogger(run)] if follow else [])
-        _show_schedules(config, run, result.history)
-        run.complete_history(result.history)
-        run.log_model(result.checkpoint)
+    key, settings = run_key("train", config.output, config.fingerprint()), flatten(config)
+
+    def read(status: Status) -> Sequence[RunRecord]:
+        return [training_record(RunFolder(Path(config.output)), status, key=key, settings=settings)]
+
+    with recorded(read, output=config.output, tracking=tracking):
+        _draw_schedules(config)
+        result = train(config)
+        _draw_schedules(config, result.history)
     return result
 
 
-def tracked_evaluation(config: EvaluateConfig) -> Report:
+def training_record(
+    folder: RunFolder,
+    status: Status,
+    *,
+    key: str,
+    settings: Mapping[str, str | float],
+    name: str = "",
+    parent: str = "",
+) -> RunRecord:
+    """The record of the training in a folder, as far as it is stored; its name is the folder's unless it has one."""
+    is_finished = folder.outcome() is not None
+    picture = folder.path / PICTURE_NAME
+    return RunRecord(
+        key=key,
+        name=name or folder.path.name,
+        settings=settings,
+        points={round(metrics[EPOCH]): metrics for metrics in folder.history()},
+        files=({picture: "curriculum"} if picture.exists() else {})
+        | ({folder.checkpoint: "model"} if is_finished else {}),
+        status=status,
+        parent=parent,
+    )
+
+
+def tracked_evaluation(config: EvaluateConfig, *, tracking: Tracking = "required") -> Report:
     """Evaluate, with the settings, the headline numbers and the report's files in the MLflow run of `config.output`.
 
     The caller is connected to Ray.
     """
     check_evaluation(config)
-    store = open_store(config.output)
     settings = flatten(config)
-    key = run_key("evaluate", config.output, settings)
-    with tracked_run(store, key, name=f"{_name(config.output)} report", settings=settings) as run:
-        report = evaluate(config)
-        numbers = {
-            "test/clean_accuracy": report.clean_accuracy,
-            "test/worst_case_robust_accuracy": report.worst_case_robust_accuracy,
-            **{f"test/robust_accuracy/{each.name}": each.robust_accuracy for each in report.attacks},
-        }
-        run.log_metrics(numbers, step=0)
-        for name in ("report.json", "report.html", "certificates.parquet"):
-            run.log_files(Path(config.output) / name, name="report")
-    return report
+    key, folder = run_key("evaluate", config.output, settings), Path(config.output)
+
+    def read(status: Status) -> Sequence[RunRecord]:
+        record = RunRecord(key, f"{folder.name} report", settings, status=status)
+        if status != "FINISHED":
+            return [record]
+        files = [folder / name for name in (REPORT_NAME, PAGE_NAME, CERTIFICATES_NAME)]
+        points = {0: _numbers(Report.read(folder))}
+        return [replace(record, points=points, files=dict.fromkeys(files, "report"))]
+
+    with recorded(read, output=config.output, tracking=tracking):
+        return evaluate(config)
 
 
-def _show_schedules(config: TrainConfig, run: Run, history: Sequence[Metrics] = ()) -> None:
-    picture = Path(config.output) / "schedules.png"
+def _numbers(report: Report) -> dict[str, float]:
+    numbers = {
+        "test/clean_accuracy": report.clean_accuracy,
+        "test/worst_case_robust_accuracy": report.worst_case_robust_accuracy,
+        **{f"test/robust_accuracy/{each.name}": each.robust_accuracy for each in report.attacks},
+    }
+    return {name: value for name, value in numbers.items() if value is not None}
+
+
+def _draw_schedules(config: TrainConfig, history: Sequence[Metrics] = ()) -> None:
+    picture = Path(config.output) / PICTURE_NAME
     picture.parent.mkdir(parents=True, exist_ok=True)
     draw_schedules(config, picture, history)
-    run.log_files(picture, name="curriculum")
-
-
-def _name(output: str) -> str:
-    return Path(output).name

@@ -131,6 +131,7 @@ class StateStore:
         """Store the epoch that is finished, and make it the training's checkpoint if it is the best."""
         if self.worker.rank == 0:
             self._save(self.folder.epoch(len(history)), history)
+            self.folder.note(history)
             self.folder.keep_best_and_last(history, score=self.config.validation.score)
 
     def keep_step(self, history: list[Metrics], partial_epoch: PartialEpoch) -> None:

@@ -4,6 +4,7 @@ config.yaml   the settings that decide the result, written when training begins
 epochs/       000007/, ...: a checkpoint each; the newest and the best one are kept
 steps/        000007-000120/: a checkpoint in the middle of the eighth epoch; the newest is kept until it ends
 checkpoint/   a copy of the best epoch's
+history.jsonl every stored epoch's metrics, a line each: what may be watched while training goes on
 result.json   every epoch's metrics and why training stopped early, if it did; written when it is finished
 ray/          Ray Train's own files
 
@@ -58,6 +59,11 @@ class RunFolder:
         return self.path / "config.yaml"
 
     @property
+    def metrics(self) -> Path:
+        """The file of every stored epoch's metrics."""
+        return self.path / "history.jsonl"
+
+    @property
     def result(self) -> Path:
         """The file that says that training is finished."""
         return self.path / "result.json"
@@ -107,6 +113,7 @@ class RunFolder:
         """
         remove_abandoned_below(self.path)
         if not self.is_begun:
+            self.metrics.unlink(missing_ok=True)
             write_text(self.settings, yaml.safe_dump(settings, sort_keys=False))
         else:
             self.refuse_another(settings)
@@ -146,6 +153,19 @@ class RunFolder:
                 shutil.rmtree(folder, ignore_errors=True)
         self.keep_newest_step()
         return history[best - 1]
+
+    def note(self, history: Sequence[Metrics]) -> None:
+        """Write every epoch's metrics where others can read them."""
+        write_text(self.metrics, "".join(f"{json.dumps(metrics)}\n" for metrics in history))
+
+    def history(self) -> list[Metrics]:
+        """Metrics of every stored epoch; read anew at every call."""
+        if outcome := self.outcome():
+            return outcome.history
+        try:
+            return [json.loads(line) for line in self.metrics.read_text().splitlines()]
+        except FileNotFoundError:
+            return []
 
     def finish(self, outcome: TrainingOutcome) -> None:
         """Note that training is finished."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,15 @@ from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search import BasicVariantGenerator
 
 from pipeline.cluster import require_dashboard
-from pipeline.mlflow_runs import EPOCH, Run, TrackingStore, open_store, tracked_run
+from pipeline.mlflow_runs import EPOCH
 from pipeline.search.outcomes import collect
+from pipeline.search.records import BEST_NAME, PICTURE_NAME, RESULT_NAME, TrialNote, note_trial, search_records
 from pipeline.search.report import METRIC, SearchResult, draw, show, text
 from pipeline.search.space import AnyDistribution, check_space
 from pipeline.settings.load import dump, flatten, override
+from pipeline.tracking.choice import Tracking
+from pipeline.tracking.record import Status
+from pipeline.tracking.recorder import recorded
 from preprocessing.cluster.capacity import capacity
 from preprocessing.cluster.ray_internals import HEAD_NODE_RESOURCE
 from preprocessing.errors import SettingsError
@@ -40,7 +45,6 @@ from training.run import check as check_training
 
 logger = logging.getLogger(__name__)
 
-BEST_NAME = "best.yaml"
 SETTINGS_NAME = "tune.yaml"
 MOST_TRIALS_AT_ONCE = 16
 """Unless `concurrent` says otherwise."""
@@ -95,7 +99,7 @@ class TuneConfig(Settings):
         return override(self.train, {**settings, "output": f"{self.output}/trials/{trial_id}"})
 
 
-def search(config: TuneConfig) -> SearchResult:
+def search(config: TuneConfig, *, tracking: Tracking = "required") -> SearchResult:
     """Try `config.trials` settings and write the best as a YAML file that `train` loads.
 
     The caller is connected to Ray. Run again after an interruption, it goes on: finished trials stay as they are, begun
@@ -109,17 +113,12 @@ def search(config: TuneConfig) -> SearchResult:
     concurrent = config.concurrent or concurrent_trials(config.train)
     check_training(first_trial(config))
     refuse_another(config)
-    store = open_store(config.output)
-    begin(config)
-    key = f"tune {config.output}"
-    with tracked_run(store, key, name=Path(config.output).name, settings=flatten(config)) as parent:
-        recorder = TrialRecorder(config, store, parent)
-        grid = tuner(config, recorder, concurrent=concurrent).fit()
+    read = partial(search_records, output=config.output, settings=flatten(config))
+    with recorded(read, output=config.output, tracking=tracking):
+        begin(config)
+        grid = tuner(config, TrialRecorder(config), concurrent=concurrent).fit()
         result = collect(config.train, [grid[number] for number in range(len(grid))])
         write(config, result)
-        parent.log_metrics({METRIC: result.best.robust_accuracy}, step=0)
-        for name in (BEST_NAME, "search.json", "search.png"):
-            parent.log_files(Path(config.output) / name, name="search")
     show(result)
     return result
 
@@ -233,52 +232,50 @@ def run_trial(settings: Mapping[str, object], *, config: TuneConfig) -> None:
 
 
 class TrialRecorder(tune.Callback):
-    """Logs every trial's epochs and keeps one MLflow run per trial, from the driver's process.
+    """Logs every trial's epochs, and notes what it tries and how it ends, from the driver's process.
 
-    A trial that is stopped early is killed, so only the driver can end its run.
+    A trial that is stopped early is killed, so only the driver knows its end. Tune keeps this object in `tuner.pkl`.
     """
 
-    def __init__(self, config: TuneConfig, store: TrackingStore, parent: Run) -> None:
+    def __init__(self, config: TuneConfig) -> None:
         self.config = config
-        self.store = store
-        self.parent = parent
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.config = state["config"]  # an earlier version kept MLflow's address as well
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Open the trial's run."""
-        self.run(trial).log_settings(flatten(self.config.trial(trial.config, trial.trial_id)))
+        """Note what it tries."""
+        self.note(trial, "RUNNING")
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """Record an epoch."""
-        epoch = int(result[EPOCH])
-        numbers = {name: value for name, value in result.items() if "/" in name or name == EPOCH}
-        self.run(trial).log_metrics(numbers, step=epoch)
+        """Log an epoch."""
         tried = ", ".join(f"{key}={text(value)}" for key, value in trial.config.items())
         logger.info(
             "trial %s epoch %d/%d: robust accuracy %.3f (%s)",
             trial.trial_id,
-            epoch,
+            int(result[EPOCH]),
             self.config.train.epochs,
             result[METRIC],
             tried,
         )
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """End the run; stopped early counts as finished."""
-        self.run(trial).finish()
+        """Note the end; stopped early counts as finished."""
+        self.note(trial, "FINISHED")
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """End the run as failed."""
+        """Note the failure."""
         logger.warning(
             "trial %s failed; the reason is in '%s/tune/%s'", trial.trial_id, self.config.output, trial.trial_id
         )
-        self.run(trial).finish("FAILED")
+        self.note(trial, "FAILED")
 
-    def run(self, trial: Trial) -> Run:
-        """The trial's own run, the same one after a restart."""
-        key = f"trial {self.config.output} {trial.trial_id}"
-        return self.store.open_run(key, name=f"trial {trial.trial_id}", parent=self.parent)
+    def note(self, trial: Trial, status: Status) -> None:
+        """Write what is known of a trial where the driver's recorder, and that of a restart, find it."""
+        training = self.config.trial(trial.config, trial.trial_id)
+        note_trial(Path(training.output), TrialNote(flatten(training), status))
 
 
 def write(config: TuneConfig, result: SearchResult) -> None:
@@ -291,5 +288,5 @@ def write(config: TuneConfig, result: SearchResult) -> None:
         f"{result.threat}"
     )
     write_text(folder / BEST_NAME, dump(best, exclude={"data", "output"}, comment=comment))
-    write_text(folder / "search.json", result.model_dump_json(indent=2) + "\n")
-    draw(result, folder / "search.png")
+    write_text(folder / RESULT_NAME, result.model_dump_json(indent=2) + "\n")
+    draw(result, folder / PICTURE_NAME)

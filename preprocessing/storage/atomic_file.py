@@ -179,14 +179,21 @@ def create_unfinished_folder(final: Path) -> Iterator[Path]:
     while True:
         folder = unfinished_name(final)
         folder.mkdir()
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            lock(descriptor)
+        with holding(folder):
             if folder.exists():  # or taken for abandoned in the moment before it was locked
                 yield folder
                 return
-        finally:
-            os.close(descriptor)
+
+
+@contextmanager
+def holding(folder: Path) -> Iterator[None]:
+    """A folder's lock, held within the block: of several processes, one at a time."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        lock(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def unfinished_name(final: Path) -> Path:

@@ -1,0 +1,260 @@
+"""The thread of a command's driver that brings MLflow up to date with what is stored, however long MLflow is away.
+
+Nobody hands it anything: it reads the output folder, which is there after a `kill -9` of any process as well. What
+MLflow holds already is asked for whenever a call has failed, so nothing is sent twice. Nobody waits for it but the
+driver, at the start and at the end, and for a limited time.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.mlflow_runs import Run, TrackingStore, load_mlflow
+from pipeline.tracking.address import StoreAddress, store_address
+from pipeline.tracking.choice import Tracking
+from pipeline.tracking.opening import open_store, reason
+from pipeline.tracking.record import RunRecord, Status, content_sha256
+from preprocessing.errors import ResourceError, UserError
+
+logger = logging.getLogger(__name__)
+
+Read = Callable[[Status], Sequence[RunRecord]]
+"""Gives the records as they stand on disk, parents first, for a command in this state."""
+
+POLL_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 30.0
+"""Between two tries of a store that is away; the first pause is `POLL_SECONDS`, and each is twice the one before."""
+SECONDS_TO_OPEN = 15.0
+"""A server that has not taken a run by then is away; databases, which may have to be made, get `SECONDS_TO_MIGRATE`."""
+SECONDS_TO_MIGRATE = 120.0
+SECONDS_TO_END = 15.0
+"""After its end a command goes on trying to send what is missing; an interrupted one for `SECONDS_TO_STOP`."""
+SECONDS_TO_STOP = 5.0
+SECONDS_TO_UPLOAD = 600.0
+"""An upload that is under way at the end and does not fail may take so long."""
+
+
+@dataclass
+class _Sent:
+    """What MLflow is known to hold of a run."""
+
+    run: Run
+    points: set[int] = field(default_factory=set)
+    contents: dict[str, str] = field(default_factory=dict)
+    status: str = "RUNNING"
+
+
+class Recorder:
+    """Keeps the records of one command in MLflow, from a thread of its own."""
+
+    def __init__(self, address: StoreAddress, read: Read, *, output: str) -> None:
+        self._address = address
+        self._read = read
+        self._output = output
+        self._status: Status = "RUNNING"
+        self._deadline = 0.0
+        self._wake = threading.Event()
+        self._done = threading.Event()
+        self._begun: Future[Run] = Future()
+        self._is_required = True
+        self._is_shown = False
+        self._store: TrackingStore | None = None
+        self._sent: dict[str, _Sent] = {}
+        self._unsure: set[str] = set()
+        self._times: dict[tuple[str, int], int] = {}
+        self._hashes: dict[Path, tuple[tuple[int, int], str]] = {}
+        self._reason = ""
+        self._thread = threading.Thread(target=self._follow, name="mlflow", daemon=True)
+
+    def begin(self, tracking: Tracking) -> None:
+        """Start to record; returns when the first run is there, or if `tracking` is optional at once.
+
+        Raises:
+            PlaceError, ResourceError: if it is required, and the store cannot be opened and written.
+        """
+        load_mlflow()  # its seconds are not the store's
+        self._is_required = tracking == "required"
+        self._thread.start()
+        if not self._is_required:
+            return
+        limit = SECONDS_TO_OPEN if self._address.is_a_server else SECONDS_TO_MIGRATE
+        try:
+            self._begun.result(limit)
+        except UserError:
+            raise
+        except Exception as error:
+            self._done.set()
+            said = f"no answer in {limit:.0f} s" if isinstance(error, TimeoutError) else self._told(error)
+            raise ResourceError(
+                f"MLflow's store '{self._address}' cannot be used: {said}. Mend it, set MLFLOW_TRACKING_URI to another "
+                "one, or begin without it by --tracking optional (sent when it is back) or --tracking off"
+            ) from None
+
+    def end(self, status: Status) -> None:
+        """Record the end, and wait a limited time until everything is sent; what is not is told."""
+        seconds = SECONDS_TO_STOP if status == "KILLED" else SECONDS_TO_END
+        self._deadline = time.monotonic() + seconds
+        self._status = status
+        self._wake.set()
+        self._done.wait(seconds if status == "KILLED" else SECONDS_TO_UPLOAD)
+        self._done.set()
+        if missing := self.missing():
+            logger.warning(
+                "MLflow's store '%s' has not got: %s (%s). It is safe in '%s': the same command sends it",
+                self._address,
+                "; ".join(missing),
+                self._reason or "it is slow",
+                self._output,
+            )
+
+    def missing(self) -> list[str]:
+        """What the store has not got yet, a text per run."""
+        found = []
+        for record in self._read(self._status):
+            sent = self._sent.get(record.key)
+            steps = [step for step in record.points if sent is None or step not in sent.points]
+            files = [
+                each.name for each in record.files if sent is None or sent.contents.get(each.name) != self._hash(each)
+            ]
+            parts = [f"{len(steps)} of its points"] if steps else []
+            parts += files
+            parts += [] if sent and sent.status == record.status else ["its state"]
+            if parts:
+                found.append(f"of '{record.name}' {', '.join(parts)}")
+        return found
+
+    def _follow(self) -> None:
+        pause = POLL_SECONDS
+        while not self._done.is_set():
+            is_last = self._status != "RUNNING"
+            try:
+                self._bring_up_to_date()
+                pause = POLL_SECONDS
+            except Exception as error:  # of whatever kind: bookkeeping never stops work
+                self._note_outage(error)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+                is_last = is_last and time.monotonic() > self._deadline
+            if is_last:
+                self._done.set()
+            elif self._status == "RUNNING":
+                self._wake.wait(pause)
+            else:
+                self._done.wait(POLL_SECONDS)
+
+    def _bring_up_to_date(self) -> None:
+        records = self._read(self._status)
+        for time_of in ((record.key, step) for record in records for step in record.points):
+            self._times.setdefault(time_of, round(time.time() * 1000))
+        if self._store is None:
+            self._store = open_store(self._address)
+        for record in records:
+            if self._done.is_set():
+                return
+            self._send(record)
+        if self._reason:
+            logger.info("MLflow's store '%s' is back and has got everything", self._address)
+            self._reason = ""
+
+    def _note_outage(self, error: Exception) -> None:
+        """Say once that the store is away; what it holds is asked for again when it is back."""
+        self._unsure.update(self._sent)
+        is_first, self._reason = not self._reason, self._told(error)
+        if not self._begun.done():
+            self._begun.set_exception(error)
+            if self._is_required:
+                self._done.set()  # `begin` tells it
+        if is_first and self._status == "RUNNING" and not self._done.is_set():
+            logger.warning(
+                "MLflow's store '%s' is away: %s. Work goes on; what it misses is in '%s' and is sent when it is back",
+                self._address,
+                self._reason,
+                self._output,
+            )
+
+    def _told(self, error: Exception) -> str:
+        return self._address.clean(reason(error))
+
+    def _send(self, record: RunRecord) -> None:
+        if record.key not in self._sent or record.key in self._unsure:
+            self._sent[record.key] = self._look_up(record)
+            self._unsure.discard(record.key)
+        sent = self._sent[record.key]
+        for step, numbers in record.points.items():
+            if step not in sent.points:
+                sent.run.log_metrics(numbers, step=step, milliseconds=self._times[record.key, step])
+                sent.points.add(step)
+        for path, name in record.files.items():
+            content = self._hash(path)
+            if sent.contents.get(path.name) != content:
+                sent.run.log_files(path, name=name, sha256=content)
+                sent.contents[path.name] = content
+        if record.status == "REFUSED" and sent.run.is_new and not record.points:
+            sent.run.delete()
+        elif record.status != sent.status:
+            sent.run.set_status("FAILED" if record.status == "REFUSED" else record.status)
+        sent.status = record.status
+        self._show(sent.run)
+
+    def _look_up(self, record: RunRecord) -> _Sent:
+        """Open the run, and ask what it holds."""
+        assert self._store is not None
+        parent = self._sent[record.parent].run if record.parent else None
+        run = self._store.open_run(record.key, name=record.name, parent=parent)
+        if record.key in self._sent and self._sent[record.key].run == run:
+            run = self._sent[record.key].run  # which knows whether it is new
+        run.log_settings(record.settings)
+        if not self._begun.done():
+            self._begun.set_result(run)
+        firsts = {step: next(iter(numbers.items())) for step, numbers in record.points.items()}
+        known = {name: run.points(name) for name in {name for name, _ in firsts.values()}}
+        points = {step for step, (name, value) in firsts.items() if (step, value) in known[name]}
+        held = run.held()
+        return _Sent(run, points, dict(held.contents), held.status)
+
+    def _show(self, run: Run) -> None:
+        if not self._is_shown:
+            logger.info("MLflow: %s", self._address.page(run.store.experiment_id, run.run_id))
+            self._is_shown = True
+
+    def _hash(self, path: Path) -> str:
+        """The hash of a file's or folder's content, taken again when it is replaced."""
+        found = path.stat()
+        stamp = (found.st_mtime_ns, found.st_ino)
+        if self._hashes.get(path, (None, ""))[0] != stamp:
+            self._hashes[path] = (stamp, content_sha256(path))
+        return self._hashes[path][1]
+
+
+@contextmanager
+def recorded(read: Read, *, output: str, tracking: Tracking = "required") -> Iterator[None]:
+    """Keep what `read` finds in MLflow while the block works, and record how the block ends.
+
+    A new run whose job was refused (`UserError`) before its first point leaves nothing.
+
+    Raises:
+        UserError: before the block, if MLflow is required and cannot be used.
+    """
+    if tracking == "off":
+        yield
+        return
+    recorder = Recorder(store_address(output), read, output=output)
+    recorder.begin(tracking)
+    status: Status = "FAILED"
+    try:
+        yield
+        status = "FINISHED"
+    except UserError:
+        status = "REFUSED"
+        raise
+    except (KeyboardInterrupt, SystemExit):
+        status = "KILLED"
+        raise
+    finally:
+        recorder.end(status)
