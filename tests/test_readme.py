@@ -14,8 +14,10 @@ from torch import Tensor, nn
 
 from docs.generator.sources import configs
 from pipeline.commands import main
-from pipeline.mlflow_runs import TrackingStore, open_store
+from pipeline.mlflow_runs import TrackingStore
 from pipeline.settings.load import load
+from pipeline.tracking.address import store_address
+from pipeline.tracking.opening import open_store
 from tests.docs.pages import ROOT, pipeline_commands
 from training.attacks import AttackedClips
 
@@ -149,7 +151,7 @@ def test_kinetics_sounds_ends_in_shards_a_checkpoint_and_a_report(kinetics_sound
 @pytest.mark.slow
 def test_the_example_is_in_mlflow(kinetics_sounds: Path) -> None:
     """Settings, a point per epoch, the model and the report's files."""
-    store = open_store(str(kinetics_sounds / "robust"))
+    store = open_store(store_address(str(kinetics_sounds / "robust")))
     client = store.client()
     training, report = (find_run(store, name) for name in ("robust", "robust report"))
     found = client.get_run(training)
@@ -169,7 +171,7 @@ def test_the_model_in_mlflow_gives_the_checkpoints_logits(kinetics_sounds: Path)
 
     from training.checkpoint import load_model
 
-    store = open_store(str(kinetics_sounds / "robust"))
+    store = open_store(store_address(str(kinetics_sounds / "robust")))
     run_id = find_run(store, "robust")
     [model_folder] = Path(store.uri.removeprefix("sqlite:///")).parent.glob(f"mlflow-files/{run_id}/artifacts/model")
     served = mlflow.pyfunc.load_model(str(model_folder))

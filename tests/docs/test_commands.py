@@ -53,7 +53,8 @@ def test_every_command_of_the_pipeline_parses(
         file = ROOT / rest.pop(0) if rest and "=" not in rest[0] else None
         if file and not file.is_relative_to(ROOT / "pipeline"):  # one that an earlier command of the page writes
             file = None
-        load(configs()[command], file, [word for word in rest if word != "..."])
+        parsed = commands_by_name()[command].make_context(command, rest, resilient_parsing=True).params
+        load(configs()[command], file, [word for word in parsed["words"] or () if word != "..."])
 
 
 def test_every_command_that_a_page_names_is_one() -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.mlflow_runs import open_store
+from pipeline.tracking.address import store_address
+from pipeline.tracking.opening import open_store
 from preprocessing.storage.records import load_index
 from tests.pipeline.broken_attack import FAULT, MISTAKE, write_plugin
 from training.checkpoint import CheckpointInfo, save
@@ -119,6 +120,6 @@ def test_an_interrupted_training_says_how_to_go_on_and_mlflow_says_killed(
         "interrupted: run the same command again to go on after the last stored epoch or step"
     )
     assert "Traceback" not in said
-    store = open_store(str(output))
+    store = open_store(store_address(str(output)))
     (run,) = store.client().search_runs([store.experiment_id])
     assert run.info.status == "KILLED"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 import signal
 import threading
@@ -13,11 +14,13 @@ import ray
 import yaml
 from ray.util.state import list_actors
 
-from pipeline.mlflow_runs import open_store
+from pipeline.mlflow_runs import TrackingStore
 from pipeline.search.report import METRIC
 from pipeline.search.space import Choice, Uniform
-from pipeline.search.tune import SuccessiveHalving, TuneConfig, begin, concurrent_trials, search
+from pipeline.search.tune import SuccessiveHalving, TrialRecorder, TuneConfig, begin, concurrent_trials, search
 from pipeline.settings.load import load, override
+from pipeline.tracking.address import store_address
+from pipeline.tracking.opening import open_store
 from preprocessing.errors import UserError
 from training.attacks import FGSM
 from training.config import TrainConfig, ValidationConfig
@@ -93,6 +96,16 @@ def test_another_search_in_the_same_output_is_refused(tmp_path: Path) -> None:
     assert "trials: 2 there, 3 now" in str(caught.value)
 
 
+def test_what_tune_keeps_of_the_recorder_knows_no_store(tmp_path: Path) -> None:
+    """Also of one that an earlier version has kept: it held MLflow's address, maybe with a password."""
+    config = small_search(tmp_path / "data", tmp_path / "out", trials=2, epochs=1)
+    earlier = TrialRecorder(config)
+    vars(earlier).update(store=TrackingStore("http://user:hush-hush@host", "1"))
+    kept = pickle.loads(pickle.dumps(earlier))
+    assert vars(kept) == {"config": config}
+    assert b"hush-hush" not in pickle.dumps(kept)
+
+
 def test_a_search_of_an_earlier_version_goes_on_if_its_retired_settings_changed_nothing(tmp_path: Path) -> None:
     config = override(
         small_search(tmp_path / "data", tmp_path / "out", trials=2, epochs=1), {"train.objective.name": "tma_at"}
@@ -127,7 +140,7 @@ def test_a_search_finds_settings_frees_its_cpus_and_nests_its_runs(
     assert [trial["trial_id"] for trial in written["trials"]] == [trial.trial_id for trial in result.trials]
     assert (tmp_path / "search" / "search.png").stat().st_size > 10_000
 
-    store = open_store(config.output)
+    store = open_store(store_address(config.output))
     client = store.client()
     parent = store.find(f"tune {config.output}")
     children = client.search_runs([store.experiment_id], f"tags.`mlflow.parentRunId` = '{parent}'")

@@ -69,6 +69,18 @@ def work(tmp_path: Path, request: pytest.FixtureRequest) -> Work:
     return Work(tmp_path / "run", f"train {request.node.name}")
 
 
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose SQLite store is made once, which takes seconds."""
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture
+def local_work(runs: Path, request: pytest.FixtureRequest) -> Work:
+    """Work that is recorded in the store of `runs`."""
+    return Work(runs / request.node.name, f"train {request.node.name}")
+
+
 def points(store: TrackingStore, key: str, metric: str = "loss") -> list[tuple[int, float]]:
     run_id = store.find(key)
     assert run_id
@@ -233,24 +245,24 @@ def test_a_damaged_database_is_told_before_work_begins(work: Work) -> None:
     ("error", "ended"),
     [(RuntimeError("broken"), "FAILED"), (KeyboardInterrupt(), "KILLED"), (SystemExit(15), "KILLED")],
 )
-def test_work_that_breaks_off_is_recorded_as_that(error: BaseException, ended: str, work: Work) -> None:
-    with pytest.raises(type(error)), recorded(work.read, output=str(work.folder)):
+def test_work_that_breaks_off_is_recorded_as_that(error: BaseException, ended: str, local_work: Work) -> None:
+    with pytest.raises(type(error)), recorded(local_work.read, output=str(local_work.folder)):
         raise error
-    assert status(open_store(store_address(str(work.folder))), work.key) == ended
+    assert status(open_store(store_address(str(local_work.folder))), local_work.key) == ended
 
 
-def test_a_refused_job_leaves_no_run_unless_it_has_points(work: Work) -> None:
+def test_a_refused_job_leaves_no_run_unless_it_has_points(local_work: Work) -> None:
     def refuse(*epochs: int) -> None:
-        with recorded(work.read, output=str(work.folder)):
-            work.store(*epochs)
+        with recorded(local_work.read, output=str(local_work.folder)):
+            local_work.store(*epochs)
             raise DataError("refused")
 
     for epochs in ((), (1,)):
         with pytest.raises(DataError, match="refused"):
             refuse(*epochs)
-        store = open_store(store_address(str(work.folder)))
-        assert (store.find(work.key) is not None) == bool(epochs)
-    assert status(store, work.key) == "FAILED"
+        store = open_store(store_address(str(local_work.folder)))
+        assert (store.find(local_work.key) is not None) == bool(epochs)
+    assert status(store, local_work.key) == "FAILED"
 
 
 def test_a_run_that_a_user_deletes_is_made_anew_with_all_its_points(
@@ -268,17 +280,17 @@ def test_a_run_that_a_user_deletes_is_made_anew_with_all_its_points(
     assert points(store, work.key) == [(1, 1.0), (2, 0.5)]
 
 
-def test_a_trial_is_a_part_of_its_search(work: Work) -> None:
+def test_a_trial_is_a_part_of_its_search(local_work: Work) -> None:
     def read(status: Status) -> Sequence[RunRecord]:
-        [search] = work.read(status)
+        [search] = local_work.read(status)
         return [search, replace(search, key="trial", name="trial", parent=search.key)]
 
-    with recorded(read, output=str(work.folder)):
-        work.store(1)
-    store = open_store(store_address(str(work.folder)))
+    with recorded(read, output=str(local_work.folder)):
+        local_work.store(1)
+    store = open_store(store_address(str(local_work.folder)))
     run_id = store.find("trial")
     assert run_id
-    assert store.client().get_run(run_id).data.tags["mlflow.parentRunId"] == store.find(work.key)
+    assert store.client().get_run(run_id).data.tags["mlflow.parentRunId"] == store.find(local_work.key)
     assert points(store, "trial") == [(1, 1.0)]
 
 
