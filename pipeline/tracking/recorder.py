@@ -13,14 +13,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 
-from pipeline.mlflow_runs import Run, TrackingStore, load_mlflow
+from pipeline.mlflow_runs import Run, load_mlflow
 from pipeline.tracking.address import StoreAddress, store_address
 from pipeline.tracking.choice import Tracking
-from pipeline.tracking.opening import open_store, reason
-from pipeline.tracking.record import RunRecord, Status, content_sha256
+from pipeline.tracking.mirror import Mirror
+from pipeline.tracking.opening import reason
+from pipeline.tracking.record import RunRecord, Status
 from preprocessing.errors import ResourceError, UserError
 
 logger = logging.getLogger(__name__)
@@ -41,16 +40,6 @@ SECONDS_TO_UPLOAD = 600.0
 """An upload that is under way at the end and does not fail may take so long."""
 
 
-@dataclass
-class _Sent:
-    """What MLflow is known to hold of a run."""
-
-    run: Run
-    points: set[int] = field(default_factory=set)
-    contents: dict[str, str] = field(default_factory=dict)
-    status: str = "RUNNING"
-
-
 class Recorder:
     """Keeps the records of one command in MLflow, from a thread of its own."""
 
@@ -65,12 +54,8 @@ class Recorder:
         self._begun: Future[Run] = Future()
         self._is_required = True
         self._is_shown = False
-        self._store: TrackingStore | None = None
-        self._sent: dict[str, _Sent] = {}
-        self._unsure: set[str] = set()
-        self._times: dict[tuple[str, int], int] = {}
-        self._hashes: dict[Path, tuple[tuple[int, int], str]] = {}
         self._reason = ""
+        self._mirror = Mirror(address, self._opened)
         self._thread = threading.Thread(target=self._follow, name="mlflow", daemon=True)
 
     def begin(self, tracking: Tracking) -> None:
@@ -87,10 +72,10 @@ class Recorder:
         limit = SECONDS_TO_OPEN if self._address.is_a_server else SECONDS_TO_MIGRATE
         try:
             self._begun.result(limit)
-        except UserError:
-            raise
-        except Exception as error:
+        except BaseException as error:
             self._done.set()
+            if isinstance(error, UserError) or not isinstance(error, Exception):
+                raise
             said = f"no answer in {limit:.0f} s" if isinstance(error, TimeoutError) else self._told(error)
             raise ResourceError(
                 f"MLflow's store '{self._address}' cannot be used: {said}. Mend it, set MLFLOW_TRACKING_URI to another "
@@ -116,19 +101,7 @@ class Recorder:
 
     def missing(self) -> list[str]:
         """What the store has not got yet, a text per run."""
-        found = []
-        for record in self._read(self._status):
-            sent = self._sent.get(record.key)
-            steps = [step for step in record.points if sent is None or step not in sent.points]
-            files = [
-                each.name for each in record.files if sent is None or sent.contents.get(each.name) != self._hash(each)
-            ]
-            parts = [f"{len(steps)} of its points"] if steps else []
-            parts += files
-            parts += [] if sent and sent.status == record.status else ["its state"]
-            if parts:
-                found.append(f"of '{record.name}' {', '.join(parts)}")
-        return found
+        return self._mirror.missing(self._read(self._status))
 
     def _follow(self) -> None:
         pause = POLL_SECONDS
@@ -149,22 +122,21 @@ class Recorder:
                 self._done.wait(POLL_SECONDS)
 
     def _bring_up_to_date(self) -> None:
-        records = self._read(self._status)
-        for time_of in ((record.key, step) for record in records for step in record.points):
-            self._times.setdefault(time_of, round(time.time() * 1000))
-        if self._store is None:
-            self._store = open_store(self._address)
-        for record in records:
-            if self._done.is_set():
-                return
-            self._send(record)
+        self._mirror.update(self._read(self._status), is_over=self._done.is_set)
         if self._reason:
             logger.info("MLflow's store '%s' is back and has got everything", self._address)
             self._reason = ""
 
+    def _opened(self, run: Run) -> None:
+        """Tell the page of the first run."""
+        if not self._begun.done():
+            self._begun.set_result(run)
+        if not self._is_shown:
+            logger.info("MLflow: %s", self._address.page(run.store.experiment_id, run.run_id))
+            self._is_shown = True
+
     def _note_outage(self, error: Exception) -> None:
-        """Say once that the store is away; what it holds is asked for again when it is back."""
-        self._unsure.update(self._sent)
+        """Say once that the store is away."""
         is_first, self._reason = not self._reason, self._told(error)
         if not self._begun.done():
             self._begun.set_exception(error)
@@ -180,56 +152,6 @@ class Recorder:
 
     def _told(self, error: Exception) -> str:
         return self._address.clean(reason(error))
-
-    def _send(self, record: RunRecord) -> None:
-        if record.key not in self._sent or record.key in self._unsure:
-            self._sent[record.key] = self._look_up(record)
-            self._unsure.discard(record.key)
-        sent = self._sent[record.key]
-        for step, numbers in record.points.items():
-            if step not in sent.points:
-                sent.run.log_metrics(numbers, step=step, milliseconds=self._times[record.key, step])
-                sent.points.add(step)
-        for path, name in record.files.items():
-            content = self._hash(path)
-            if sent.contents.get(path.name) != content:
-                sent.run.log_files(path, name=name, sha256=content)
-                sent.contents[path.name] = content
-        if record.status == "REFUSED" and sent.run.is_new and not record.points:
-            sent.run.delete()
-        elif record.status != sent.status:
-            sent.run.set_status("FAILED" if record.status == "REFUSED" else record.status)
-        sent.status = record.status
-        self._show(sent.run)
-
-    def _look_up(self, record: RunRecord) -> _Sent:
-        """Open the run, and ask what it holds."""
-        assert self._store is not None
-        parent = self._sent[record.parent].run if record.parent else None
-        run = self._store.open_run(record.key, name=record.name, parent=parent)
-        if record.key in self._sent and self._sent[record.key].run == run:
-            run = self._sent[record.key].run  # which knows whether it is new
-        run.log_settings(record.settings)
-        if not self._begun.done():
-            self._begun.set_result(run)
-        firsts = {step: next(iter(numbers.items())) for step, numbers in record.points.items()}
-        known = {name: run.points(name) for name in {name for name, _ in firsts.values()}}
-        points = {step for step, (name, value) in firsts.items() if (step, value) in known[name]}
-        held = run.held()
-        return _Sent(run, points, dict(held.contents), held.status)
-
-    def _show(self, run: Run) -> None:
-        if not self._is_shown:
-            logger.info("MLflow: %s", self._address.page(run.store.experiment_id, run.run_id))
-            self._is_shown = True
-
-    def _hash(self, path: Path) -> str:
-        """The hash of a file's or folder's content, taken again when it is replaced."""
-        found = path.stat()
-        stamp = (found.st_mtime_ns, found.st_ino)
-        if self._hashes.get(path, (None, ""))[0] != stamp:
-            self._hashes[path] = (stamp, content_sha256(path))
-        return self._hashes[path][1]
 
 
 @contextmanager

@@ -21,6 +21,14 @@ def test_the_dashboard_of_the_session_answers(ray_session: None) -> None:
     assert cluster.num_nodes() == 1
 
 
+def test_variables_are_set_or_missing_inside_the_block_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_SECRET", "hush")
+    monkeypatch.delenv("SOME_PORT", raising=False)
+    with cluster.environment(SOME_SECRET=None, SOME_PORT="1"):
+        assert (os.environ.get("SOME_SECRET"), os.environ["SOME_PORT"]) == (None, "1")
+    assert (os.environ["SOME_SECRET"], os.environ.get("SOME_PORT")) == ("hush", None)
+
+
 def test_an_address_nobody_listens_at_is_refused_at_once() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -1,0 +1,115 @@
+"""MLflow's copy of the records of a command: what it holds, what it lacks, and the sending of the difference."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.mlflow_runs import Run, TrackingStore
+from pipeline.tracking.address import StoreAddress
+from pipeline.tracking.opening import open_store
+from pipeline.tracking.record import RunRecord, content_sha256
+
+
+@dataclass
+class _Copy:
+    """What MLflow is known to hold of a run."""
+
+    run: Run
+    points: set[int]
+    """Steps."""
+    contents: dict[str, str]
+    """SHA-256 by name of a file."""
+    status: str
+
+
+class Mirror:
+    """The runs of a store that copy records; brought up to date as often as one likes."""
+
+    def __init__(self, address: StoreAddress, opened: Callable[[Run], None]) -> None:
+        """`opened` hears of every run that is found or made, when its settings are there."""
+        self._address = address
+        self._opened = opened
+        self._store: TrackingStore | None = None
+        self._copies: dict[str, _Copy] = {}
+        self._doubted: set[str] = set()
+        self._times: dict[tuple[str, int], int] = {}
+        self._hashes: dict[Path, tuple[tuple[int, int], str]] = {}
+
+    def update(self, records: Sequence[RunRecord], *, is_over: Callable[[], bool]) -> None:
+        """Send what the store lacks, record by record until `is_over`.
+
+        Raises:
+            Exception: of whatever kind, if the store does not take it. What it holds is then asked for the next time.
+        """
+        for time_of in ((record.key, step) for record in records for step in record.points):
+            self._times.setdefault(time_of, round(time.time() * 1000))
+        try:
+            self._store = self._store or open_store(self._address)
+            for record in records:
+                if is_over():
+                    return
+                self._send(record, self._store)
+        except Exception:
+            self._doubted.update(self._copies)  # a call may have arrived whose answer has not
+            raise
+
+    def missing(self, records: Sequence[RunRecord]) -> list[str]:
+        """What the store lacks, a text per run."""
+        found = []
+        for record in records:
+            copy = self._copies.get(record.key)
+            steps = [step for step in record.points if copy is None or step not in copy.points]
+            parts = [f"{len(steps)} of its points"] if steps else []
+            parts += [
+                path.name for path in record.files if copy is None or copy.contents.get(path.name) != self._hash(path)
+            ]
+            parts += [] if copy and copy.status == record.status else ["its state"]
+            if parts:
+                found.append(f"of '{record.name}' {', '.join(parts)}")
+        return found
+
+    def _send(self, record: RunRecord, store: TrackingStore) -> None:
+        if record.key not in self._copies or record.key in self._doubted:
+            self._copies[record.key] = self._look_up(record, store)
+            self._doubted.discard(record.key)
+        copy = self._copies[record.key]
+        for step, numbers in record.points.items():
+            if step not in copy.points:
+                copy.run.log_metrics(numbers, step=step, milliseconds=self._times[record.key, step])
+                copy.points.add(step)
+        for path, name in record.files.items():
+            content = self._hash(path)
+            if copy.contents.get(path.name) != content:
+                copy.run.log_files(path, name=name, sha256=content)
+                copy.contents[path.name] = content
+        if record.status == "REFUSED" and copy.run.is_new and not record.points:
+            copy.run.delete()
+        elif record.status != copy.status:
+            copy.run.set_status("FAILED" if record.status == "REFUSED" else record.status)
+        copy.status = record.status
+
+    def _look_up(self, record: RunRecord, store: TrackingStore) -> _Copy:
+        """Open the run, and ask what it holds."""
+        parent = self._copies[record.parent].run if record.parent else None
+        run = store.open_run(record.key, name=record.name, parent=parent)
+        before = self._copies.get(record.key)
+        if before and before.run == run:
+            run = before.run  # which knows whether it is new
+        run.log_settings(record.settings)
+        self._opened(run)
+        firsts = {step: next(iter(numbers.items())) for step, numbers in record.points.items()}
+        known = {name: run.points(name) for name in {name for name, _ in firsts.values()}}
+        points = {step for step, (name, value) in firsts.items() if (step, value) in known[name]}
+        held = run.held()
+        return _Copy(run, points, dict(held.contents), held.status)
+
+    def _hash(self, path: Path) -> str:
+        """The hash of a file's or folder's content, taken again when it is replaced."""
+        found = path.stat()
+        stamp = (found.st_mtime_ns, found.st_ino)
+        if path not in self._hashes or self._hashes[path][0] != stamp:
+            self._hashes[path] = (stamp, content_sha256(path))
+        return self._hashes[path][1]
