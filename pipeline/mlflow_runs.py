@@ -64,7 +64,7 @@ class TrackingStore:
 
 @dataclass(frozen=True)
 class Held:
-    """What a run holds, beside its points."""
+    """The content of a run, beside its points."""
 
     status: str
     contents: Mapping[str, str]
@@ -109,7 +109,7 @@ class Run:
         return {(each.step, each.value) for each in self.store.client().get_metric_history(self.run_id, metric)}
 
     def held(self) -> Held:
-        """What the run holds now."""
+        """Its state and the files that it has."""
         run = self.store.client().get_run(self.run_id)
         contents = {
             key.removeprefix(CONTENT_TAG): value for key, value in run.data.tags.items() if key.startswith(CONTENT_TAG)

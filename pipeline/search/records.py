@@ -21,7 +21,7 @@ TRIAL_NAME = "trial.json"
 
 @dataclass(frozen=True)
 class TrialNote:
-    """What the driver of a search knows of a trial, as it is noted in the trial's folder."""
+    """The knowledge of a search's driver about a trial, as it is noted in the trial's folder."""
 
     settings: Mapping[str, str | float]
     """All settings of its training."""

@@ -25,7 +25,7 @@ class StoreAddress:
     uri: str
     """As MLflow takes it. That of a server holds no credentials; that of a database may, and is printed `redacted`."""
     files: str | None = None
-    """Where files of new runs go; None = where the store says."""
+    """The folder for files of new runs; None = the store decides."""
 
     @property
     def is_a_server(self) -> bool:

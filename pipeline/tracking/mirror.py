@@ -15,7 +15,7 @@ from pipeline.tracking.record import RunRecord, content_sha256
 
 @dataclass
 class _Copy:
-    """What MLflow is known to hold of a run."""
+    """A run in MLflow and what it is known to hold."""
 
     run: Run
     points: set[int]
@@ -57,7 +57,7 @@ class Mirror:
             raise
 
     def missing(self, records: Sequence[RunRecord]) -> list[str]:
-        """What the store lacks, a text per run."""
+        """The difference that is still to be sent, a text per run."""
         found = []
         for record in records:
             copy = self._copies.get(record.key)

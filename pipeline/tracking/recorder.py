@@ -100,7 +100,7 @@ class Recorder:
             )
 
     def missing(self) -> list[str]:
-        """What the store has not got yet, a text per run."""
+        """The things that the store has not got yet, a text per run."""
         return self._mirror.missing(self._read(self._status))
 
     def _follow(self) -> None:

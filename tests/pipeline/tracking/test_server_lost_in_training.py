@@ -18,6 +18,7 @@ from tests.mlflow_server import MlflowServer
 
 ROOT = Path(__file__).parents[3]
 SECRET = "hush-hush-hush"
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture
