@@ -86,3 +86,21 @@ def test_a_training_is_finished_only_when_it_says_so(
     assert folder.outcome() is None
     folder.finish(TrainingOutcome(history, stopped="enough"))
     assert folder.outcome() == TrainingOutcome(history, stopped="enough")
+
+
+def test_the_history_can_be_read_from_the_first_epoch_on(
+    model: Classifier, clip_format: ClipFormat, tmp_path: Path
+) -> None:
+    """A new training forgets that of another, whose epochs were removed; a finished one has it in its result."""
+    folder = RunFolder(tmp_path)
+    assert folder.history() == []
+    folder.note([{"epoch": 1.0, "train/loss": 0.1}])
+    folder.note([{"epoch": 1.0, "train/loss": 0.1}, {"epoch": 2.0, "train/loss": 1e-9}])
+    assert folder.history() == [{"epoch": 1.0, "train/loss": 0.1}, {"epoch": 2.0, "train/loss": 1e-9}]
+    assert len((tmp_path / "history.jsonl").read_text().splitlines()) == 2
+    folder.claim({"seed": 0})
+    assert folder.history() == []
+    store(folder, model, clip_format, 1)
+    folder.keep_best_and_last([{"accuracy": 0.5}], score=score)
+    folder.finish(TrainingOutcome([{"epoch": 1.0}]))
+    assert folder.history() == [{"epoch": 1.0}]

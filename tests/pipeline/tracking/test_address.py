@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -73,6 +74,17 @@ def test_the_address_of_a_database_is_printed_without_credentials(uri: str, show
     address = StoreAddress(uri)
     assert str(address) == shown
     assert address.clean(f"cannot open {uri}") == f"cannot open {shown}"
+
+
+def test_the_installed_mlflow_has_the_pages_that_are_told() -> None:
+    """That of a run, and that of all runs with the choice of its workflow, which the documentation names."""
+    spec = importlib.util.find_spec("mlflow")
+    assert spec
+    assert spec.origin
+    scripts = Path(spec.origin).parent / "server" / "js" / "build" / "static" / "js"
+    text = "".join(each.read_text(encoding="utf-8") for each in scripts.glob("*.js"))
+    for part in (':experimentId/runs"', ':experimentId/runs/:runUuid"', '.get("workflowType")', '"machine_learning"'):
+        assert part in text, part
 
 
 def test_a_runs_page_is_told_for_each_kind_of_store() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -21,6 +23,7 @@ from preprocessing.errors import DataError, PlaceError, ResourceError
 from preprocessing.storage.atomic_file import write_text
 from tests.mlflow_server import MlflowServer, silent_server, stubborn_server
 
+ROOT = Path(__file__).parents[3]
 AWAY = "http://127.0.0.1:9"
 """Nobody listens at this port."""
 
@@ -263,6 +266,34 @@ def test_a_refused_job_leaves_no_run_unless_it_has_points(local_work: Work) -> N
         store = open_store(store_address(str(local_work.folder)))
         assert (store.find(local_work.key) is not None) == bool(epochs)
     assert status(store, local_work.key) == "FAILED"
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from pipeline.tracking.recorder import recorded
+from tests.pipeline.tracking.test_recorder import Work
+work = Work(Path(sys.argv[1]), sys.argv[2])
+with recorded(work.read, output=sys.argv[1]):
+    work.store(1)
+    time.sleep(600)
+"""
+
+
+def test_a_driver_that_is_killed_loses_no_point_and_doubles_none(local_work: Work) -> None:
+    store = open_store(store_address(str(local_work.folder)))
+    killed = subprocess.Popen([sys.executable, "-c", KILLED, str(local_work.folder), local_work.key], cwd=ROOT)
+    while not store.find(local_work.key) or not points(store, local_work.key):
+        assert killed.poll() is None
+        time.sleep(0.1)
+    local_work.store(1, 2)
+    killed.kill()
+    killed.wait()
+    assert status(store, local_work.key) == "RUNNING"
+    with recorded(local_work.read, output=str(local_work.folder)):
+        local_work.store(1, 2, 3)
+    assert points(store, local_work.key) == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
+    assert status(store, local_work.key) == "FINISHED"
 
 
 def test_a_run_that_a_user_deletes_is_made_anew_with_all_its_points(
