@@ -38,7 +38,7 @@ def tune(cluster: RayFarm, output: str) -> Job:
     return cluster.submit(
         "tune", "data=/shared/dataset", f"output={output}", "trials=3", f"train={training}",
         "train.objective.name=standard", *(f"train.{each}" for each in TINY),
-        "space={optimizer.learning_rate: {low: 1e-4, high: 1e-2, log: true}}",
+        "space={optimizer.learning_rate: {name: loguniform, low: 1e-3, high: 1e-2}}",
     )  # fmt: skip
 
 
