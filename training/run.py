@@ -45,7 +45,7 @@ COLLECTIVE_TIMEOUT_SECONDS = 600
 
 
 NO_GPU = ("no GPUs found", "No CUDA GPUs are available", "NVIDIA driver", "CUDA driver")
-"""What torch says where a GPU was promised and none can be used."""
+"""Words of torch where a GPU was promised and none can be used."""
 
 
 class TrainingError(RuntimeError):

@@ -23,7 +23,7 @@ Resources = Mapping[str, float | int]
 SECONDS_TO_ASK_THE_HEAD = 60.0
 MOST_TASKS_AT_ONCE = 2000
 MOST_TASKS_UNTOLD = 200
-"""Where nobody tells how far the cluster can grow."""
+"""The same, if nobody tells how far the cluster can grow."""
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ def cluster_file(
         "initialization_commands", "setup_commands", "head_setup_commands", "worker_setup_commands",
         "head_start_ray_commands", "worker_start_ray_commands", "cluster_synced_files", "rsync_exclude", "rsync_filter",
     )  # fmt: skip
-    content = {
+    content: dict[str, object] = {
         "cluster_name": "fake",
         "max_workers": max_workers,
         "upscaling_speed": 100,
@@ -71,7 +71,7 @@ def autoscaled_ray(
     folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
     file = folder / "cluster.json"
     port = free_port()
-    address = f"{ray.util.get_node_ip_address()}:{port}"
+    address = f"{ray.util.get_node_ip_address()}:{port}"  # type: ignore[no-untyped-call]
     file.write_text(cluster_file(node_types, gcs_address=address, max_workers=max_workers, idle_minutes=idle_minutes))
     command = [
         str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--num-cpus=0", "--num-gpus=0",

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from training.workers.lost import LostWorkers, first_failure, first_line, last_line, place_of, why
 
+UNUSED: Any = None
 DEAD = """A worker health check failed.
 The actor died unexpectedly before finishing this task.
 \tclass_name: RayTrainWorker
@@ -41,10 +43,10 @@ def test_a_loss_is_one_line_that_says_where_the_others_go_on(tmp_path: Path, cap
     listener = LostWorkers(str(tmp_path), max_failures=2)
     said = "worker 1 on 192.0.2.9 lost (its node has died); "
     failures = {0: RuntimeError("gloo: connection reset"), 1: lost_node()}
-    listener.after_exception(None, failures)
+    listener.after_exception(UNUSED, failures)
     (tmp_path / "epochs/000003").mkdir(parents=True)
-    listener.after_exception(None, failures)
-    listener.after_exception(None, failures)
+    listener.after_exception(UNUSED, failures)
+    listener.after_exception(UNUSED, failures)
     assert caplog.messages == [
         f"{said}restarting from the beginning",
         f"{said}restarting from epoch 4, step 0",

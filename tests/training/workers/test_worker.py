@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import distributed
 
-from training.worker import ALONE, Worker
+from training.workers.worker import ALONE, Worker
 
 
 def test_a_process_by_itself_gathers_its_own_value() -> None:
