@@ -60,6 +60,7 @@ def training_record(
         key=key,
         name=name or folder.path.name,
         settings=settings,
+        recognised_by="train/loss",
         points={round(metrics[EPOCH]): metrics for metrics in folder.history()},
         files=({picture: "curriculum"} if picture.exists() else {})
         | ({folder.checkpoint: "model"} if is_finished else {}),
@@ -78,7 +79,7 @@ def tracked_evaluation(config: EvaluateConfig, *, tracking: Tracking = "required
     key, folder = run_key("evaluate", config.output, settings), Path(config.output)
 
     def read(status: Status) -> Sequence[RunRecord]:
-        record = RunRecord(key, f"{folder.name} report", settings, status=status)
+        record = RunRecord(key, f"{folder.name} report", settings, "test/clean_accuracy", status=status)
         if status != "FINISHED":
             return [record]
         files = [folder / name for name in (REPORT_NAME, PAGE_NAME, CERTIFICATES_NAME)]

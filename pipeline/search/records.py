@@ -47,7 +47,7 @@ def search_records(status: Status, *, output: str, settings: Mapping[str, str | 
     if is_finished:
         result = SearchResult.model_validate_json((folder / RESULT_NAME).read_text())
         points[0] = {METRIC: result.best.robust_accuracy}
-    search = RunRecord(key, folder.name, settings, points, dict.fromkeys(files, "search"), status)
+    search = RunRecord(key, folder.name, settings, METRIC, points, dict.fromkeys(files, "search"), status)
     return [search, *_trial_records(folder, status, parent=key)]
 
 

@@ -18,8 +18,10 @@ class _Copy:
     """A run in MLflow and what it is known to hold."""
 
     run: Run
+    known: set[tuple[int, float]]
+    """Steps that were there when it was opened, each with the number by which it is recognised."""
     points: set[int]
-    """Steps."""
+    """Steps of the record that are there."""
     contents: dict[str, str]
     """SHA-256 by name of a file."""
     status: str
@@ -77,9 +79,11 @@ class Mirror:
             self._doubted.discard(record.key)
         copy = self._copies[record.key]
         for step, numbers in record.points.items():
-            if step not in copy.points:
+            if step in copy.points:
+                continue
+            if (step, numbers[record.recognised_by]) not in copy.known:
                 copy.run.log_metrics(numbers, step=step, milliseconds=self._times[record.key, step])
-                copy.points.add(step)
+            copy.points.add(step)
         for path, name in record.files.items():
             content = self._hash(path)
             if copy.contents.get(path.name) != content:
@@ -100,11 +104,8 @@ class Mirror:
             run = before.run  # which knows whether it is new
         run.log_settings(record.settings)
         self._opened(run)
-        firsts = {step: next(iter(numbers.items())) for step, numbers in record.points.items()}
-        known = {name: run.points(name) for name in {name for name, _ in firsts.values()}}
-        points = {step for step, (name, value) in firsts.items() if (step, value) in known[name]}
         held = run.held()
-        return _Copy(run, points, dict(held.contents), held.status)
+        return _Copy(run, run.points(record.recognised_by), set(), dict(held.contents), held.status)
 
     def _hash(self, path: Path) -> str:
         """The hash of a file's or folder's content, taken again when it is replaced."""

@@ -21,8 +21,10 @@ class RunRecord:
     name: str
     """The name that is shown."""
     settings: Mapping[str, str | float]
+    recognised_by: str
+    """The number of every step by which MLflow is known to have that step's others."""
     points: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
-    """Numbers by step. The first one of a step tells whether MLflow has the others."""
+    """Numbers by step."""
     files: Mapping[Path, str] = field(default_factory=dict)
     """Files, and the checkpoint's folder, each with the folder of the run that it goes into; those that exist."""
     status: Status = "RUNNING"

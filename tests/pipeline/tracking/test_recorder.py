@@ -57,7 +57,7 @@ class Work:
         history = json.loads((self.folder / "history.json").read_text())
         points = {each["epoch"]: each for each in history}
         files = [self.folder / "result.txt"] if (self.folder / "result.txt").exists() else []
-        return [RunRecord(self.key, "work", {"epochs": 3}, points, dict.fromkeys(files, "report"), status)]
+        return [RunRecord(self.key, "work", {"epochs": 3}, "loss", points, dict.fromkeys(files, "report"), status)]
 
     def store(self, *epochs: int) -> None:
         history = [{"epoch": each, "loss": 1 / each} for each in epochs]

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from evaluation.config import EvaluateConfig
+from pipeline.tracked_stages import tracked_evaluation
+from pipeline.tracking.address import store_address
+from pipeline.tracking.opening import open_store
+from preprocessing.storage.records import load_index
+from training.attacks import FGSM
+from training.checkpoint import CheckpointInfo, save
+from training.models import ModelConfig
+
+
+@pytest.mark.slow
+def test_an_evaluation_is_recorded_with_its_numbers_and_its_report(tiny_dataset: Path, tmp_path: Path) -> None:
+    """Once: the same evaluation, done again, adds no point."""
+    index, model = load_index(str(tiny_dataset)), ModelConfig(video_encoder="tiny", audio_encoder="tiny")
+    torch.manual_seed(0)
+    info = CheckpointInfo(
+        model=model, clip_format=index.format, classes=index.classes, dataset_sha256="0" * 64, epoch=1, metrics={}
+    )
+    built = model.build(index.format, len(index.classes))
+    save(tmp_path / "checkpoint", model=built, info=info, config={}, state={})
+    config = EvaluateConfig(
+        checkpoint=str(tmp_path / "checkpoint"),
+        data=str(tiny_dataset),
+        output=str(tmp_path / "out"),
+        attacks=(FGSM(),),
+        reference_attack=FGSM(),
+        workers=1,
+        limit=4,
+    )
+    for _ in range(2):
+        report = tracked_evaluation(config)
+    store = open_store(store_address(config.output))
+    [run] = store.client().search_runs([store.experiment_id])
+    assert (run.info.run_name, run.info.status) == ("out report", "FINISHED")
+    assert run.data.metrics["test/robust_accuracy/fgsm"] == report.attacks[0].robust_accuracy
+    assert len(store.client().get_metric_history(run.info.run_id, "test/clean_accuracy")) == 1
+    files = {each.path for each in store.client().list_artifacts(run.info.run_id, "report")}
+    assert files == {"report/report.json", "report/report.html", "report/certificates.parquet"}
