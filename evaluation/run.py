@@ -16,7 +16,8 @@ from evaluation.progress import EvaluationProgress
 from evaluation.report import REPORT_NAME, Facts, Report
 from evaluation.summary import summarise
 from evaluation.verification import verify
-from evaluation.workers import measure_on_ray, require_resources, show_on_ray
+from evaluation.workers import measure_on_ray, require_resources, shared_places, show_on_ray
+from preprocessing.cluster.shared_places import require_shared
 from preprocessing.errors import DataError, PlaceError, SettingsError
 from preprocessing.schema import DatasetIndex
 from preprocessing.storage.atomic_file import write_text
@@ -83,6 +84,7 @@ def check(config: EvaluateConfig) -> DatasetIndex:
     index = open_data(config)
     load_model(config.checkpoint)
     require_resources(config)
+    require_shared(*shared_places(config))
     return index
 
 

@@ -18,14 +18,24 @@ from ray.exceptions import RayTaskError
 from evaluation.config import EvaluateConfig
 from evaluation.measurement import Example, Measurement, Piece, attack_checked, measure_all, predict
 from preprocessing.cluster.capacity import capacity
+from preprocessing.cluster.shared_places import Landmark, SharedPlace, landmarks, recognise
 from preprocessing.cluster.waiting import cluster_in_words, wait_for
 from preprocessing.logmel import LogMel
 from preprocessing.reporting.heartbeat import heartbeat
-from training.checkpoint import load_model
+from preprocessing.schema import INDEX_NAME
+from training.checkpoint import MODEL_NAME, load_model
 from training.data import evaluation_batches, open_split
 from training.models import Classifier
 
 T = TypeVar("T")
+
+
+def shared_places(config: EvaluateConfig) -> tuple[SharedPlace, ...]:
+    """The folders that every node must see."""
+    return (
+        SharedPlace("checkpoint", config.checkpoint, MODEL_NAME),
+        SharedPlace("data", config.data, INDEX_NAME),
+    )
 
 
 def measure_on_ray(
@@ -34,10 +44,11 @@ def measure_on_ray(
     """Divide the clips among `config.workers` tasks; yield (worker, piece) as they finish, in no certain order."""
     wait_for([_bundle(config)], what=f"{_in_words(config)} for a task", minutes=config.max_wait_minutes)
     task = ray.remote(_stream_portion).options(num_returns="streaming", **_resources(config))
-    waiting: dict[ObjectRefGenerator, int] = {
-        cast(ObjectRefGenerator, task.remote(config, tuple(measurements), model_sha256, rank)): rank
-        for rank in range(config.workers)
-    }
+    with landmarks(*shared_places(config)) as known:
+        waiting: dict[ObjectRefGenerator, int] = {
+            cast(ObjectRefGenerator, task.remote(known, config, tuple(measurements), model_sha256, rank)): rank
+            for rank in range(config.workers)
+        }
     with heartbeat(lambda: f"measuring in {len(waiting)} tasks: {cluster_in_words([_bundle(config)])}"):
         while waiting:
             ready, _ = ray.wait(list(waiting), num_returns=1)
@@ -55,7 +66,8 @@ def show_on_ray(
 ) -> Example:
     """Attack again the batch that holds the clip at this position and keep that clip's pictures."""
     task = ray.remote(_show).options(**_resources(config))
-    return _get(task.remote(config, measurement, position, tuple(class_names)))
+    with landmarks(*shared_places(config)) as known:
+        return _get(task.remote(known, config, measurement, position, tuple(class_names)))
 
 
 @no_type_check  # Ray knows a streaming task by its `yield`, which a run-time type checker's wrapper would hide
@@ -64,8 +76,13 @@ def _stream_portion(*arguments):
 
 
 def _measure_portion(
-    config: EvaluateConfig, measurements: tuple[Measurement, ...], model_sha256: str, rank: int
+    known: tuple[Landmark, ...],
+    config: EvaluateConfig,
+    measurements: tuple[Measurement, ...],
+    model_sha256: str,
+    rank: int,
 ) -> Iterator[Piece]:
+    recognise(known)
     batches = evaluation_batches(
         config.data,
         config.split,
@@ -79,7 +96,14 @@ def _measure_portion(
         yield from measure_all(_load(config), batches, measurements, seed=config.seed, model_sha256=model_sha256)
 
 
-def _show(config: EvaluateConfig, measurement: Measurement, position: int, class_names: tuple[str, ...]) -> Example:
+def _show(
+    known: tuple[Landmark, ...],
+    config: EvaluateConfig,
+    measurement: Measurement,
+    position: int,
+    class_names: tuple[str, ...],
+) -> Example:
+    recognise(known)
     stored = open_split(config.data, config.split, audio_domain=config.threat.audio_domain)
     number, row = divmod(position, config.batch_size)
     num_batches = -(-min(len(stored), config.limit or len(stored)) // config.batch_size)

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from preprocessing.building import BuiltShard
 from preprocessing.checks.verify import content_hash, verify
+from preprocessing.cluster.shared_places import Landmark, SharedPlace, landmarks, require_shared
 from preprocessing.cluster.tasks import build_all
 from preprocessing.config import PreprocessConfig
 from preprocessing.errors import DataError, SettingsError
@@ -41,6 +42,9 @@ from preprocessing.storage.store import Store
 __all__ = ["Summary", "TooManyRejectedError", "preprocess", "verify"]
 
 logger = logging.getLogger(__name__)
+
+VIDEOS_LOOKED_AT = 1000
+"""Planned videos among which one is looked for that lies in a root: more would take long on a network."""
 
 
 class TooManyRejectedError(DataError):
@@ -71,7 +75,7 @@ def preprocess(config: PreprocessConfig) -> Summary:
 
     Raises:
         UserError: if there are no videos, `output` cannot be written or holds another data set (the message says what
-            differs), or videos have changed since their shards were built.
+            differs), a node does not see the same folders, or videos have changed since their shards were built.
         TooManyRejectedError: if more than `config.max_rejected_share` of the videos are left out.
         StoreError: if `output` cannot be read or written, such as on a full disk.
         BuildError: if a shard cost too many worker processes their lives.
@@ -88,6 +92,8 @@ def preprocess(config: PreprocessConfig) -> Summary:
         shard_size=config.shard_size,
         seed=config.seed,
     )
+    places = shared_places(config, plan)
+    require_shared(*places)
     begin(store, plan)
     logger.info(
         "%d videos of %d classes in %d shards, to '%s'",
@@ -98,7 +104,8 @@ def preprocess(config: PreprocessConfig) -> Summary:
     )
     outside = (*listing.rejected, *duplicates)
     most_rejected = config.max_rejected_share * (plan.num_clips + len(outside))
-    built = build(config, plan, store, most_rejected=most_rejected - len(outside))
+    with landmarks(*places) as known:
+        built = build(config, plan, store, most_rejected=most_rejected - len(outside), known=known)
     records = [built[shard.name].record for shard in plan.shards if shard.name in built]
     rejected = [*outside, *(rejection for record in records for rejection in record.rejected)]
     write_file(store, REJECTED_NAME, rejected_csv(rejected))
@@ -119,13 +126,25 @@ def preprocess(config: PreprocessConfig) -> Summary:
     return summary
 
 
-def build(config: PreprocessConfig, plan: Plan, store: Store, *, most_rejected: float) -> dict[str, BuiltShard]:
+def shared_places(config: PreprocessConfig, plan: Plan) -> tuple[SharedPlace, ...]:
+    """The folders that every node must see; those of the videos are known by one of the first videos that are there."""
+    sources = [clip.source for shard in plan.shards for clip in shard.clips][:VIDEOS_LOOKED_AT]
+    videos = [
+        SharedPlace("dataset.root", str(root), next((each for each in sources if (root / each).is_file()), ""))
+        for root in (root.resolve() for root in config.dataset.roots)
+    ]
+    return (SharedPlace("output", Store(config.output).everywhere, is_written=True), *videos)
+
+
+def build(
+    config: PreprocessConfig, plan: Plan, store: Store, *, most_rejected: float, known: tuple[Landmark, ...]
+) -> dict[str, BuiltShard]:
     """The finished shards by name; without the rest as soon as more than `most_rejected` clips are left out."""
     built: dict[str, BuiltShard] = {}
     log = ShardLog(num_clips=plan.num_clips, num_shards=len(plan.shards))
     environments = Environments()
     try:
-        with closing(build_all(config, plan, output=store.everywhere)) as shards:
+        with closing(build_all(config, plan, output=store.everywhere, known=known)) as shards:
             for shard in shards:
                 refuse_changed_videos(shard)
                 built[shard.record.name] = shard

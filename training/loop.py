@@ -12,6 +12,7 @@ import ray.train.torch
 import torch
 from torch import nn
 
+from preprocessing.cluster.shared_places import Landmark, UnsharedPlaceError, recognise
 from preprocessing.errors import DataError, SettingsError
 from preprocessing.reporting.progress import duration
 from training.config import TrainConfig
@@ -28,8 +29,11 @@ logger = logging.getLogger(__name__)
 SILENT = logging.Logger("silent", level=logging.CRITICAL + 1)
 
 
-def train_worker(config: TrainConfig) -> TrainingState:
-    """Train as one of the workers of a Ray Train run; returns the state in which training ended."""
+def train_worker(config: TrainConfig, *, known: tuple[Landmark, ...] = ()) -> TrainingState:
+    """Train as one of the workers of a Ray Train run; returns the state in which training ended.
+
+    Nothing is read or written before all workers have seen the landmarks of the driver's places.
+    """
     context = ray.train.get_context()
     worker = Worker(context.get_world_rank(), context.get_world_size(), ray.train.torch.get_device())
     torch.set_num_threads(config.cpus_per_worker)
@@ -37,12 +41,28 @@ def train_worker(config: TrainConfig) -> TrainingState:
         torch.cuda.set_device(worker.device)
     logger_of_rank_0(worker).info("workers: %s", in_words(worker))
     try:
+        require_places(known, worker)
         return train_epochs(config, worker)
-    except (SettingsError, DataError) as error:
+    except (SettingsError, DataError, UnsharedPlaceError) as error:
         # Handed back, not raised: Ray would try again, and it would end the same.
         return TrainingState(failed=str(error))
     except NonFiniteGradientError as error:
         return TrainingState(failed=f"{error}; {where_the_last_state_lies(RunFolder(Path(config.output)))}")
+
+
+def require_places(known: tuple[Landmark, ...], worker: Worker) -> None:
+    """Stop all workers if one of them sees other places than the driver.
+
+    Raises:
+        UnsharedPlaceError: on all workers, naming a node.
+    """
+    problem = ""
+    try:
+        recognise(known)
+    except UnsharedPlaceError as error:
+        problem = str(error)
+    if problems := [text for text in worker.all_gather(problem) if text]:
+        raise UnsharedPlaceError(problems[0])
 
 
 def where_the_last_state_lies(folder: RunFolder) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from preprocessing.errors import PlaceError
+from preprocessing.cluster.shared_places import UnsharedPlaceError
 from preprocessing.storage.provenance import Provenance, device_name
 from training.checkpoint import CheckpointInfo, load_state, load_weights, save
 from training.config import TrainConfig
@@ -83,13 +83,13 @@ class StateStore:
         """Go on from the newest state, if there is one.
 
         Raises:
-            RuntimeError: if the workers do not see the same output folder.
+            UnsharedPlaceError: if the workers do not see the same output folder.
         """
         newest = self.folder.newest()
         value = f"{newest[0]} epochs and {newest[1]} steps" if self.folder.settings.exists() else "nothing"
         seen = self.worker.all_gather(value)
         if len(set(seen)) > 1 or "nothing" in seen:
-            raise PlaceError(
+            raise UnsharedPlaceError(
                 f"the workers see {', '.join(seen)} in output='{self.config.output}': all nodes must share it"
             )
         if not self.folder.is_begun:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,15 +26,17 @@ from ray.train import (
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from preprocessing.cluster.capacity import Capacity, capacity
+from preprocessing.cluster.shared_places import Landmark, SharedPlace, landmarks, require_shared
 from preprocessing.cluster.waiting import WorkersWatch, wait_for
 from preprocessing.errors import DataError, PlaceError, ResourceError, SettingsError, users_mistake
 from preprocessing.reporting.heartbeat import heartbeat
-from preprocessing.schema import DatasetIndex
+from preprocessing.schema import INDEX_NAME, DatasetIndex
 from preprocessing.storage.places import require_writable
 from preprocessing.storage.records import load_index
 from training.config import TrainConfig
 from training.data import training_plan
 from training.loop import train_worker
+from training.models.weights import IMAGENET, NONE
 from training.resuming import TrainingState
 from training.run_folder import Metrics, RunFolder, TrainingOutcome
 from training.workers.lost import LostWorkers, first_failure, first_line, last_line
@@ -94,7 +97,8 @@ def train(config: TrainConfig, *, callbacks: Sequence[UserCallback] = ()) -> Tra
     folder.claim(check(config))
     outcome = folder.outcome()
     if outcome is None:
-        state = fit(config, worker_resources(config), callbacks)
+        with landmarks(*shared_places(config)) as known:
+            state = fit(config, worker_resources(config), callbacks, known)
         outcome = TrainingOutcome(state.history, state.stopped)
         resumed_from, resumed_step = state.resumed_from, state.resumed_step
     else:
@@ -127,7 +131,23 @@ def check(config: TrainConfig) -> dict[str, object]:
     folder.refuse_another(settings)
     if folder.outcome() is None:
         worker_resources(config)
+        require_shared(*shared_places(config))
     return settings
+
+
+def shared_places(config: TrainConfig) -> tuple[SharedPlace, ...]:
+    """The folders that every node must see: what is written, what is read, and weights to begin with."""
+    files = {"video": config.model.video_weights, "audio": config.model.audio_weights}
+    weights = [
+        SharedPlace(f"the folder of model.{modality}_weights", str(Path(file).parent), Path(file).name)
+        for modality, file in files.items()
+        if file not in (NONE, IMAGENET) and not RunFolder(Path(config.output)).is_begun
+    ]
+    return (
+        SharedPlace("output", config.output, is_written=True),
+        SharedPlace("data", config.data, INDEX_NAME),
+        *weights,
+    )
 
 
 def with_absolute_paths(config: TrainConfig) -> TrainConfig:
@@ -195,7 +215,9 @@ def workers_in_words(config: TrainConfig, needs: Mapping[str, float]) -> str:
     return f"{config.workers} worker{'s' * (config.workers != 1)} with {each}{' each' * (config.workers != 1)}"
 
 
-def fit(config: TrainConfig, needs: dict[str, float], callbacks: Sequence[UserCallback]) -> TrainingState:
+def fit(
+    config: TrainConfig, needs: dict[str, float], callbacks: Sequence[UserCallback], known: tuple[Landmark, ...] = ()
+) -> TrainingState:
     """Wait for the workers' places and run them to the end; what goes wrong in them becomes one short error.
 
     Ray Train starts, watches and replaces workers. Checkpoints are our own (see `run_folder`): Ray's count only once
@@ -206,7 +228,7 @@ def fit(config: TrainConfig, needs: dict[str, float], callbacks: Sequence[UserCa
     wait_for(bundles, what=wanted, minutes=config.max_wait_minutes)
     told: list[Any] = [LostWorkers(config.output, max_failures=config.max_failures), *callbacks]
     trainer = TorchTrainer(
-        cast(Callable[[dict[Any, Any]], None], train_worker),
+        cast(Callable[[dict[Any, Any]], None], partial(train_worker, known=known)),
         train_loop_config=cast(dict[str, Any], config),  # Ray hands any object through, so a typed config it is
         scaling_config=ScalingConfig(
             num_workers=config.workers, use_gpu="GPU" in needs, resources_per_worker=dict(needs)

@@ -104,7 +104,7 @@ def _place(bundle: Resources, places: Sequence[dict[str, float | int]]) -> bool:
 
 def capacity() -> Capacity:
     """The capacity of the connected Ray, now."""
-    nodes = alive_nodes()
+    nodes = resources_of_nodes()
     settings = _autoscaler_settings()
     if settings is None:
         return Capacity(nodes, addable=None)
@@ -112,7 +112,7 @@ def capacity() -> Capacity:
     return Capacity(nodes, addable=node_types(settings, alive=alive))
 
 
-def alive_nodes() -> tuple[Resources, ...]:
+def resources_of_nodes() -> tuple[Resources, ...]:
     """The resources of each node of the connected Ray that is alive."""
     return tuple(node["Resources"] for node in ray.nodes() if node["Alive"])  # type: ignore[no-untyped-call]
 

@@ -9,13 +9,13 @@ from ray.exceptions import NodeDiedError, OutOfMemoryError, RayTaskError, Worker
 
 from preprocessing.building import BuiltShard, ShardJob, build_shard
 from preprocessing.cluster.capacity import capacity, tasks_at_once
+from preprocessing.cluster.shared_places import Landmark, recognise
 from preprocessing.cluster.waiting import Patience, cluster_in_words
 from preprocessing.config import PreprocessConfig
 from preprocessing.decoding.parent import DecoderStartError
-from preprocessing.errors import ResourceError
+from preprocessing.errors import ResourceError, users_mistake
 from preprocessing.plan import Plan
 from preprocessing.reporting.heartbeat import heartbeat
-from preprocessing.storage.store import StoreError
 
 LOST_WORKERS_PER_SHARD = 5
 """A shard is built again when its worker or node is lost, so often."""
@@ -29,7 +29,9 @@ class BuildError(ResourceError):
     """A shard cost too many worker processes their lives."""
 
 
-def build_all(config: PreprocessConfig, plan: Plan, *, output: str) -> Generator[BuiltShard, None, None]:
+def build_all(
+    config: PreprocessConfig, plan: Plan, *, output: str, known: tuple[Landmark, ...] = ()
+) -> Generator[BuiltShard, None, None]:
     """The finished shards as they come, with at most `config.workers` tasks at a time; stopping early cancels the rest.
 
     With `workers` unset there are as many as the cluster could run once it has grown, so that it grows.
@@ -41,14 +43,16 @@ def build_all(config: PreprocessConfig, plan: Plan, *, output: str) -> Generator
         config: what is built and how.
         plan: the shards.
         output: where they go, under a name that holds in every process.
+        known: the landmarks by which every process recognises the places it works with.
 
     Raises:
         ResourceError: if there is no CPU and will be none, or none has come in `config.max_wait_minutes`.
+        UnsharedPlaceError: if a node does not see these places.
         StoreError: if the output cannot be read or written.
         BuildError: if a shard cost too many worker processes their lives.
     """
     capacity().require([SHARD_NEEDS], what="building shards takes 1 CPU each", remedy="connect to a larger Ray")
-    task = ray.remote(build_shard).options(
+    task = ray.remote(build_recognised).options(
         num_cpus=1, max_retries=LOST_WORKERS_PER_SHARD, retry_exceptions=[DecoderStartError]
     )
     waiting = jobs(config, plan, output=output)[::-1]
@@ -60,13 +64,19 @@ def build_all(config: PreprocessConfig, plan: Plan, *, output: str) -> Generator
                 at_once = config.workers or tasks_at_once()
                 while waiting and len(running) < at_once:
                     job = waiting.pop()
-                    running[task.remote(job)] = job.shard.name
+                    running[task.remote(known, job)] = job.shard.name
                 done, _ = ray.wait(list(running), num_returns=1, timeout=SECONDS_BETWEEN_LOOKS)
                 for each in done:
                     yield result(each, running.pop(each))
                 patience.look([SHARD_NEEDS], what="1 CPU to build shards")
     finally:
         stop(list(running))
+
+
+def build_recognised(known: tuple[Landmark, ...], job: ShardJob) -> BuiltShard:
+    """Build a shard where the driver's places are seen, and nowhere else."""
+    recognise(known)
+    return build_shard(job)
 
 
 def jobs(config: PreprocessConfig, plan: Plan, *, output: str) -> list[ShardJob]:
@@ -92,8 +102,8 @@ def result(done: ray.ObjectRef[BuiltShard], name: str) -> BuiltShard:
     try:
         return ray.get(done)
     except RayTaskError as error:
-        if isinstance(error.cause, StoreError):
-            raise StoreError(str(error.cause)) from None
+        if mistake := users_mistake(error):
+            raise mistake from None
         raise
     except (WorkerCrashedError, NodeDiedError, OutOfMemoryError) as error:
         raise BuildError(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import ray
 from ray.util.placement_group import placement_group, placement_group_table, remove_placement_group
 
-from preprocessing.cluster.capacity import Capacity, Resources, alive_nodes, gcs_address
+from preprocessing.cluster.capacity import Capacity, Resources, resources_of_nodes, gcs_address
 from preprocessing.cluster.ray_internals import autoscaled_nodes
 from preprocessing.errors import ResourceError
 from preprocessing.reporting.progress import SECONDS_BETWEEN_LINES, duration
@@ -62,7 +62,7 @@ class Patience:
             ResourceError: if for so many minutes there was none.
         """
         now = time.monotonic()
-        if Capacity(alive_nodes()).could_hold(bundles):
+        if Capacity(resources_of_nodes()).could_hold(bundles):
             self._since = now
         elif self._minutes is not None and now - self._since > 60 * self._minutes:
             raise given_up(bundles, what=what, seconds=now - self._since)

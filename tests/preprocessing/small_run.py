@@ -16,6 +16,8 @@ from preprocessing.schema import ClipFormat
 from preprocessing.storage.atomic_file import TEMPORARY_PREFIX
 from preprocessing.storage.store import Store
 
+DRAFTS = f"{TEMPORARY_PREFIX}*.tar"
+"""Unfinished shards; the driver's own token is named otherwise."""
 FORMAT = ClipFormat(num_segments=4, segment_seconds=0.5, frame_size=32, num_mels=32)
 
 
@@ -40,9 +42,14 @@ def flip_a_bit(file: Path) -> None:
         stream.write(data)
 
 
+def is_begun(folder: Path) -> bool:
+    """Whether a shard below `folder` is being written."""
+    return any(folder.rglob(DRAFTS))
+
+
 def writers_below(folder: Path) -> Iterator[int]:
     """The processes that hold an unfinished shard below `folder` open."""
-    if not any(folder.rglob(f"{TEMPORARY_PREFIX}*")):
+    if not is_begun(folder):
         return
     for descriptors in Path("/proc").glob("[0-9]*/fd"):
         try:
@@ -50,7 +57,8 @@ def writers_below(folder: Path) -> Iterator[int]:
         except OSError:  # ended meanwhile, or not ours
             continue
         pid = int(descriptors.parent.name)
-        if pid != os.getpid() and any(TEMPORARY_PREFIX in each and each.startswith(f"{folder}/") for each in targets):
+        drafts = (each for each in targets if each.startswith(f"{folder}/") and Path(each).match(DRAFTS))
+        if pid != os.getpid() and any(drafts):
             yield pid
 
 

@@ -22,7 +22,7 @@ from preprocessing.config import PreprocessConfig
 from preprocessing.run import preprocess, verify
 from preprocessing.storage.atomic_file import TEMPORARY_PREFIX
 from preprocessing.storage.store import StoreError
-from tests.preprocessing.small_run import config, contents, kill_one, writers_below
+from tests.preprocessing.small_run import config, contents, is_begun, kill_one, writers_below
 
 ROOT = Path(__file__).parents[2]
 DRIVER = """
@@ -56,7 +56,7 @@ def run_with_kills(
             if driver.poll() is not None:
                 assert driver.returncode == -9, "a driver that nobody killed has failed"
                 driver = start_driver(wanted)
-            if waiting and any(output.rglob(f"{TEMPORARY_PREFIX}*")):
+            if waiting and is_begun(output):
                 time.sleep(chance.uniform(0.0, 0.4))
                 if waiting[0] == "driver":
                     driver.kill()
@@ -187,7 +187,7 @@ def below(pid):
     yield pid
 
 def lose_a_node():
-    while not any(Path(wanted.output).rglob(".unfinished-*")):
+    while not any(Path(wanted.output).rglob(".unfinished-*.tar")):
         time.sleep(0.01)
     for pid in list(below(nodes[0].all_processes["raylet"][0].process.pid)):
         os.kill(pid, signal.SIGKILL)

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from preprocessing.cluster.shared_places import landmarks
 from tests.training.small_runs import Run, settings
 from training.config import TrainConfig
 from training.models import ModelConfig
 from training.objectives import Standard
-from training.run import TrainingStoppedError, train
+from training.run import TrainingStoppedError, fit, shared_places, train, worker_resources
 
 
 def test_other_settings_in_the_same_output_are_refused(two_workers: Run) -> None:
@@ -41,6 +42,17 @@ def test_a_damaged_shard_ends_training_once_and_for_all(tiny_dataset: Path, tmp_
     shard.write_bytes(content)
     with pytest.raises(TrainingStoppedError, match=r"training stopped: .*train/000001\.tar' is damaged"):
         train(settings(damaged, tmp_path / "output"))
+
+
+def test_workers_that_do_not_see_the_drivers_places_end_training_once_and_for_all(
+    tiny_dataset: Path, tmp_path: Path
+) -> None:
+    """The driver's token is gone, as it would be on a node that has joined since; Ray does not try again."""
+    config = settings(tiny_dataset, tmp_path / "output")
+    with landmarks(*shared_places(config)) as known:
+        pass
+    with pytest.raises(TrainingStoppedError, match=r"output='.*does not see what the driver wrote; name a folder on"):
+        fit(config, worker_resources(config), [], known)
 
 
 def test_what_cannot_work_is_refused_before_work(tiny_dataset: Path, tmp_path: Path) -> None:
