@@ -16,8 +16,8 @@ from rich.table import Table
 
 from preprocessing.building import BuiltShard
 from preprocessing.checks.verify import content_hash, verify
-from preprocessing.cluster.shared_places import Landmark, SharedPlace, landmarks, require_shared
-from preprocessing.cluster.tasks import build_all
+from preprocessing.cluster.shared_places import Landmark, landmarks, require_shared
+from preprocessing.cluster.tasks import build_all, shared_places
 from preprocessing.config import PreprocessConfig
 from preprocessing.errors import DataError, SettingsError
 from preprocessing.plan import Plan, differences, make_plan
@@ -42,9 +42,6 @@ from preprocessing.storage.store import Store
 __all__ = ["Summary", "TooManyRejectedError", "preprocess", "verify"]
 
 logger = logging.getLogger(__name__)
-
-VIDEOS_LOOKED_AT = 1000
-"""Planned videos among which one is looked for that lies in a root: more would take long on a network."""
 
 
 class TooManyRejectedError(DataError):
@@ -124,16 +121,6 @@ def preprocess(config: PreprocessConfig) -> Summary:
     )
     show(summary)
     return summary
-
-
-def shared_places(config: PreprocessConfig, plan: Plan) -> tuple[SharedPlace, ...]:
-    """The folders that every node must see; those of the videos are known by one of the first videos that are there."""
-    sources = [clip.source for shard in plan.shards for clip in shard.clips][:VIDEOS_LOOKED_AT]
-    videos = [
-        SharedPlace("dataset.root", str(root), next((each for each in sources if (root / each).is_file()), ""))
-        for root in (root.resolve() for root in config.dataset.roots)
-    ]
-    return (SharedPlace("output", Store(config.output).everywhere, is_written=True), *videos)
 
 
 def build(

@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 
 from preprocessing.cluster.nodes import alive_nodes, ask_every_node, this_node
-from preprocessing.errors import PlaceError, UserError
+from preprocessing.errors import FULL, PlaceError, UserError
 from preprocessing.schema import INDEX_NAME
 from preprocessing.storage.atomic_file import TEMPORARY_PREFIX, create_unfinished, remove_if_abandoned
 from preprocessing.storage.store import Store
@@ -181,7 +181,8 @@ def trouble_with(landmark: Landmark) -> Trouble | None:
             with create_unfinished(store.folder / TOKEN) as file:
                 Path(file.name).unlink()
         except OSError as error:
-            return Trouble(at, f"sees it but cannot write into it ({error.strerror})", is_elsewhere=False)
+            if error.errno not in FULL:  # which the work itself tells better
+                return Trouble(at, f"sees it but cannot write into it ({error.strerror})", is_elsewhere=False)
     return None
 
 

@@ -9,13 +9,14 @@ from ray.exceptions import NodeDiedError, OutOfMemoryError, RayTaskError, Worker
 
 from preprocessing.building import BuiltShard, ShardJob, build_shard
 from preprocessing.cluster.capacity import capacity, tasks_at_once
-from preprocessing.cluster.shared_places import Landmark, recognise
+from preprocessing.cluster.shared_places import Landmark, SharedPlace, recognise
 from preprocessing.cluster.waiting import Patience, cluster_in_words
 from preprocessing.config import PreprocessConfig
 from preprocessing.decoding.parent import DecoderStartError
 from preprocessing.errors import ResourceError, users_mistake
 from preprocessing.plan import Plan
 from preprocessing.reporting.heartbeat import heartbeat
+from preprocessing.storage.store import Store
 
 LOST_WORKERS_PER_SHARD = 5
 """A shard is built again when its worker or node is lost, so often."""
@@ -23,6 +24,8 @@ SECONDS_TO_STOP = 20.0
 SECONDS_BETWEEN_LOOKS = 5.0
 """Time after which the cluster's size is looked at again if no shard is finished."""
 SHARD_NEEDS = {"CPU": 1}
+VIDEOS_LOOKED_AT = 1000
+"""Planned videos among which one is looked for that lies in a root: more would take long on a network."""
 
 
 class BuildError(ResourceError):
@@ -71,6 +74,16 @@ def build_all(
                 patience.look([SHARD_NEEDS], what="1 CPU to build shards")
     finally:
         stop(list(running))
+
+
+def shared_places(config: PreprocessConfig, plan: Plan) -> tuple[SharedPlace, ...]:
+    """The folders that every node must see; those of the videos are known by one of the first videos that are there."""
+    sources = [clip.source for shard in plan.shards for clip in shard.clips][:VIDEOS_LOOKED_AT]
+    videos = [
+        SharedPlace("dataset.root", str(root), next((each for each in sources if (root / each).is_file()), ""))
+        for root in (root.resolve() for root in config.dataset.roots)
+    ]
+    return (SharedPlace("output", Store(config.output).everywhere, is_written=True), *videos)
 
 
 def build_recognised(known: tuple[Landmark, ...], job: ShardJob) -> BuiltShard:

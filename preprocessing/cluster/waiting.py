@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import ray
 from ray.util.placement_group import placement_group, placement_group_table, remove_placement_group
 
-from preprocessing.cluster.capacity import Capacity, Resources, resources_of_nodes, gcs_address
+from preprocessing.cluster.capacity import Capacity, Resources, gcs_address, resources_of_nodes
 from preprocessing.cluster.ray_internals import autoscaled_nodes
 from preprocessing.errors import ResourceError
 from preprocessing.reporting.progress import SECONDS_BETWEEN_LINES, duration
