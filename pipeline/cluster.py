@@ -20,9 +20,8 @@ from ray.util.state import list_actors
 from ray.util.state.exception import RayStateApiException
 
 from pipeline.endings import interrupt_on_sigterm
-from pipeline.environment import ENVIRONMENT, set_up_environment
+from pipeline.environment import ENVIRONMENT, JOB_VARIABLE, is_submitted_job, set_up_environment
 from pipeline.ports import free_port
-from pipeline.tracking.address import CREDENTIALS, VARIABLE
 from preprocessing.cluster.ray_internals import bootstrap_address, own_processes, show_worker_lines_with
 from preprocessing.cluster.waiting import cluster_in_words
 from preprocessing.errors import ResourceError, SettingsError
@@ -36,12 +35,6 @@ CHATTER = (
     "Actor with class name: 'PreemptionWatcher'",
 )
 """Lines with these words say nothing to a user: Ray's and torch's about their own insides."""
-
-JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
-"""The environment variable by which Ray tells a submitted job, in JSON, what it was submitted with."""
-
-OF_THE_DRIVER = (VARIABLE, *CREDENTIALS)
-"""Variables that Ray's processes are not given: the driver alone talks to MLflow."""
 
 PACKAGES = Path(__file__).resolve().parents[1]
 """The folder that holds this project's packages, a clone or `site-packages`."""
@@ -146,7 +139,7 @@ def _set(variables: Mapping[str, str | None]) -> None:
 def _cluster(address: str, *, show_workers: bool) -> Iterator[None]:
     require_listener(address)
     runtime: dict[str, object] = {"env_vars": variables_of_workers()}
-    if JOB_VARIABLE not in os.environ:  # a submitted job has its working directory there already
+    if not is_submitted_job():  # its working directory is there already
         runtime["working_dir"] = str(Path.cwd())
     logger.info("connecting to the Ray at '%s'", address)
     with _refusals_of(address):

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import BaseModel
 
 from pipeline.endings import EXPLANATION, ExitStatus, report, sigterm_interrupts
 from pipeline.environment import set_up_environment
 from pipeline.settings.help import Command, CommandGroup, SettingsCommand, config_class_of
 from pipeline.settings.load import Config, load, override
+from pipeline.settings.places import absolute_places, refuse_relative
 from pipeline.tracking.choice import Tracking
 from preprocessing.errors import PlaceError, SettingsError
 
@@ -113,7 +113,9 @@ def inspect(
     from preprocessing.inspection.config import InspectConfig
     from preprocessing.inspection.run import inspect as run
 
-    run(folder, load(InspectConfig, None, words or ()))
+    config = load(InspectConfig, None, words or ())
+    refuse_relative({"DIR": folder} | ({"output": config.output} if config.output else {}))
+    run(folder, config)
 
 
 @app.command(cls=SettingsCommand)
@@ -178,6 +180,7 @@ def verify(
     from preprocessing.checks.config import VerifyConfig
 
     config = load(VerifyConfig, None, words or ())
+    refuse_relative({"DIR": place, "videos": config.videos})
     problems = _problems_of(place, config)
     for problem in problems:
         logger.error("%s", problem)
@@ -209,29 +212,13 @@ def _problems_of(place: str, config: VerifyConfig) -> Sequence[str]:
 def _load(config_class: type[Config], words: Sequence[str] | None) -> Config:
     """The config that `[FILE] [key=value ...]` describes, its local paths made absolute: workers run elsewhere."""
     config = load(config_class, *_file_and_changes(words))
-    return override(config, _absolute_paths(config))
+    return override(config, absolute_places(config))
 
 
 def _file_and_changes(words: Sequence[str] | None) -> tuple[Path | None, list[str]]:
     """`[FILE] [key=value ...]` taken apart."""
     changes = list(words or ())
     return (Path(changes.pop(0)) if changes and "=" not in changes[0] else None), changes
-
-
-def _absolute_paths(config: BaseModel) -> dict[str, object]:
-    """The settings that name places on this machine, as absolute paths; URLs stay as they are."""
-    places = {name: getattr(config, name, None) for name in ("data", "output", "checkpoint")}
-    dataset = getattr(config, "dataset", None)
-    places |= {f"dataset.{name}": getattr(dataset, name) for name in getattr(dataset, "places", ())}
-    return {
-        key: [_absolute(each) for each in place] if isinstance(place, tuple) else _absolute(place)
-        for key, place in places.items()
-        if place is not None
-    }
-
-
-def _absolute(place: str | Path) -> str:
-    return str(place) if "://" in str(place) else str(Path(place).expanduser().absolute())
 
 
 def set_up_logging() -> None:

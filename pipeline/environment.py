@@ -30,6 +30,14 @@ LOCAL_ENVIRONMENT = {
 }
 """The same for a Ray on this machine alone."""
 
+JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Set by Ray for what `ray job submit` starts."""
+
+
+def is_submitted_job() -> bool:
+    """True in a process that was submitted to a cluster: it runs in Ray's copy of its working directory."""
+    return JOB_VARIABLE in os.environ
+
 
 def set_up_environment(*, local: bool = False) -> None:
     """Set what is not set yet."""

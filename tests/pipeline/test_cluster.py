@@ -7,7 +7,7 @@ import pytest
 import ray
 
 from pipeline import cluster
-from pipeline.environment import ENVIRONMENT
+from pipeline.environment import ENVIRONMENT, JOB_VARIABLE
 
 
 def test_a_connected_process_keeps_its_ray(ray_session: None) -> None:
@@ -47,7 +47,7 @@ def test_a_worker_is_given_our_defaults_but_for_those_that_its_job_was_submitted
 ) -> None:
     everything = cluster.variables_of_workers()
     assert everything.items() >= {name: os.environ[name] for name in ENVIRONMENT}.items()
-    monkeypatch.setenv(cluster.JOB_VARIABLE, '{"runtime_env": {"env_vars": {"MPLBACKEND": "svg"}}, "metadata": {}}')
+    monkeypatch.setenv(JOB_VARIABLE, '{"runtime_env": {"env_vars": {"MPLBACKEND": "svg"}}, "metadata": {}}')
     assert everything.keys() - cluster.variables_of_workers().keys() == {"MPLBACKEND"}
-    monkeypatch.setenv(cluster.JOB_VARIABLE, '{"runtime_env": {}}')
+    monkeypatch.setenv(JOB_VARIABLE, '{"runtime_env": {}}')
     assert cluster.variables_of_workers() == everything
