@@ -155,6 +155,25 @@ def evaluate(words: Words = None, tracking: TrackingOption = "required") -> None
         print_table(tracked_evaluation(config, tracking=tracking))
 
 
+@app.command(cls=SettingsCommand)
+def doctor(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Places to look at, such as output=DIR.", show_default=False),
+    ] = None,
+) -> None:
+    """Say whether this machine or cluster can do the work: doctor [data=DIR] [output=DIR]. Status 1 at a problem."""
+    from pipeline.doctor.config import DoctorConfig
+    from pipeline.doctor.finding import show
+    from pipeline.doctor.run import diagnose
+
+    config = load(DoctorConfig, None, words or ())
+    findings = diagnose(override(config, absolute_places(config)))
+    show(findings)
+    if any(finding.state == "problem" for finding in findings):
+        raise typer.Exit(ExitStatus.FAULT)
+
+
 @app.command("settings", cls=Command)
 def show_settings(
     command: Annotated[str, typer.Argument(metavar="COMMAND", help="Whose settings.")],

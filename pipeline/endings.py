@@ -19,7 +19,7 @@ class ExitStatus(IntEnum):
 
     DONE = 0
     FAULT = 1
-    """Of this project: everything that is no `UserError`; also problems that `verify` found."""
+    """Of this project: everything that is no `UserError`; also problems that `verify` or `doctor` found."""
     MISTAKE = 2
     """Of the user: a `UserError`, or words that are no command."""
     INTERRUPTED = 130
@@ -28,7 +28,7 @@ class ExitStatus(IntEnum):
 
 EXPLANATION = (
     "Exit status: 0 done; 2 a mistake in settings, places, data or resources, told in a message; 130 interrupted by "
-    "Ctrl-C or SIGTERM; 1 anything else, with a traceback, and problems that verify found."
+    "Ctrl-C or SIGTERM; 1 anything else, with a traceback, and problems that verify or doctor found."
 )
 
 GO_ON = {

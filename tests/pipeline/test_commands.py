@@ -15,7 +15,7 @@ from pipeline.endings import EXPLANATION, ExitStatus
 from pipeline.settings.help import CONFIG_CLASSES, config_class_of
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("demo", "preprocess", "inspect", "train", "tune", "evaluate", "settings", "verify")
+COMMANDS = ("demo", "preprocess", "inspect", "train", "tune", "evaluate", "settings", "verify", "doctor")
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:

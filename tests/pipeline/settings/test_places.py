@@ -35,6 +35,7 @@ REFUSED = {
     "demo": ["output='runs/demo': write output=/shared/runs/demo"],
     "inspect d output=/page.html": ["DIR='d'"],
     "verify d": ["DIR='d'"],
+    "doctor output=x": ["output='x'"],
 }
 
 
