@@ -17,10 +17,11 @@ from preprocessing.checks.config import VerifyConfig
 from preprocessing.checks.cross_check import cross_check
 from preprocessing.checks.shard import Expected, shard_problems
 from preprocessing.cluster.capacity import tasks_at_once
+from preprocessing.cluster.shared_places import SharedPlace, require_shared
 from preprocessing.config import PreprocessConfig
 from preprocessing.plan import Plan
 from preprocessing.reporting.progress import Progress
-from preprocessing.schema import PLAN_NAME, REJECTED_NAME, SPLITS, DatasetIndex, ShardRecord, ShardSummary
+from preprocessing.schema import INDEX_NAME, PLAN_NAME, REJECTED_NAME, SPLITS, DatasetIndex, ShardRecord, ShardSummary
 from preprocessing.storage.atomic_file import TEMPORARY_PREFIX
 from preprocessing.storage.records import load_index, load_shard_record, record_name
 from preprocessing.storage.store import Store, StoreError
@@ -35,7 +36,7 @@ def verify(root: str, config: VerifyConfig | None = None) -> list[str]:
     `config.videos`, some clips are also compared with what ffmpeg decodes of their videos.
 
     Raises:
-        ValueError: if `root` is no place that can be opened.
+        UserError: if `root` is no place that can be opened, or a node does not see the same one.
     """
     config = config or VerifyConfig()
     store = Store(root)
@@ -44,6 +45,10 @@ def verify(root: str, config: VerifyConfig | None = None) -> list[str]:
     except (ValueError, StoreError) as error:
         return [str(error)]
     problems, records = read_records(store, index)
+    require_shared(
+        SharedPlace("DIR", store.everywhere, INDEX_NAME),
+        *(SharedPlace("videos", str(folder.resolve())) for folder in config.videos),
+    )
     expected = Expected(format=index.format, classes=index.classes)
     for record, found in check_all(store, list(records.values()), expected):
         problems += [f"'{store.url(record.name)}' {problem}" for problem in found]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -65,3 +66,17 @@ def test_workers_of_a_job_get_what_its_command_sets_and_what_the_user_sets_wins(
     done = submit([sys.executable, "-c", JOB], "--runtime-env-json", '{"env_vars": {"RAY_DEDUP_LOGS": "2"}}')
     assert done.returncode == 0, done.stdout + done.stderr
     assert "a worker has ['pdf', '2']" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_job_refuses_relative_places_and_looks_at_every_node(tmp_path: Path, ray_session: None) -> None:
+    command = [sys.executable, "-m", "pipeline", "doctor"]
+    refused = submit([*command, "output=runs/x"])
+    assert refused.returncode != 0
+    assert "output='runs/x': write output=/shared/runs/x" in refused.stdout
+    looked = submit([*command, f"output={tmp_path / 'out'}"])
+    said = " ".join(looked.stdout.split())
+    assert f"{os.uname().nodename} (" in said
+    assert "1 nodes" in said
+    assert "decoders can open no file" in said or "this system cannot forbid" in said
+    assert list(tmp_path.iterdir()) == []
