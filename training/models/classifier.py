@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from preprocessing.logmel import LogMel
+from training.models.dropout import ClipDropout
 
 # Of the training images of torchvision's pretrained weights, per channel.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -53,7 +54,7 @@ class Classifier(nn.Module):
         self.video_encoder = video_encoder
         self.audio_encoder = audio_encoder
         self.fusion = fusion
-        self.dropout = nn.Dropout(0.0)
+        self.dropout = ClipDropout()
         self.register_buffer("video_mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("video_std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
 
@@ -87,8 +88,8 @@ class Classifier(nn.Module):
         audio_features: Float[Tensor, "batch segments features"],
     ) -> Outputs:
         """Average the segments' features over time, and fuse."""
-        video_clip = self.dropout(video_features).mean(1)
-        audio_clip = self.dropout(audio_features).mean(1)
+        video_clip = self.dropout(video_features, "video").mean(1)
+        audio_clip = self.dropout(audio_features, "audio").mean(1)
         return Outputs(
             logits=self.fusion(video_clip, audio_clip),
             video_features=video_features,

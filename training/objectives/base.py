@@ -16,6 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 from preprocessing.settings import Settings
 from training.batch import Batch
 from training.models import Outputs
+from training.models.dropout import drawing_by_clip
 from training.passes import Passes
 
 Logits = Float[Tensor, "batch classes"]
@@ -42,8 +43,9 @@ class Objective(Settings):
 
     * Crafting sees the bare classifier in evaluation mode; modes, batch statistics, parameter gradients and the global
       random state are afterwards as they were. Only the loss itself runs the model as the loop has set it up.
-    * Randomness is decided by the generator's initial seed and the clips' keys, but for dropout, which draws from the
-      global state; so a clip is treated alike in whichever batch and worker it comes.
+    * Randomness is decided by the generator's initial seed and the clips' keys, that of dropout too; so a clip is
+      treated alike in whichever batch and worker it comes.
+    * All workers run the model in training mode, and exchange anything else, equally often and in the same order.
     """
 
     name: str
@@ -92,7 +94,9 @@ class SingleUpdate(Objective):
 
     def losses(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> Iterator[Loss]:
         """The one loss."""
-        yield self.prepare(bare(model), batch, progress=progress, generator=generator)(model)
+        with drawing_by_clip(bare(model), batch.keys, generator):
+            loss = self.prepare(bare(model), batch, progress=progress, generator=generator)(model)
+        yield loss
 
     def crafting_cost(self, *, progress: float, num_segments: int) -> Passes:
         """Passes of `prepare`: none, unless an objective says otherwise."""

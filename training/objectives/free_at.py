@@ -19,6 +19,7 @@ from training.attacks.engine.gradients import (
     normalised_or_noise,
 )
 from training.batch import MODALITIES, Batch
+from training.models.dropout import drawing_by_clip
 from training.objectives.base import Classifying, Loss, bare
 from training.passes import Passes
 from training.threat import ThreatModel
@@ -58,7 +59,9 @@ class FreeAT(Classifying):
         perturbed = start(bare(model), batch, self.threat, generator, classification_gradient())
         for replay in range(self.replays):
             clips, streams = detached_inputs(perturbed, self.threat.modalities)
-            yield self.classification(model, clips)
+            with drawing_by_clip(bare(model), batch.keys, generator, f"dropout {replay}"):
+                loss = self.classification(model, clips)
+            yield loss
             if replay + 1 < self.replays and streams:
                 perturbed = self._moved(clips, batch, generator, replay)
 
