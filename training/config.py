@@ -14,6 +14,8 @@ from preprocessing.storage.places import Place
 from training.attacks import PGD, AnyAttack
 from training.curriculum.monitoring import Decision, EarlyStopping, OverfittingMonitor, decide
 from training.models import Classifier, ModelConfig
+from training.models.batch_norm import BatchNorm, set_batch_norm
+from training.models.weights import NONE
 from training.objectives import AnyObjective, TMACurriculum
 from training.optimization import OptimizerConfig
 from training.run_folder import Metrics
@@ -55,7 +57,12 @@ class TrainConfig(Settings):
     epochs: PositiveInt = 30
     """Passes over the training split."""
     batch_size: PositiveInt = 64
-    """Clips per step, all workers together."""
+    """Clips per step, all workers together; where it does not divide, some have one more than others."""
+    batch_norm: BatchNorm = "synchronised"
+    """Statistics that batch normalisation uses while it trains (`tiny`, `alexnet` and `vgg11` have none).
+    `synchronised`: those of the whole batch, so that any number of workers learn what one learns; two small exchanges
+    per layer. `frozen`: those of the initial weights, which must not be random; they stay as they are. `local`: those
+    of each worker's own clips, averaged once an epoch; with several workers it is another training."""
     optimizer: OptimizerConfig = OptimizerConfig()
     """Optimizer, learning rate and average of the weights."""
     precision: Precision = "float32"
@@ -92,9 +99,23 @@ class TrainConfig(Settings):
     end. What the cluster can never have is refused at once."""
 
     @model_validator(mode="after")
-    def _batches_divide_evenly(self) -> TrainConfig:
-        if self.batch_size % self.workers:
-            raise ValueError(f"batch_size={self.batch_size} is not a multiple of workers={self.workers}")
+    def _every_worker_has_a_clip(self) -> TrainConfig:
+        if self.batch_size < self.workers:
+            raise ValueError(
+                f"batch_size={self.batch_size} leaves some of workers={self.workers} without a clip: raise batch_size, "
+                "or lower workers"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _frozen_statistics_are_of_data(self) -> TrainConfig:
+        random = [name for name, weights in self.model.batch_normalised.items() if weights == NONE]
+        if self.batch_norm == "frozen" and random:
+            names = " and ".join(f"model.{name}_weights" for name in random)
+            raise ValueError(
+                "batch_norm=frozen normalises by the statistics that come with the initial weights, and random weights "
+                f"have none: set {names}, or batch_norm=synchronised"
+            )
         return self
 
     @model_validator(mode="after")
@@ -118,9 +139,12 @@ class TrainConfig(Settings):
             )
         return self
 
-    def build_model(self, clip_format: ClipFormat, num_classes: int) -> Classifier:
-        """The freshly initialised classifier, laid out in memory as it is trained."""
+    def build_model(
+        self, clip_format: ClipFormat, num_classes: int, *, device: torch.device | str = "cpu"
+    ) -> Classifier:
+        """The freshly initialised classifier, laid out in memory and normalised as it is trained on `device`."""
         model = self.model.build(clip_format, num_classes)
+        set_batch_norm(model, self.batch_norm, device)
         if self.channels_last:
             model.to(memory_format=torch.channels_last)
         return model
@@ -151,4 +175,5 @@ class TrainConfig(Settings):
         """Settings that decide the trained weights beside the data's content: a resumed run must have the same ones."""
         machine = {"data", "output", "workers", "gpu", "cpus_per_worker", "loader_threads", "cache_mib"}
         limits = {"checkpoint_every", "max_failures", "max_wait_minutes"}
-        return self.model_dump(mode="json", exclude=machine | limits)
+        unused = set() if self.model.batch_normalised else {"batch_norm"}
+        return self.model_dump(mode="json", exclude=machine | limits | unused)

@@ -166,6 +166,13 @@ def training_plan(num_clips: int, *, batch_size: int, seed: int, epoch: int) -> 
     return [order[start : start + batch_size] for start in range(0, num_clips - batch_size + 1, batch_size)]
 
 
+def portion(clips: Sequence[int], *, rank: int, world_size: int) -> Sequence[int]:
+    """One rank's run of a batch's clips; where they do not divide, the first ranks have one more than the others."""
+    size, num_longer = divmod(len(clips), world_size)
+    start = rank * size + min(rank, num_longer)
+    return clips[start : start + size + (rank < num_longer)]
+
+
 def train_batches(
     stored: StoredSplit,
     *,
@@ -184,16 +191,15 @@ def train_batches(
         stored: the training split.
         epoch: number of the epoch, from 0; with `seed` it decides the order.
         seed: seed of the order.
-        batch_size: clips of all ranks together; a multiple of `world_size`.
+        batch_size: clips of all ranks together.
         rank: number of the portion, from 0.
         world_size: number of portions.
         first: the batch to begin with, from 0; those before it are not read.
         device: where the batches are wanted.
         threads: how many batches are read and decoded ahead, each by its own thread; 0 = none.
     """
-    portion = batch_size // world_size
     plan = training_plan(len(stored), batch_size=batch_size, seed=seed, epoch=epoch)
-    mine = [batch[rank * portion : (rank + 1) * portion] for batch in plan[first:]]
+    mine = [portion(batch, rank=rank, world_size=world_size) for batch in plan[first:]]
     return (clips.to(device) for clips in stored_batches(stored, mine, threads=threads))
 
 

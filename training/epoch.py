@@ -97,13 +97,13 @@ def learn(
 ) -> Iterator[dict[str, Tensor]]:
     """Make every update that the objective asks for on a batch; yields the loss, its parts and the gradient's norms."""
     objective = config.objective
-    torch.manual_seed(seed_of(config.seed, "dropout", step.epoch, step.number, worker.rank))
     generator = torch.Generator().manual_seed(seed_of(config.seed, "attacks", step.epoch))
     losses = objective.losses(learner.model, batch, progress=step.progress(config.epochs), generator=generator)
     for update, loss in enumerate(computed_in(config.precision, losses, worker.device)):
         done = step.progress(config.epochs, share_of_step=update / objective.updates)
         norms = learner.update(
             loss.total,
+            factor=worker.loss_factor(len(batch), of=config.batch_size),
             learning_rate=config.optimizer.rate_at(done),
             gradient_clip=config.gradient_clip,
             where=str(step),

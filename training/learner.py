@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from training.batch import MODALITIES
 from training.config import TrainConfig
 from training.data import StoredSplit
-from training.metrics import average_batch_statistics
 from training.models import Classifier
+from training.models.batch_norm import average_local_statistics
 from training.objectives.base import bare
 from training.optimization import WeightAverage, set_learning_rate
 
@@ -35,14 +35,19 @@ class Learner:
 
     @classmethod
     def of(
-        cls, config: TrainConfig, split: StoredSplit, prepare: Callable[[Classifier], nn.Module] | None = None
+        cls,
+        config: TrainConfig,
+        split: StoredSplit,
+        prepare: Callable[[Classifier], nn.Module] | None = None,
+        *,
+        device: torch.device | str = "cpu",
     ) -> Learner:
-        """The learner at the beginning of a training on `split`.
+        """The learner at the beginning of a training on `split`, which will be on `device`.
 
         `prepare` is given the freshly initialised classifier, changes it in place and returns its wrapper.
         """
         torch.manual_seed(config.seed)
-        classifier = config.build_model(split.index.format, len(split.index.classes))
+        classifier = config.build_model(split.index.format, len(split.index.classes), device=device)
         model = prepare(classifier) if prepare else classifier
         return cls(model, config.optimizer.build(classifier), config.optimizer.build_average(classifier))
 
@@ -57,9 +62,9 @@ class Learner:
         return self.average.model if self.average else self.classifier
 
     def update(
-        self, loss: Tensor, *, learning_rate: float, gradient_clip: float | None, where: str
+        self, loss: Tensor, *, factor: int | float, learning_rate: float, gradient_clip: float | None, where: str
     ) -> dict[str, Tensor]:
-        """Go backward from `loss` and step; returns the L2 norms of the gradient before it was clipped.
+        """Go backward from `factor` times `loss` and step; returns the L2 norms of the gradient before it was clipped.
 
         `gradient_norm` is that of all weights, `gradient_norm_video` and `gradient_norm_audio` are the encoders': where
         one is far below the other, one modality learns and the other is carried along. `where` tells the step in the
@@ -70,7 +75,7 @@ class Learner:
         """
         set_learning_rate(self.optimizer, learning_rate)
         self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
+        torch.autograd.backward(factor * loss)
         # After the workers' gradients were averaged, so all of them see the same length and stop together.
         norms = {
             f"gradient_norm_{modality}": _gradient_norm(self.classifier.get_submodule(f"{modality}_encoder"))
@@ -88,8 +93,8 @@ class Learner:
         return {"gradient_norm": length, **norms}
 
     def average_statistics(self) -> None:
-        """Give the classifiers of all workers the mean of their batch statistics; every worker must call this."""
-        average_batch_statistics(self.classifier)
+        """Give all workers the mean of the batch statistics that each has of its own; every worker must call this."""
+        average_local_statistics(self.classifier)
         if self.average:
             self.average.take_buffers(self.classifier)
 

@@ -79,7 +79,7 @@ def train_epochs(config: TrainConfig, worker: Worker) -> TrainingState:
     All workers take the same number of steps, and all stop at the same step if the gradient is not finite.
     """
     train_split, validation_split = open_splits(config, worker)
-    learner = Learner.of(config, train_split, partial(prepared, config=config))
+    learner = Learner.of(config, train_split, partial(prepared, config=config), device=worker.device)
     store = StateStore(config, train_split, learner, worker)
     state = store.resume()
     say = logger_of_rank_0(worker)
@@ -137,7 +137,7 @@ def prepared(model: Classifier, config: TrainConfig) -> nn.Module:
     """The classifier on this worker's device in its distributed wrapper; pretrained if its training begins."""
     if not RunFolder(Path(config.output)).is_begun:
         config.model.load_pretrained(model)
-    # Batch statistics are averaged once an epoch instead of being copied from the first worker at every step.
+    # Batch statistics are the same in all workers, or each has its own: none are copied from the first one.
     wrapped: nn.Module = ray.train.torch.prepare_model(model, parallel_strategy_kwargs={"forward_sync_buffers": False})
     return wrapped
 

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, distributed
 from torch.nn import functional
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from training.models import Outputs
 
@@ -125,15 +124,3 @@ class TimedIterator(Generic[T]):
             return next(self._items)
         finally:
             self.seconds += time.monotonic() - started
-
-
-def average_batch_statistics(model: nn.Module) -> None:
-    """Give all workers the mean of their batch normalisation statistics; every worker must call this."""
-    if not distributed.is_initialized() or distributed.get_world_size() == 1:
-        return
-    for module in model.modules():
-        if isinstance(module, _BatchNorm):
-            for statistic in (module.running_mean, module.running_var):
-                if statistic is not None:
-                    distributed.all_reduce(statistic)
-                    statistic /= distributed.get_world_size()

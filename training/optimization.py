@@ -90,7 +90,7 @@ class WeightAverage:
         self.steps += 1
 
     def take_buffers(self, model: Classifier) -> None:
-        """Take the batch statistics of `model`, which workers average between epochs."""
+        """Take the batch statistics of `model`."""
         for own, theirs in zip(self.model.buffers(), model.buffers(), strict=True):
             own.copy_(theirs)
 

@@ -1,4 +1,4 @@
-"""The settings of trainings that earlier versions had, and the values at which leaving them out changes nothing."""
+"""The settings that trainings of earlier versions have and this one does not, and those that they lack."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ RETIRED: Mapping[str, tuple[object, ...] | None] = {
     "warm_start_mib": None,
 }
 """By the end of the dotted name, the values that mean what this version always does; None = any: it decided nothing."""
+ADDED: Mapping[str, object] = {"batch_norm": "local"}
+"""Settings of a training that earlier versions did not have, with the values that mean what those always did."""
 
 
 def without_retired(stored: Mapping[str, Any], *, where: str) -> dict[str, Any]:
@@ -36,6 +38,11 @@ def without_retired(stored: Mapping[str, Any], *, where: str) -> dict[str, Any]:
             "version that began it, or choose another output"
         )
     return _without(stored)
+
+
+def with_added(stored: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """A training's stored settings with those that an earlier version did not have, as far as `now` has them."""
+    return {name: value for name, value in ADDED.items() if name in now} | dict(stored)
 
 
 def _without(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -25,7 +25,7 @@ from preprocessing.errors import DataError, SettingsError
 from preprocessing.settings import describe_differences
 from preprocessing.storage.atomic_file import remove_abandoned_below, replacing_folder, write_text
 from training.checkpoint import load_info
-from training.retired_settings import without_retired
+from training.retired_settings import with_added, without_retired
 
 Metrics = dict[str, float]
 Score = Callable[[Metrics], tuple[float, ...]]
@@ -126,7 +126,7 @@ class RunFolder:
         """
         if not self.is_begun:
             return
-        if lines := describe_differences(self._noted_settings(), settings):
+        if lines := describe_differences(with_added(self._noted_settings(), settings), settings):
             raise SettingsError(
                 f"output='{self.path}' holds a training with other settings; choose another output or remove it. "
                 "What differs:\n" + "\n".join(f"  {line}" for line in lines)

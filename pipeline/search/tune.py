@@ -39,7 +39,7 @@ from preprocessing.settings import Settings, describe_differences, plain
 from preprocessing.storage.atomic_file import write_text
 from preprocessing.storage.places import Place
 from training.config import TrainConfig
-from training.retired_settings import without_retired
+from training.retired_settings import with_added, without_retired
 from training.run import TrainingError, train, worker_resources
 from training.run import check as check_training
 
@@ -159,7 +159,9 @@ def stored_search(path: Path) -> TuneConfig:
         ValueError: if it was begun with a setting that this version no longer has.
     """
     stored = yaml.safe_load(path.read_text())
-    return TuneConfig.model_validate(without_retired(stored, where=f"the search in '{path.parent}'"))
+    kept = without_retired(stored, where=f"the search in '{path.parent}'")
+    train = TuneConfig.model_validate(kept).train
+    return TuneConfig.model_validate({**kept, "train": with_added(kept["train"], train.fingerprint())})
 
 
 def refuse_another(config: TuneConfig) -> None:

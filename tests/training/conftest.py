@@ -14,6 +14,7 @@ from training.batch import Batch
 from training.models import Classifier, ModelConfig
 
 if TYPE_CHECKING:
+    from tests.training.gloo_workers import GlooWorkers
     from tests.training.small_runs import Run
 
 NUM_CLASSES = 4
@@ -60,6 +61,15 @@ def restored_random_state() -> Iterator[None]:
     """Puts the global random state back: attacks of other libraries draw from it and seed it."""
     with torch.random.fork_rng():
         yield
+
+
+@pytest.fixture(scope="session")
+def gloo_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GlooWorkers]:
+    """Up to four real processes that exchange by gloo, shared by all tests."""
+    from tests.training.gloo_workers import GlooWorkers
+
+    with GlooWorkers(4, tmp_path_factory.mktemp("gloo_workers")) as workers:
+        yield workers
 
 
 @pytest.fixture(scope="session")

@@ -95,9 +95,35 @@ def test_free_training_costs_as_much_as_standard_training() -> None:
     assert passes == [32, 30]
 
 
-def test_batches_must_be_shared_evenly() -> None:
-    with pytest.raises(ValidationError, match="batch_size=10 is not a multiple of workers=4"):
-        TrainConfig(data="data", output="output", batch_size=10, workers=4)
+def test_every_worker_must_have_a_clip() -> None:
+    TrainConfig(data="data", output="output", batch_size=5, workers=4)
+    with pytest.raises(ValidationError, match="batch_size=3 leaves some of workers=4 without a clip: raise batch_size"):
+        TrainConfig(data="data", output="output", batch_size=3, workers=4)
+
+
+def test_statistics_are_not_frozen_at_those_of_random_weights() -> None:
+    def frozen(**model: str) -> TrainConfig:
+        return TrainConfig.model_validate(
+            {"data": "data", "output": "output", "batch_norm": "frozen", "model": {"video_encoder": "tiny", **model}}
+        )
+
+    with pytest.raises(
+        ValidationError, match=r"random weights have none: set model.audio_weights, or batch_norm=synch"
+    ):
+        frozen(audio_encoder="resnet18")
+    with pytest.raises(ValidationError, match=r"set model.video_weights and model.audio_weights, or"):
+        frozen(video_encoder="resnet18")
+    frozen(audio_weights="imagenet")
+    frozen(audio_encoder="vgg11")
+
+
+def test_batch_normalisation_decides_the_weights_of_models_that_have_it() -> None:
+    for model, decides in (("RsR", True), ("AsR", True), ("AsA", False)):
+        one, other = (
+            TrainConfig.model_validate({"data": "data", "output": "output", "model": model, "batch_norm": kind})
+            for kind in ("synchronised", "local")
+        )
+        assert (one.fingerprint() != other.fingerprint()) == decides
 
 
 def test_a_model_is_trained_and_measured_in_one_audio_domain() -> None:

@@ -21,6 +21,7 @@ from training.data import (
     StoredBatch,
     evaluation_batches,
     open_split,
+    portion,
     stored_batches,
     train_batches,
     training_plan,
@@ -135,13 +136,18 @@ def test_an_epoch_trains_on_every_clip_once(tiny_dataset: Path) -> None:
     assert len({key for batch in batches for key in batch.keys}) == 24
 
 
-@pytest.mark.parametrize("world_size", [2, 4, 8])
+@pytest.mark.parametrize("world_size", [2, 3, 4, 5, 8])
 def test_ranks_take_equal_steps_and_together_the_batches_of_one(tiny_dataset: Path, world_size: int) -> None:
     (alone,) = read_epoch(tiny_dataset, epoch=3)
     shares = read_epoch(tiny_dataset, epoch=3, world_size=world_size)
     assert {len(share) for share in shares} == {len(alone)}
     for step, batch in enumerate(alone):
         assert tuple(key for share in shares for key in share[step].keys) == batch.keys
+
+
+def test_the_first_ranks_have_one_clip_more_where_they_do_not_divide() -> None:
+    found = [portion(range(16), rank=rank, world_size=3) for rank in range(3)]
+    assert found == [range(6), range(6, 11), range(11, 16)]
 
 
 def test_order_depends_on_seed_and_epoch_alone(tiny_dataset: Path) -> None:

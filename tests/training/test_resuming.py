@@ -172,7 +172,7 @@ def _one_of_two(rank: int, meeting: str, data: str, output: str) -> None:
 
 def _with_batch_statistics(data: Path, output: Path) -> TrainConfig:
     model = ModelConfig(video_encoder="resnet18", audio_encoder="tiny", feature_size=16)
-    return settings(data, output, model=model)
+    return settings(data, output, model=model, batch_norm="local")
 
 
 def _first_statistic(store: StateStore) -> torch.Tensor:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from preprocessing.errors import SettingsError
-from training.retired_settings import without_retired
+from training.retired_settings import with_added, without_retired
 
 NOW = {"epochs": 2, "objective": {"name": "awp", "objective": {"crafting": {"sampling_ratio": 1.0}}}}
 
@@ -28,3 +28,10 @@ def test_settings_that_cannot_be_followed_are_named() -> None:
     )
     with pytest.raises(SettingsError, match=message):
         without_retired(stored(warm_start=False, context="clean_features"), where="the search")
+
+
+def test_settings_that_were_added_are_what_earlier_versions_did_where_they_matter() -> None:
+    earlier = {"epochs": 2}
+    assert with_added(earlier, {"epochs": 3}) == earlier
+    assert with_added(earlier, {"batch_norm": "synchronised"}) == {"batch_norm": "local", "epochs": 2}
+    assert with_added({"batch_norm": "frozen"}, {"batch_norm": "local"}) == {"batch_norm": "frozen"}

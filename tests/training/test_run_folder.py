@@ -76,6 +76,17 @@ def test_settings_may_change_until_something_is_stored(
         folder.claim({"seed": 0, "epochs": 2})
 
 
+def test_a_training_of_an_earlier_version_goes_on_with_the_statistics_that_it_had(
+    model: Classifier, clip_format: ClipFormat, tmp_path: Path
+) -> None:
+    folder = RunFolder(tmp_path)
+    folder.claim({"seed": 0})
+    store(folder, model, clip_format, 0, step=1)
+    folder.claim({"seed": 0, "batch_norm": "local"})
+    with pytest.raises(ValueError, match="batch_norm: 'local' there, 'synchronised' now"):
+        folder.claim({"seed": 0, "batch_norm": "synchronised"})
+
+
 def test_a_training_is_finished_only_when_it_says_so(
     model: Classifier, clip_format: ClipFormat, tmp_path: Path
 ) -> None:

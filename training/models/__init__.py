@@ -10,6 +10,7 @@ from pydantic import PositiveInt, model_validator
 from preprocessing.logmel import LogMel
 from preprocessing.schema import ClipFormat
 from preprocessing.settings import Settings
+from training.batch import Modality
 from training.models.classifier import Classifier, Outputs
 from training.models.encoders import ENCODERS, EncoderName, build_encoder
 from training.models.ensemble import Ensemble
@@ -99,6 +100,15 @@ class ModelConfig(Settings):
             audio_encoder=build_encoder(self.audio_encoder, "audio", self.feature_size),
             fusion=build_fusion(self.fusion, self.feature_size, num_classes),
         )
+
+    @property
+    def batch_normalised(self) -> dict[Modality, WeightsSource]:
+        """Initial weights of the encoders that have batch normalisation, by modality."""
+        encoders: dict[Modality, tuple[EncoderName, WeightsSource]] = {
+            "video": (self.video_encoder, self.video_weights),
+            "audio": (self.audio_encoder, self.audio_weights),
+        }
+        return {modality: weights for modality, (name, weights) in encoders.items() if ENCODERS[name].has_batch_norm}
 
     def load_pretrained(self, model: Classifier) -> None:
         """Fill the encoders of a fresh `model` with the weights that training starts from.

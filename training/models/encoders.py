@@ -23,11 +23,13 @@ class EncoderSpec:
     """Name of its last layer, the one that knows how many features there are."""
     smallest: int
     """Least height and width of its input in pixels, mel bands or steps: below it nothing is left after its pools."""
+    has_batch_norm: bool = False
+    """True if it normalises by statistics of the batch."""
 
 
 ENCODERS: dict[EncoderName, EncoderSpec] = {
     "alexnet": EncoderSpec(stem="features.0", head="classifier.6", smallest=63),
-    "resnet18": EncoderSpec(stem="conv1", head="fc", smallest=8),
+    "resnet18": EncoderSpec(stem="conv1", head="fc", smallest=8, has_batch_norm=True),
     "tiny": EncoderSpec(stem="layers.0", head="layers.8", smallest=8),
     "vgg11": EncoderSpec(stem="features.0", head="classifier.6", smallest=32),
 }

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from jaxtyping import Float
 from pydantic import PositiveFloat
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from training.batch import Batch
 from training.models import Outputs
 from training.objectives.base import Forward, Loss, LossOf, SingleUpdate, bare
+from training.objectives.exchange import mean_over_clips
 from training.objectives.pgd_at import PGDAT
 from training.passes import Passes
 from training.threat import ThreatModel
@@ -53,7 +54,7 @@ class AWP(SingleUpdate):
     def prepare(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> LossOf:
         """The other objective's loss at the moved weights."""
         loss_of = self.objective.prepare(model, batch, progress=progress, generator=generator)
-        moves = self._moves(model, loss_of)
+        moves = self._moves(model, loss_of, num_clips=len(batch))
 
         def moved_loss(forward: Forward) -> Loss:
             assert isinstance(forward, nn.Module), f"only a module has weights to move, got {type(forward)}"
@@ -61,18 +62,22 @@ class AWP(SingleUpdate):
 
         return moved_loss
 
-    def _moves(self, model: nn.Module, loss_of: LossOf) -> Weights:
-        """v by weight: one step of ascent, of relative length gamma; zero where the gradient is."""
+    def _moves(self, model: nn.Module, loss_of: LossOf, *, num_clips: int) -> Weights:
+        """v by weight: one step of ascent, of relative length gamma; zero where the gradient is.
+
+        The gradient is that of the loss over all workers' clips, of which this one has `num_clips`.
+        """
         weights = {name: weight for name, weight in model.named_parameters() if weight.dim() > 1}
         statistics = {name: buffer.clone() for name, buffer in model.named_buffers()}
         devices = {weight.device for weight in weights.values() if weight.device.type == "cuda"}
         # The random state is put back, so that the loss drops the same units as the ascent.
         with torch.random.fork_rng(devices=devices), torch.enable_grad():
             total = loss_of(lambda video, audio: _call(model, statistics, video, audio)).total
-            gradients = torch.autograd.grad(total, list(weights.values()), materialize_grads=True)
+            sums = torch.autograd.grad(num_clips * total, list(weights.values()), materialize_grads=True)
+        gradients = mean_over_clips(sums, num_clips=num_clips)
         return {
             name: self.gamma * _rescaled(gradient, to=weight.detach())
-            for (name, weight), gradient in zip(weights.items(), _mean_over_workers(gradients), strict=True)
+            for (name, weight), gradient in zip(weights.items(), gradients, strict=True)
         }
 
     def crafting_cost(self, *, progress: float, num_segments: int) -> Passes:
@@ -112,14 +117,3 @@ def _rescaled(gradient: Float[Tensor, "*shape"], *, to: Float[Tensor, "*shape"])
     largest = gradient.abs().amax()
     scaled = gradient / largest  # so that its square does not vanish
     return torch.where(largest.isfinite() & (largest > 0), scaled * (to.norm() / scaled.norm()), 0.0)
-
-
-def _mean_over_workers(gradients: tuple[Tensor, ...]) -> list[Tensor]:
-    """The gradients' means over all workers, in one exchange."""
-    if not distributed.is_initialized() or distributed.get_world_size() == 1:
-        return list(gradients)
-    flat = torch.cat([gradient.flatten() for gradient in gradients])
-    distributed.all_reduce(flat)
-    flat /= distributed.get_world_size()
-    sizes = [gradient.numel() for gradient in gradients]
-    return [part.view_as(gradient) for part, gradient in zip(torch.split(flat, sizes), gradients, strict=True)]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from training.attacks.engine.randomness import clip_generator
 from training.batch import Batch, per_clip
 from training.objectives.base import Classifying, Forward, Loss, LossOf, SingleUpdate
+from training.objectives.exchange import clips_of_others, keys_of_all
 
 
 class Mixup(Classifying, SingleUpdate):
@@ -23,8 +24,8 @@ class Mixup(Classifying, SingleUpdate):
     picture and sound stay of one kind. Costs 1 forward and 1 backward pass per batch.
 
     Each clip draws its weight and its place in a ring by its key; its partner is the next in the ring of the clips that
-    came in the same batch. So the order in the batch does not matter, but the partners are found among a worker's own
-    clips: the only objective here whose result depends on which worker has which clips.
+    came in the same batch, whichever workers have them. So neither the order in the batch nor the number of workers
+    matters; with several, each gets its clips' partners from the others.
     """
 
     name: Literal["mixup"] = "mixup"
@@ -34,8 +35,7 @@ class Mixup(Classifying, SingleUpdate):
     def prepare(self, model: nn.Module, batch: Batch, *, progress: float, generator: torch.Generator) -> LossOf:
         """The mixed cross-entropy."""
         weights = draw_weights(batch, self.alpha, generator)
-        partners = draw_partners(batch.keys, generator).to(batch.labels.device)
-        other = batch.select(partners)
+        other = partners_of(batch, generator)
         mixed = batch.with_streams(
             _mixed(batch.video, other.video, weights=weights), _mixed(batch.audio, other.audio, weights=weights)
         )
@@ -57,6 +57,14 @@ def draw_weights(batch: Batch, alpha: float, generator: torch.Generator) -> Floa
     seeds = [clip_generator(generator, key, "mixup weight").initial_seed() for key in batch.keys]
     draws = [np.random.default_rng(seed).beta(alpha, alpha) for seed in seeds]
     return torch.tensor(draws, dtype=batch.video.dtype, device=batch.video.device)
+
+
+def partners_of(batch: Batch, generator: torch.Generator) -> Batch:
+    """The partner of each clip, drawn among the clips of all workers; every worker must call this."""
+    keys = keys_of_all(batch.keys)
+    places = draw_partners(tuple(key for each in keys for key in each), generator)
+    wanted = [part.tolist() for part in torch.split(places, [len(each) for each in keys])]
+    return clips_of_others(batch, wanted)
 
 
 def draw_partners(keys: tuple[str, ...], generator: torch.Generator) -> Int[Tensor, " batch"]:

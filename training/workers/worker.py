@@ -15,6 +15,11 @@ from preprocessing.storage.provenance import device_name
 T = TypeVar("T")
 
 
+def is_alone() -> bool:
+    """True if this process trains by itself: there is no process group, or no other worker in it."""
+    return not distributed.is_initialized() or distributed.get_world_size() == 1
+
+
 @dataclass(frozen=True)
 class Worker:
     """One of the processes that train together."""
@@ -22,6 +27,13 @@ class Worker:
     rank: int
     world_size: int
     device: torch.device
+
+    def loss_factor(self, num_clips: int, *, of: int) -> float:
+        """Factor of a mean loss over this worker's clips, `num_clips` of a batch of `of`; 1 in equal portions.
+
+        With it the mean of the workers' gradients is that of the mean loss over the whole batch.
+        """
+        return self.world_size * num_clips / of
 
     def all_gather(self, value: T) -> list[T]:
         """The values of all workers, in order of rank; every worker must call this."""

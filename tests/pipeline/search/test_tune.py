@@ -17,7 +17,15 @@ from ray.util.state import list_actors
 from pipeline.mlflow_runs import TrackingStore
 from pipeline.search.report import METRIC
 from pipeline.search.space import Choice, Uniform
-from pipeline.search.tune import SuccessiveHalving, TrialRecorder, TuneConfig, begin, concurrent_trials, search
+from pipeline.search.tune import (
+    SETTINGS_NAME,
+    SuccessiveHalving,
+    TrialRecorder,
+    TuneConfig,
+    begin,
+    concurrent_trials,
+    search,
+)
 from pipeline.settings.load import load, override
 from pipeline.tracking.address import store_address
 from pipeline.tracking.opening import open_store
@@ -85,6 +93,21 @@ def test_as_many_trials_run_as_the_cpus_allow(ray_session: None) -> None:
     assert concurrent_trials(train.model_copy(update={"workers": 2})) == 1
     with pytest.raises(ValueError, match="2 workers with 2 CPU each: Ray has 2 CPU in all"):
         concurrent_trials(train.model_copy(update={"workers": 2, "cpus_per_worker": 2}))
+
+
+@pytest.mark.parametrize(("encoder", "goes_on_with"), [("tiny", "synchronised"), ("resnet18", "local")])
+def test_a_search_of_an_earlier_version_goes_on_with_the_statistics_that_it_had(
+    tmp_path: Path, encoder: str, goes_on_with: str
+) -> None:
+    """It did not note them; a model without batch normalisation has none."""
+    config = override(
+        small_search(tmp_path / "data", tmp_path / "out", trials=2, epochs=1), {"train.model.video_encoder": encoder}
+    )
+    begin(config)
+    path = tmp_path / "out" / SETTINGS_NAME
+    path.write_text(path.read_text().replace("  batch_norm: synchronised\n", ""))
+    assert "batch_norm" not in path.read_text()
+    begin(override(config, {"train.batch_norm": goes_on_with}))
 
 
 def test_another_search_in_the_same_output_is_refused(tmp_path: Path) -> None:

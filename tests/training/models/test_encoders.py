@@ -4,6 +4,7 @@ from typing import get_args
 
 import pytest
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from training.batch import MODALITIES, Modality
 from training.models.encoders import ENCODERS, EncoderName, build_encoder
@@ -58,3 +59,10 @@ def test_the_tiny_audio_encoder_tells_low_from_high() -> None:
     low[..., 8:12, :] = 1.0
     high[..., 48:52, :] = 1.0
     assert (encoder(low) - encoder(high)).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_an_encoder_says_whether_it_normalises_by_the_batch(name: EncoderName) -> None:
+    with torch.device("meta"):
+        layers = build_encoder(name, "video", feature_size=10).modules()
+    assert any(isinstance(layer, _BatchNorm) for layer in layers) == ENCODERS[name].has_batch_norm

@@ -124,12 +124,23 @@ every_single_update = pytest.mark.parametrize(
 )
 
 
-def run(objective: Objective, model: nn.Module, batch: Batch, *, progress: float = 0.0, seed: int = 3) -> list[Tensor]:
-    """All losses of a batch, each with its backward pass; the weights stay and the gradients add up."""
+def run(
+    objective: Objective,
+    model: nn.Module,
+    batch: Batch,
+    *,
+    progress: float = 0.0,
+    seed: int = 3,
+    factor: int | float = 1,
+) -> list[Tensor]:
+    """All losses of a batch, each with its backward pass; the weights stay and the gradients add up.
+
+    `factor` multiplies the losses before they go backward.
+    """
     generator = torch.Generator().manual_seed(seed)
     totals = []
     for loss in objective.losses(model, batch, progress=progress, generator=generator):
-        torch.autograd.backward(loss.total)
+        torch.autograd.backward(factor * loss.total)
         totals.append(loss.total.detach())
     return totals
 

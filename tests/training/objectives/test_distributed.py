@@ -33,7 +33,7 @@ from training.objectives import (
 def test_two_halves_of_a_batch_teach_what_the_whole_does(objective: Objective, model: Classifier, batch: Batch) -> None:
     """The mean of the gradients of two workers is the gradient of one.
 
-    AWP needs the workers' exchange for it, which `test_two_workers.py` has; Mixup takes partners from its own share.
+    AWP and Mixup need the workers' exchange for it, which `test_workers.py` has.
     """
     model.double().train()
     found = []
