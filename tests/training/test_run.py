@@ -102,6 +102,33 @@ def test_two_workers_go_the_way_of_one_whatever_the_objective(
 
 
 @pytest.mark.slow
+def test_two_workers_learn_what_one_does_with_batch_normalisation(tiny_dataset: Path, tmp_path: Path) -> None:
+    """ResNet-18 for frames; with each worker's own statistics some weight ends elsewhere by a hundred times as much."""
+    model = ModelConfig(video_encoder="resnet18", audio_encoder="tiny", feature_size=16)
+    gradient_descent = OptimizerConfig(name="sgd", learning_rate=1e-2)
+
+    def trained(workers: int, batch_norm: str) -> dict[str, torch.Tensor]:
+        config = settings(
+            tiny_dataset,
+            tmp_path / f"{workers} {batch_norm}",
+            model=model,
+            optimizer=gradient_descent,
+            objective=Standard(),
+            workers=workers,
+            batch_norm=batch_norm,
+            epochs=2,
+        )
+        return weights(train(config))
+
+    def largest_difference(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
+        return max(float((value - other[name]).abs().max()) for name, value in one.items())
+
+    alone = trained(1, "synchronised")
+    assert largest_difference(alone, trained(2, "synchronised")) < 1e-4
+    assert largest_difference(alone, trained(2, "local")) > 1e-2
+
+
+@pytest.mark.slow
 def test_a_training_starts_from_stored_weights_and_its_checkpoint_needs_them_no_more(
     tiny_dataset: Path, tmp_path: Path
 ) -> None:
