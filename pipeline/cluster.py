@@ -22,6 +22,7 @@ from ray.util.state.exception import RayStateApiException
 from pipeline.endings import interrupt_on_sigterm
 from pipeline.environment import ENVIRONMENT, JOB_VARIABLE, is_submitted_job, set_up_environment
 from pipeline.ports import free_port
+from pipeline.tracking.address import CREDENTIALS, VARIABLE
 from preprocessing.cluster.ray_internals import bootstrap_address, own_processes, show_worker_lines_with
 from preprocessing.cluster.waiting import cluster_in_words
 from preprocessing.errors import ResourceError, SettingsError
@@ -36,6 +37,8 @@ CHATTER = (
 )
 """Lines with these words say nothing to a user: Ray's and torch's about their own insides."""
 
+OF_THE_DRIVER = (VARIABLE, *CREDENTIALS)
+"""Variables that Ray's processes are not given: the driver alone talks to MLflow."""
 PACKAGES = Path(__file__).resolve().parents[1]
 """The folder that holds this project's packages, a clone or `site-packages`."""
 

@@ -226,7 +226,7 @@ def fit(
     wanted, bundles = workers_in_words(config, needs), [needs] * config.workers
     logger.info("training with %s, on %s", wanted, "GPUs" if "GPU" in needs else "processors, without a GPU")
     wait_for(bundles, what=wanted, minutes=config.max_wait_minutes)
-    told: list[Any] = [LostWorkers(config.output, max_failures=config.max_failures), *callbacks]
+    told: list[Any] = [LostWorkers(RunFolder(Path(config.output)).newest, max_failures=config.max_failures), *callbacks]
     trainer = TorchTrainer(
         cast(Callable[[dict[Any, Any]], None], partial(train_worker, known=known)),
         train_loop_config=cast(dict[str, Any], config),  # Ray hands any object through, so a typed config it is

@@ -28,7 +28,8 @@ from pipeline.doctor.machine import (
 from pipeline.doctor.services import data_place, mlflow, output_place
 from pipeline.environment import is_submitted_job
 from preprocessing.errors import UserError
-from preprocessing.storage.provenance import PROJECT, library_versions, project_version
+from preprocessing.storage.libraries import result_libraries
+from preprocessing.storage.provenance import PROJECT, project_version
 
 CLOCK_WARNING_SECONDS, CLOCK_PROBLEM_SECONDS = 2.0, 60.0
 """Stores refuse requests that are minutes off; videos that seem newer than their shards are hashed again."""
@@ -102,7 +103,7 @@ def examine(config: DoctorConfig, mlflow_uri: str) -> Examination:
     findings.append(mlflow(mlflow_uri))
     findings += [output_place(config.output)] if config.output else []
     findings += [data_place(config.data)] if config.data else []
-    return Examination(tuple(findings), library_versions() | {PROJECT: project_version()})
+    return Examination(tuple(findings), result_libraries() | {PROJECT: project_version()})
 
 
 def time_here() -> float:

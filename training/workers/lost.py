@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 
 import ray
 from ray.train import UserCallback
 
 from preprocessing.cluster.ray_internals import RunContext
-from training.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
 
@@ -22,14 +20,15 @@ CONSEQUENCES = ("gloo", "nccl", "connection closed", "connection reset")
 class LostWorkers(UserCallback):
     """Says which worker was lost and where the others go on, in one line; runs in Ray Train's controller process."""
 
-    def __init__(self, output: str, *, max_failures: int) -> None:
-        self._folder = RunFolder(Path(output))
+    def __init__(self, newest: Callable[[], tuple[int, int]], *, max_failures: int) -> None:
+        """`newest` tells the epochs and the steps of the next one that are stored."""
+        self._newest = newest
         self._left = max_failures
 
     def after_exception(self, run_context: RunContext, worker_exceptions: dict[int, Exception]) -> None:
         """Log the loss."""
         rank, reason = first_failure(worker_exceptions)
-        epochs, step = self._folder.newest()
+        epochs, step = self._newest()
         place = f"epoch {epochs + 1}, step {step}" if (epochs, step) != (0, 0) else "the beginning"
         self._left -= 1
         goes_on = f"restarting from {place}" if self._left >= 0 else "max_failures is used up"

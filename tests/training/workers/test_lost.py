@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from training.run_folder import RunFolder
 from training.workers.lost import LostWorkers, first_failure, first_line, last_line, place_of, why
 
 UNUSED: Any = None
@@ -40,7 +41,7 @@ def test_a_lost_node_is_named_with_its_address_and_reason() -> None:
 
 
 def test_a_loss_is_one_line_that_says_where_the_others_go_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    listener = LostWorkers(str(tmp_path), max_failures=2)
+    listener = LostWorkers(RunFolder(tmp_path).newest, max_failures=2)
     said = "worker 1 on 192.0.2.9 lost (its node has died); "
     failures = {0: RuntimeError("gloo: connection reset"), 1: lost_node()}
     listener.after_exception(UNUSED, failures)
