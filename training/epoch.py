@@ -76,7 +76,9 @@ def train_epoch(
     )
     means, started = Means.going_on(partial_epoch.sums), time.monotonic() - partial_epoch.seconds
     learner.model.train()
-    for number, batch in enumerate(batches, partial_epoch.step):
+    what = f"epoch {epoch + 1}/{config.epochs}: step"
+    steps = worker.announced(batches, total=num_steps, what=what, done=partial_epoch.step)
+    for number, batch in enumerate(steps, partial_epoch.step):
         for measured in learn(config, learner, batch, worker, step=Step(epoch, number, num_steps)):
             means.add(measured, weight=len(batch))
         if keep_step and is_stored_after(number + 1, num_steps, every=config.checkpoint_every):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from functools import partial
 from pathlib import Path
@@ -25,9 +24,6 @@ from training.run_folder import Metrics, RunFolder
 from training.validation import validate
 from training.workers.worker import Worker, in_words
 
-logger = logging.getLogger(__name__)
-SILENT = logging.Logger("silent", level=logging.CRITICAL + 1)
-
 
 def train_worker(config: TrainConfig, *, known: tuple[Landmark, ...] = ()) -> TrainingState:
     """Train as one of the workers of a Ray Train run; returns the state in which training ended.
@@ -39,7 +35,7 @@ def train_worker(config: TrainConfig, *, known: tuple[Landmark, ...] = ()) -> Tr
     torch.set_num_threads(config.cpus_per_worker)
     if worker.device.type == "cuda":
         torch.cuda.set_device(worker.device)
-    logger_of_rank_0(worker).info("workers: %s", in_words(worker))
+    worker.say(f"workers: {in_words(worker)}")
     try:
         require_places(known, worker)
         return train_epochs(config, worker)
@@ -82,10 +78,9 @@ def train_epochs(config: TrainConfig, worker: Worker) -> TrainingState:
     learner = Learner.of(config, train_split, partial(prepared, config=config), device=worker.device)
     store = StateStore(config, train_split, learner, worker)
     state = store.resume()
-    say = logger_of_rank_0(worker)
-    say.info("%s", outline(config, learner, train_split, validation_split))
+    worker.say(outline(config, learner, train_split, validation_split))
     if state.resumed_from or state.resumed_step:
-        say.info("going on after epoch %d, step %d", state.resumed_from, state.resumed_step)
+        worker.say(f"going on after {state.resumed_from} epochs and {state.resumed_step} steps of the next")
     settings, decision = config.for_next_epoch(state.history)
     while state.epochs < config.epochs and not decision.stop:
         partial_epoch, state.partial_epoch = state.partial_epoch, PartialEpoch()
@@ -112,8 +107,7 @@ def train_epochs(config: TrainConfig, worker: Worker) -> TrainingState:
         settings, decision = config.for_next_epoch(state.history)
     if state.epochs < config.epochs:
         state.stopped = decision.stop
-        if worker.rank == 0:
-            logger.info("training ends after epoch %d of %d: %s", state.epochs, config.epochs, decision.stop)
+        worker.say(f"training ends after epoch {state.epochs} of {config.epochs}: {decision.stop}")
     return state
 
 
@@ -126,11 +120,6 @@ def outline(config: TrainConfig, learner: Learner, train_split: StoredSplit, val
         f"{config.epochs} epochs of {steps} steps of {config.batch_size} clips ({len(train_split)} training clips, "
         f"{validated} for validation), {weights / 1e6:.1f} M weights"
     )
-
-
-def logger_of_rank_0(worker: Worker) -> logging.Logger:
-    """The logger of the first worker; the others' stay silent."""
-    return logger if worker.rank == 0 else SILENT
 
 
 def prepared(model: Classifier, config: TrainConfig) -> nn.Module:
@@ -149,8 +138,7 @@ def finish_epoch(metrics: Metrics, state: TrainingState, store: StateStore) -> N
     """
     state.history.append(metrics)
     ray.train.report(metrics)
-    if store.worker.rank == 0:
-        logger.info("%s", progress_line(state.history, num_epochs=store.config.epochs))
+    store.worker.say(progress_line(state.history, num_epochs=store.config.epochs))
     store.keep_epoch(state.history)
 
 
@@ -167,7 +155,8 @@ def open_splits(config: TrainConfig, worker: Worker) -> tuple[StoredSplit, Store
     problem = ""
     try:
         for split in (train_split, validation_split):
-            split.verify(list(split.shards)[worker.rank :: worker.world_size])
+            shards = list(split.shards)[worker.rank :: worker.world_size]
+            split.verify(worker.announced(shards, total=len(shards), what=f"checking {split.split} shards:"))
     except ShardError as error:
         problem = str(error)
     if problems := [text for text in worker.all_gather(problem) if text]:

@@ -25,10 +25,11 @@ def validate(config: TrainConfig, split: StoredSplit, model: Classifier, worker:
     """Clean and worst-case robust accuracy and modality gap on the validation split, each clip seen by one worker."""
     settings = config.validation
     num_clips = min(len(split), settings.limit or len(split))
+    batch_size = min(config.batch_size, math.ceil(num_clips / VALIDATION_BATCHES))
     batches = evaluation_batches(
         config.data,
         "validation",
-        batch_size=min(config.batch_size, math.ceil(num_clips / VALIDATION_BATCHES)),
+        batch_size=batch_size,
         rank=worker.rank,
         world_size=worker.world_size,
         limit=settings.limit,
@@ -39,7 +40,8 @@ def validate(config: TrainConfig, split: StoredSplit, model: Classifier, worker:
     generator = torch.Generator().manual_seed(config.seed)
     means, gap = Means("clean_accuracy", "robust_accuracy"), ModalityGap(config.model.feature_size)
     model.eval()
-    for batch in batches:
+    num_batches = math.ceil(math.ceil(num_clips / batch_size) / worker.world_size)
+    for batch in worker.announced(batches, total=num_batches, what="validation: batch"):
         with torch.no_grad():
             outputs = model(batch.video, batch.audio)
         gap.add(outputs)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
 
 SECONDS_BETWEEN_LINES = 10.0
 """Long work says something this often."""
@@ -62,6 +65,17 @@ class Progress:
             return False
         self._last_line = now
         return True
+
+
+def announced(items: Iterable[T], *, total: int, log: Callable[[str], None], what: str, done: int = 0) -> Iterator[T]:
+    """Pass items on, and log `WHAT 40/200, 12 s left` every few seconds; `done` of the `total` were there before."""
+    progress = Progress(total)
+    progress.skip(done)
+    for item in items:
+        yield item
+        progress.add()
+        if progress.is_due() and progress.done < total:
+            log(f"{what} {progress.done}/{progress.total}, {progress.time_left()}")
 
 
 def duration(seconds: float | int) -> str:

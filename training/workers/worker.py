@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import socket
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TypeVar
@@ -10,7 +12,10 @@ from typing import TypeVar
 import torch
 from torch import distributed
 
+from preprocessing.reporting.progress import announced
 from preprocessing.storage.provenance import device_name
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -34,6 +39,15 @@ class Worker:
         With it the mean of the workers' gradients is that of the mean loss over the whole batch.
         """
         return self.world_size * num_clips / of
+
+    def say(self, text: str) -> None:
+        """Log a line, if this is the first worker: the others have nothing else to say."""
+        if self.rank == 0:
+            logger.info("%s", text)
+
+    def announced(self, items: Iterable[T], *, total: int, what: str, done: int = 0) -> Iterator[T]:
+        """Pass this worker's items on, and `say` every few seconds how far they are; see `reporting.progress`."""
+        return announced(items, total=total, log=self.say, what=what, done=done)
 
     def all_gather(self, value: T) -> list[T]:
         """The values of all workers, in order of rank; every worker must call this."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from preprocessing.reporting.progress import SECONDS_BETWEEN_LINES, Progress, duration
+from preprocessing.reporting.progress import SECONDS_BETWEEN_LINES, Progress, announced, duration
 
 
 class Clock:
@@ -67,3 +67,14 @@ def test_lines_are_due_now_and_then_or_when_asked_for(clock: Clock) -> None:
 )
 def test_times_are_told_in_words(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def test_items_are_passed_on_and_announced_when_it_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("preprocessing.reporting.progress.SECONDS_BETWEEN_LINES", 0.0)
+    said: list[str] = []
+    assert list(announced("abc", total=5, log=said.append, what="step", done=2)) == ["a", "b", "c"]
+    assert [line.split(",")[0] for line in said] == ["step 3/5", "step 4/5"], "the end is told by whoever knows more"
+    said.clear()
+    monkeypatch.setattr("preprocessing.reporting.progress.SECONDS_BETWEEN_LINES", 100.0)
+    assert list(announced(range(3), total=3, log=said.append, what="step")) == [0, 1, 2]
+    assert said == []
