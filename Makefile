@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: demo test test-slow lint docs bench bench-training bench-transfer soak clean help
+.PHONY: demo test test-slow lint docs bench bench-training bench-transfer soak cluster clean help
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -27,6 +27,7 @@ help: ## show this list
 	@echo "make bench-training  is the curriculum cheaper than its peers, and as strong (runs/bench/training.json)"
 	@echo "make bench-transfer  do TIA, MMA and TMA carry over to other models better than MI-FGSM (runs/bench/transfer.json)"
 	@echo "make soak       2,000 videos preprocessed while processes are killed: is anything lost (runs/soak/)"
+	@echo "make cluster    every stage as a job on a cluster of hosts made here, and what faults do to it (runs/cluster/; root, Linux)"
 	@echo "make clean      remove runs/ and caches (.venv stays; 'rm -r .venv' removes it)"
 	@echo "Each installs into .venv on first use. Wanted: Python 3.11 to 3.13 and about $(NEEDED_GB) GB of disk."
 
@@ -34,7 +35,7 @@ demo: $(STAMP)
 	$(BIN)/python -m pipeline demo $(ARGS)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile $(ARGS)
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow --timeout=600 $(ARGS)
@@ -60,6 +61,9 @@ bench-transfer: $(STAMP)
 
 soak: $(STAMP)
 	$(BIN)/python -m tests.preprocessing.soak $(ARGS)
+
+cluster: $(STAMP)
+	$(BIN)/python -m tests.cluster $(ARGS)
 
 clean:
 	rm -rf runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
