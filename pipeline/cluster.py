@@ -145,11 +145,12 @@ def _cluster(address: str, *, show_workers: bool) -> Iterator[None]:
     if not is_submitted_job():  # its working directory is there already
         runtime["working_dir"] = str(Path.cwd())
     logger.info("connecting to the Ray at '%s'", address)
-    with _refusals_of(address):
-        ray.init(address=address, runtime_env=runtime, log_to_driver=show_workers, logging_level=logging.ERROR)
+    with refusals_of(address):
+        there = ray.init(address=address, runtime_env=runtime, log_to_driver=show_workers, logging_level=logging.ERROR)
     try:
         repeat_as_own_lines()
-        logger.info("connected to the Ray at '%s': %s", address, cluster_in_words([{"CPU": 1, "GPU": 1}]))
+        has = cluster_in_words([{"CPU": 1, "GPU": 1}])
+        logger.info("connected: %s; dashboard at http://%s", has, there.dashboard_url or "(none)")
         yield
     finally:
         ray.shutdown()
@@ -169,33 +170,24 @@ def variables_of_workers() -> dict[str, str]:
 
 
 @contextmanager
-def _refusals_of(address: str) -> Iterator[None]:
+def refusals_of(address: str) -> Iterator[None]:
     """Tell that a cluster takes nobody, or not this program, in one line with the remedy."""
     try:
         yield
-    except AuthenticationError as error:
-        raise ResourceError(
-            f"the Ray at '{address}' refuses this program's token ({first_line(error)}): set RAY_AUTH_MODE=token and "
-            "put the cluster's token into ~/.ray/auth_token (`ray get-auth-token` on its head prints it)"
-        ) from error
     except (RayError, RuntimeError, ValueError, OSError) as error:
-        said = str(error)
-        if "ersion mismatch" in said:
-            said = " ".join(said.split())
+        said = " ".join(str(error).split())[:300] or type(error).__name__
+        if isinstance(error, AuthenticationError):
+            remedy = (
+                "set RAY_AUTH_MODE=token and put the cluster's token into ~/.ray/auth_token (`ray get-auth-token` on "
+                "its head prints it)"
+            )
+        elif "ersion mismatch" in said:
             remedy = "install on both sides what constraints.txt names"
         elif "exceeds the maximum size" in said:
-            remedy = (
-                "start from a clean clone, or name in a file .rayignore what workers do not need, such as data and runs"
-            )
+            remedy = "start from a clean clone, or list in a file .rayignore what workers do not need, such as data"
         else:
             remedy = "`ray status` on the head tells whether it is well"
-        raise ResourceError(f"the Ray at '{address}' cannot be used ({first_line(said)}); {remedy}") from error
-
-
-def first_line(said: object) -> str:
-    """The first line of a message that says anything, shortened."""
-    lines = [line.strip() for line in str(said).splitlines() if line.strip()]
-    return lines[0][:300] if lines else type(said).__name__
+        raise ResourceError(f"the Ray at '{address}' cannot be used ({said}); {remedy}") from error
 
 
 def require_listener(address: str, *, timeout_seconds: float = 5.0) -> None:

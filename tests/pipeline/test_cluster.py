@@ -5,6 +5,7 @@ import socket
 
 import pytest
 import ray
+from ray.exceptions import AuthenticationError, RuntimeEnvSetupError
 
 from pipeline import cluster
 from pipeline.environment import ENVIRONMENT, JOB_VARIABLE
@@ -51,3 +52,25 @@ def test_a_worker_is_given_our_defaults_but_for_those_that_its_job_was_submitted
     assert everything.keys() - cluster.variables_of_workers().keys() == {"MPLBACKEND"}
     monkeypatch.setenv(JOB_VARIABLE, '{"runtime_env": {}}')
     assert cluster.variables_of_workers() == everything
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (AuthenticationError("Invalid token\nmore"), r"cannot be used \(Invalid token more.*; set RAY_AUTH_MODE=token"),
+        (
+            RuntimeError("Version mismatch: The cluster was started with:\n    Ray: 2.59.0\n    Python: 3.11.7\n"),
+            r"Version mismatch: The cluster was started with: Ray: 2\.59\.0 Python: 3\.11\.7\); install on both",
+        ),
+        (
+            RuntimeEnvSetupError("Package size (600MiB) exceeds the maximum size of 512.0MiB"),
+            "list in a file .rayignore",
+        ),
+        (ConnectionError("GCS is gone"), r"cannot be used \(GCS is gone\); `ray status`"),
+        (ValueError(), r"cannot be used \(ValueError\)"),
+    ],
+)
+def test_a_cluster_that_takes_nobody_is_one_line_with_the_remedy(error: Exception, said: str) -> None:
+    with pytest.raises(ResourceError, match=said) as refused, cluster.refusals_of("node:6379"):
+        raise error
+    assert "\n" not in str(refused.value)
