@@ -17,6 +17,7 @@ from ray.scripts.scripts import cli as ray
 
 from docs.generator.sources import configs
 from pipeline.settings.load import load
+from preprocessing.cluster.capacity import Capacity, node_types
 from preprocessing.cluster.ray_internals import check_cluster_file
 from tests.docs.pages import PIPELINE, ROOT, pipeline_commands, shell_lines
 from training.config import TrainConfig
@@ -105,6 +106,14 @@ def test_the_head_does_no_work_and_gpus_are_on_a_type_of_their_own(cluster: dict
     assert "--num-cpus=0" in " ".join(cluster["head_start_ray_commands"])
     assert [name for name, each in types.items() if each["resources"].get("GPU")] == ["gpu_worker"]
     assert [name for name, each in types.items() if "--gpus all" in options(each)] == ["gpu_worker"]
+
+
+def test_the_scheduler_would_find_a_place_for_a_gpu_worker_in_it(cluster: dict[str, Any]) -> None:
+    types = node_types(cluster, alive={cluster["head_node_type"]: 1})
+    empty = Capacity(({"CPU": 0},), types)
+    assert cluster["head_node_type"] not in {each.name for each in types}
+    assert empty.could_hold([{"CPU": 8, "GPU": 1}] * 8)
+    assert not empty.could_hold([{"CPU": 8, "GPU": 64}])
 
 
 def options(node_type: dict[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from ray.exceptions import AuthenticationError, RuntimeEnvSetupError
 
 from pipeline import cluster
 from pipeline.environment import ENVIRONMENT, JOB_VARIABLE
+from preprocessing.errors import ResourceError
 
 
 def test_a_connected_process_keeps_its_ray(ray_session: None) -> None:

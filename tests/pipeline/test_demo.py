@@ -45,6 +45,6 @@ def test_both_models_are_attacked_alike_and_have_one_architecture() -> None:
 
 
 def test_settings_that_no_training_takes_are_refused_before_anything_is_made(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="batch_size=32 is not a multiple of workers=3"):
-        run_demo(DemoConfig(output=str(tmp_path / "demo"), workers=3))
+    with pytest.raises(ConfigError, match="batch_size=32 leaves some of workers=33 without a clip"):
+        run_demo(DemoConfig(output=str(tmp_path / "demo"), workers=33))
     assert not list(tmp_path.iterdir())

@@ -173,7 +173,7 @@ def test_mixed_versions_of_libraries_are_told(copied: Path, videos: Path, caplog
 
 def test_a_setting_that_decides_bytes_is_in_the_plan_and_no_other() -> None:
     """Every setting of preprocessing is one or the other."""
-    free = {"output", "workers", "max_rejected_share", "repair", "plan", "limits", "dataset.root"}
+    free = {"output", "workers", "max_rejected_share", "repair", "plan", "limits", "dataset.root", "max_wait_minutes"}
     whole = config(Path("videos"), Path("shards")).model_dump(mode="json")
     decides = set(flatten(config(Path("videos"), Path("shards")).fingerprint()))
     others = {name for name in flatten(whole) if name not in decides}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,73 +14,17 @@ import pytest
 
 from pipeline.mlflow_runs import TrackingStore
 from pipeline.tracking import recorder as recorder_module
-from pipeline.tracking.address import CREDENTIALS, VARIABLE, StoreAddress, store_address
+from pipeline.tracking.address import VARIABLE, StoreAddress, store_address
 from pipeline.tracking.opening import open_store
 from pipeline.tracking.record import RunRecord, Status
 from pipeline.tracking.recorder import Recorder, recorded
-from preprocessing.errors import DataError, PlaceError, ResourceError
-from preprocessing.storage.atomic_file import write_text
-from tests.mlflow_server import MlflowServer, silent_server, stubborn_server
+from preprocessing.errors import DataError
+from tests.mlflow_server import MlflowServer, silent_server
+from tests.pipeline.tracking.small_work import Work
 
 ROOT = Path(__file__).parents[3]
 AWAY = "http://127.0.0.1:9"
 """Nobody listens at this port."""
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    server = MlflowServer(tmp_path_factory.mktemp("mlflow"), "--allowed-hosts", "127.0.0.1:*")
-    server.start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture(autouse=True)
-def no_store(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No store is named and no credentials are set; as before afterwards."""
-    for name in (VARIABLE, *CREDENTIALS):
-        monkeypatch.setenv(name, "")  # remembered, so that it is put back
-        monkeypatch.delenv(name)
-
-
-class Work:
-    """A job that stores epochs in a file, which is all that its recorder sees."""
-
-    def __init__(self, folder: Path, key: str) -> None:
-        self.folder = folder
-        self.key = key
-        folder.mkdir(exist_ok=True)
-        self.store()
-
-    def read(self, status: Status) -> Sequence[RunRecord]:
-        history = json.loads((self.folder / "history.json").read_text())
-        points = {each["epoch"]: each for each in history}
-        files = [self.folder / "result.txt"] if (self.folder / "result.txt").exists() else []
-        return [RunRecord(self.key, "work", {"epochs": 3}, "loss", points, dict.fromkeys(files, "report"), status)]
-
-    def store(self, *epochs: int) -> None:
-        history = [{"epoch": each, "loss": 1 / each} for each in epochs]
-        write_text(self.folder / "history.json", json.dumps(history))
-
-    def finish(self) -> None:
-        write_text(self.folder / "result.txt", "done")
-
-
-@pytest.fixture
-def work(tmp_path: Path, request: pytest.FixtureRequest) -> Work:
-    return Work(tmp_path / "run", f"train {request.node.name}")
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder whose SQLite store is made once, which takes seconds."""
-    return tmp_path_factory.mktemp("runs")
-
-
-@pytest.fixture
-def local_work(runs: Path, request: pytest.FixtureRequest) -> Work:
-    """Work that is recorded in the store of `runs`."""
-    return Work(runs / request.node.name, f"train {request.node.name}")
 
 
 def points(store: TrackingStore, key: str, metric: str = "loss") -> list[tuple[int, float]]:
@@ -153,58 +96,6 @@ def test_work_ends_well_when_mlflow_is_away_at_the_end_and_the_same_command_send
     assert status(store, work.key) == "FINISHED"
 
 
-@pytest.mark.parametrize(
-    ("answer", "said"),
-    [
-        ((500, "broken"), "it answers with errors of its own, such as 500"),
-        ((403, "no"), r"it refuses access \(403\); set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
-        ((200, "<html>another server"), "not in a valid JSON format"),
-        (None, "it does not answer|no answer in"),
-    ],
-)
-def test_a_server_that_cannot_be_used_is_told_before_work_begins(
-    answer: tuple[int, str] | None,
-    said: str,
-    work: Work,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    monkeypatch.setattr(recorder_module, "SECONDS_TO_OPEN", 3.0)
-    began = time.monotonic()
-    with stubborn_server(*answer) if answer else silent_server() as uri:
-        monkeypatch.setenv(VARIABLE, uri.replace("://", "://user:hush-hush@"))
-        with (
-            pytest.raises(ResourceError, match=f"MLflow's store '{uri}' cannot be used: .*({said})") as caught,
-            recorded(work.read, output=str(work.folder)),
-        ):
-            pytest.fail("work began")
-    assert time.monotonic() - began < 10
-    assert "--tracking optional" in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert "hush" not in str(caught.value) + caplog.text
-    assert caught.value.__suppress_context__
-    assert caplog.messages == []
-
-
-def test_nobody_at_the_address_is_told_at_once(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, AWAY)
-    with pytest.raises(ResourceError, match="nobody listens there"), recorded(work.read, output=str(work.folder)):
-        pytest.fail("work began")
-
-
-def test_a_host_that_the_server_does_not_allow_is_told_with_the_remedy(
-    server: MlflowServer, work: Work, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(VARIABLE, server.uri.replace("127.0.0.1", "localhost"))
-    with (
-        pytest.raises(
-            ResourceError, match=r"403, Invalid Host header\); start it with `mlflow server --allowed-hosts`"
-        ),
-        recorded(work.read, output=str(work.folder)),
-    ):
-        pytest.fail("work began")
-
-
 def test_a_silent_server_delays_neither_work_nor_its_end(
     work: Work, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -226,22 +117,6 @@ def test_a_command_without_tracking_leaves_mlflow_alone(work: Work, monkeypatch:
     with recorded(work.read, output=str(work.folder), tracking="off"):
         work.finish()
     assert sorted(each.name for each in work.folder.parent.iterdir()) == ["run"]
-
-
-def test_a_store_of_an_unknown_kind_is_told_without_its_password(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, "nonsense://user:hush-hush@host/")
-    with (
-        pytest.raises(ResourceError, match=r"MLflow's store 'nonsense://\*\*\*@host/' cannot be used") as caught,
-        recorded(work.read, output=str(work.folder)),
-    ):
-        pytest.fail("work began")
-    assert "hush" not in str(caught.value)
-
-
-def test_a_damaged_database_is_told_before_work_begins(work: Work) -> None:
-    (work.folder.parent / "mlflow.db").write_text("no database")
-    with pytest.raises(PlaceError, match=r"mlflow\.db' cannot be opened"), recorded(work.read, output=str(work.folder)):
-        pytest.fail("work began")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from preprocessing.cluster.capacity import Capacity, NodeType, capacity, node_ty
 from preprocessing.cluster.ray_internals import monitor_settings
 from preprocessing.errors import ResourceError
 
-CLUSTER_FILE = Path(__file__).resolve().parents[3] / "ray_cluster.yaml"
 GPU_TYPE = NodeType("gpu", {"CPU": 8, "GPU": 4}, max_more=2)
 CPU_TYPE = NodeType("cpu", {"CPU": 4}, max_more=3)
 
@@ -64,17 +63,6 @@ def test_a_refusal_says_what_is_wanted_what_there_is_and_the_remedy() -> None:
         "largest node; set gpu=false"
     )
     there.require([{"CPU": 4}] * 3, what="", remedy="")
-
-
-def test_node_types_of_the_projects_own_cluster_file() -> None:
-    import yaml
-
-    content = yaml.safe_load(CLUSTER_FILE.read_text())
-    found = {each.name: each for each in node_types(content, alive={"head": 1})}
-    assert "head" not in found
-    gpu = next(each for each in found.values() if each.resources.get("GPU"))
-    assert gpu.max_more > 0
-    assert Capacity(({"CPU": 0},), tuple(found.values())).could_hold([{"CPU": 1, "GPU": 1}])
 
 
 def test_nodes_alive_are_not_counted_again() -> None:
