@@ -1,0 +1,1 @@
+"""The gradient of several workers against that of one, by the kind of batch normalisation."""
