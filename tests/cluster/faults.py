@@ -15,11 +15,12 @@ from pathlib import Path
 from tests.cluster.ray_farm import Job, RayFarm
 
 EPOCH_LINE = re.compile(r"epoch (\d+)/\d+: loss")
-EPOCHS = 10
+EPOCHS = 16
+"""Enough, and each long enough, that a fault strikes in the middle."""
 TINY = ("model.video_encoder=tiny", "model.audio_encoder=tiny", "model.feature_size=16")
 SETTINGS = (
     "pipeline/configs/train/standard.yaml", "workers=2", "batch_size=8", f"epochs={EPOCHS}",
-    "validation.attacks=[{name: pgd, steps: 10}]", *TINY,
+    "validation.attacks=[{name: pgd, steps: 150}]", *TINY,
 )  # fmt: skip
 LIMIT_SECONDS = 420.0
 
