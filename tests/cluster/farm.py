@@ -78,6 +78,8 @@ class Host:
     """Its own files, seen from outside: tmp/ and scratch/."""
     pid: int
     """Its first process, seen from outside."""
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    """Processes of this side that live as long as it does, or less."""
 
     @property
     def is_alive(self) -> bool:
@@ -103,10 +105,12 @@ class Host:
     ) -> subprocess.Popen[bytes]:
         """Start a command there and go on."""
         with log.open("ab") as output:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 self.command(words, folder=folder), env=environment(env), stdin=subprocess.DEVNULL, stdout=output,
                 stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
+        self.started.append(process)
+        return process
 
     def processes(self, word: str, *, marker: str = "") -> list[int]:
         """Its processes, seen from outside, with `word` in their command line and `marker` in their environment."""
@@ -202,11 +206,12 @@ class Farm:
         ip("route", "add", "default", "via", f"{NETWORK}.254", namespace=namespace)
         own = self.folder / f"{name}-{self._count}"
         own.mkdir()
-        pid = self._boot(name, namespace, own)
-        self.hosts[name] = Host(name, address, link, namespace, own, pid)
+        outer = self._boot(name, namespace, own)
+        pid = int(Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text().split()[0])
+        self.hosts[name] = Host(name, address, link, namespace, own, pid, [outer])
         return self.hosts[name]
 
-    def _boot(self, name: str, namespace: str, own: Path) -> int:
+    def _boot(self, name: str, namespace: str, own: Path) -> subprocess.Popen[bytes]:
         with (own / "init.log").open("w") as log:
             outer = subprocess.Popen(
                 [
@@ -224,15 +229,16 @@ class Farm:
             is_well = outer.poll() is None and time.monotonic() < deadline
             assert is_well, f"host {name} did not start: {(own / 'init.log').read_text()}"
             time.sleep(0.05)
-        return int(Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text().split()[0])
+        return outer
 
     def clear_away(self) -> None:
         """Remove the hosts that are dead or cut off."""
         gone = [host for name, host in self.hosts.items() if name in self._cut_off or not host.is_alive]
         for host in gone:
             self._end(host)
-        time.sleep(0.5)
         for host in gone:
+            for process in host.started:
+                process.wait(timeout=60)
             ip("netns", "del", host.namespace, check=False)
             del self.hosts[host.name]
         self._cut_off.clear()
