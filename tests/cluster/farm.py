@@ -139,6 +139,7 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
         "HOME": "/scratch/home",
         "PATH": f"{binaries}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",  # logs are followed as they are written
         **(more or {}),
     }
 
