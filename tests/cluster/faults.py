@@ -154,7 +154,7 @@ class Fault:
 
 FAULTS = (
     Fault("a worker is killed", kill_worker, in_continuous_integration=True),
-    Fault("a node is lost, another is free", lose_node, in_continuous_integration=True),
+    Fault("a node is lost, another is free", lose_node),
     Fault("a node is lost, none is free, one comes later", lose_node, add_node),
     Fault("the driver is killed, the job submitted again", kill_driver, ends_the_job=True),
     Fault("a node's network is cut for 20 s", cut_for_20_seconds),

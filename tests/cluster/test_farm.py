@@ -1,4 +1,4 @@
-"""The part of `make cluster` that continuous integration has time for: jobs on hosts of their own, two of them hurt."""
+"""The part of `make cluster` that continuous integration has time for: jobs on hosts of their own, one of them hurt."""
 
 from __future__ import annotations
 
@@ -46,9 +46,6 @@ def test_a_relative_folder_is_refused_with_what_to_write(cluster: RayFarm) -> No
 
 
 def test_the_lines_of_a_job_say_where_its_workers_are(cluster: RayFarm) -> None:
-    job = train(cluster, "undisturbed")  # finished: it says so, and nothing is done twice
-    stages.succeeded(job)
-    assert "'/shared/out/undisturbed' holds this training, finished" in job.text
     first = next(cluster.logs.glob("train-*.log")).read_text()
     assert "training with 2 workers with 1 CPU each, on processors" in first
     assert "workers: rank 0 on node-" in first
