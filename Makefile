@@ -63,6 +63,7 @@ soak: $(STAMP)
 	$(BIN)/python -m tests.preprocessing.soak $(ARGS)
 
 cluster: $(STAMP)
+	$(BIN)/python -m pytest -m farm -rs
 	$(BIN)/python -m tests.cluster $(ARGS)
 
 clean:

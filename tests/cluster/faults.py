@@ -149,11 +149,12 @@ class Fault:
     help: Callable[[RayFarm, Job], None] = nothing
     """Done as soon as the fault has struck, or, if the job ends by it, before it is submitted again."""
     ends_the_job: bool = False
-    in_continuous_integration: bool = False
+    is_tested: bool = False
+    """True: it is one of the tests as well."""
 
 
 FAULTS = (
-    Fault("a worker is killed", kill_worker, in_continuous_integration=True),
+    Fault("a worker is killed", kill_worker, is_tested=True),
     Fault("a node is lost, another is free", lose_node),
     Fault("a node is lost, none is free, one comes later", lose_node, add_node),
     Fault("the driver is killed, the job submitted again", kill_driver, ends_the_job=True),

@@ -1,4 +1,4 @@
-"""The part of `make cluster` that continuous integration has time for: jobs on hosts of their own, one of them hurt."""
+"""The first part of `make cluster`: jobs on hosts of their own, one of them hurt."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.cluster.faults import FAULTS, Fault, train, tried, weights_sha256
 from tests.cluster.ray_farm import RayFarm, ray_farm
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.farm,
     pytest.mark.timeout(900),
     pytest.mark.skipif(bool(unavailable()), reason=unavailable() or "it can run"),
 ]
@@ -51,7 +51,7 @@ def test_the_lines_of_a_job_say_where_its_workers_are(cluster: RayFarm) -> None:
     assert "workers: rank 0 on node-" in first
 
 
-@pytest.mark.parametrize("fault", [each for each in FAULTS if each.in_continuous_integration], ids=lambda one: one.name)
+@pytest.mark.parametrize("fault", [each for each in FAULTS if each.is_tested], ids=lambda one: one.name)
 def test_a_training_outlives_a_fault_with_the_same_weights(fault: Fault, cluster: RayFarm) -> None:
     expected = weights_sha256(cluster, "undisturbed")
     outcome = tried(cluster, fault, name=fault.name.replace(" ", "-")[:20], expected_sha256=expected)
