@@ -227,8 +227,3 @@ def require_dashboard() -> None:
             "a trial that is stopped early keeps its CPUs for ever. Start Ray with its dashboard "
             "(`ray start --head --include-dashboard=true`, package `ray[default]`)"
         ) from error
-
-
-def num_nodes() -> int:
-    """Machines alive in the connected Ray."""
-    return sum(bool(node["Alive"]) for node in ray.nodes())  # type: ignore[no-untyped-call]

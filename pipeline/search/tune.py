@@ -73,7 +73,7 @@ class TuneConfig(Settings):
     trials: PositiveInt = 8
     """Trials in all."""
     concurrent: PositiveInt | None = None
-    """Trials at a time; unset = as many as the CPUs (or GPUs) allow."""
+    """Trials at a time; unset = as many as the CPUs (or GPUs) allow once the cluster has grown, at most 16."""
     early_stopping: SuccessiveHalving = SuccessiveHalving()
     """The rule by which trials are given up early."""
     seed: int = 0

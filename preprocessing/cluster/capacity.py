@@ -9,10 +9,10 @@ from functools import cache
 
 import ray
 
+from preprocessing.cluster.nodes import alive_nodes
 from preprocessing.cluster.ray_internals import (
     HEAD_NODE_RESOURCE,
     autoscaled_nodes,
-    head_node_id,
     monitor_settings,
     own_processes,
 )
@@ -114,7 +114,7 @@ def capacity() -> Capacity:
 
 def resources_of_nodes() -> tuple[Resources, ...]:
     """The resources of each node of the connected Ray that is alive."""
-    return tuple(node["Resources"] for node in ray.nodes() if node["Alive"])  # type: ignore[no-untyped-call]
+    return tuple(node.resources for node in alive_nodes())
 
 
 def node_types(cluster_file: Mapping[str, object], *, alive: Mapping[str, int]) -> tuple[NodeType, ...]:
@@ -151,7 +151,8 @@ def _autoscaler_settings() -> dict[str, object] | None:
 
 @cache
 def _settings_of(address: str) -> dict[str, object] | None:
-    if ray.get_runtime_context().get_node_id() == head_node_id():
+    here = ray.get_runtime_context().get_node_id()
+    if any(node.id == here and HEAD_NODE_RESOURCE in node.resources for node in alive_nodes()):
         return monitor_settings(address)
     task = ray.remote(monitor_settings).options(num_cpus=0, resources={HEAD_NODE_RESOURCE: 0.001})
     found: dict[str, object] | None = ray.get(task.remote(address), timeout=SECONDS_TO_ASK_THE_HEAD)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import ray
@@ -24,6 +24,8 @@ class Node:
     id: str
     host: str
     address: str
+    resources: Mapping[str, float | int] = field(default_factory=dict, compare=False, repr=False)
+    """Amounts by name, taken or free."""
 
     def __str__(self) -> str:
         return label(self.host, self.address)
@@ -51,7 +53,7 @@ def this_node() -> str:
 def alive_nodes() -> list[Node]:
     """The machines that are alive now, in the order of their addresses."""
     found = [
-        Node(id=node["NodeID"], host=node["NodeManagerHostname"], address=node["NodeManagerAddress"])
+        Node(node["NodeID"], node["NodeManagerHostname"], node["NodeManagerAddress"], node["Resources"])
         for node in ray.nodes()  # type: ignore[no-untyped-call]
         if node["Alive"]
     ]

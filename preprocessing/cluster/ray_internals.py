@@ -13,7 +13,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import ray
 import yaml
 
 if TYPE_CHECKING:
@@ -71,12 +70,6 @@ def autoscaled_nodes(gcs_address: str) -> tuple[Counter[str], Counter[str], list
         f"{launch.ray_node_type_name}: {launch.details or 'no reason given'}" for launch in status.failed_launches
     ]
     return alive, coming, failures
-
-
-def head_node_id() -> str:
-    """The node id of Ray's head, by the resource that it alone has."""
-    nodes = ray.nodes()  # type: ignore[no-untyped-call]
-    return next(str(node["NodeID"]) for node in nodes if HEAD_NODE_RESOURCE in node["Resources"])
 
 
 def own_processes() -> list[subprocess.Popen[bytes]]:

@@ -87,7 +87,7 @@ class WorkersWatch:
         """The line to log when nobody has said anything for a while."""
         if not is_demanded(self._bundles):
             self._waiting_since = None
-            return f"starting {self._what}: {cluster_in_words(self._bundles)}"
+            return f"{self._what}: starting, or at a long step; {cluster_in_words(self._bundles)}"
         now = time.monotonic()
         self._waiting_since = self._waiting_since or now
         waited = now - self._waiting_since

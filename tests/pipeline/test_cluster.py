@@ -20,7 +20,6 @@ def test_a_connected_process_keeps_its_ray(ray_session: None) -> None:
 
 def test_the_dashboard_of_the_session_answers(ray_session: None) -> None:
     cluster.require_dashboard()
-    assert cluster.num_nodes() == 1
 
 
 def test_variables_are_set_or_missing_inside_the_block_alone(monkeypatch: pytest.MonkeyPatch) -> None:

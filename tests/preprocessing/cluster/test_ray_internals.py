@@ -15,6 +15,7 @@ import pytest
 import ray
 
 from preprocessing.cluster import ray_internals
+from preprocessing.cluster.nodes import alive_nodes
 
 ROOT = Path(__file__).resolve().parents[3]
 THE_ONE_MODULE = ROOT / "preprocessing" / "cluster" / "ray_internals.py"
@@ -164,7 +165,9 @@ def test_the_own_ray_and_its_limits_are_found(ray_session: None) -> None:
     )
     alive, coming, failures = ray_internals.autoscaled_nodes(address)
     assert (alive.total(), coming.total(), failures) == (1, 0, [])
-    assert ray_internals.head_node_id() == ray.get_runtime_context().get_node_id()
+    (head,) = alive_nodes()
+    assert head.id == ray.get_runtime_context().get_node_id()
+    assert ray_internals.HEAD_NODE_RESOURCE in head.resources
 
 
 def test_an_address_is_resolved_as_ray_would() -> None:
