@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.cluster import stages
 from tests.cluster.farm import unavailable
-from tests.cluster.faults import FAULTS, Outcome, table, train, tried, weights_sha256, write
+from tests.cluster.faults import FAULTS, Outcome, read, table, train, tried, weights_sha256, write
 from tests.cluster.ray_farm import ROOT, RayFarm, ray_farm
 
 logger = logging.getLogger("cluster")
@@ -25,7 +25,8 @@ def main(chosen: list[str]) -> int:
         print(f"make cluster: skipped, {reason}")
         return 0
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    shutil.rmtree(RESULTS, ignore_errors=True)
+    if not chosen:
+        shutil.rmtree(RESULTS, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix="farm-", dir="/var/tmp"))
     with ray_farm(folder, NODES, logs=RESULTS / "logs") as cluster:
         logger.info("a head and %d nodes are up", len(NODES))
@@ -35,11 +36,11 @@ def main(chosen: list[str]) -> int:
 
 
 def run(cluster: RayFarm, chosen: list[str]) -> list[Outcome]:
-    """The stages in order, then the faults; the table is written after each row."""
-    outcomes: list[Outcome] = []
+    """The stages in order, then the faults; the table, with the rows of earlier calls, is written after each one."""
+    outcomes = read(RESULTS)
 
     def add(outcome: Outcome) -> None:
-        outcomes.append(outcome)
+        outcomes[:] = [one for one in outcomes if one.fault != outcome.fault] + [outcome]
         write(outcomes, RESULTS)
         logger.info(
             "%s: %s, same result: %s, %.0f s", outcome.fault, outcome.ends, outcome.same_result, outcome.seconds

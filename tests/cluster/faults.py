@@ -15,6 +15,10 @@ from pathlib import Path
 from tests.cluster.ray_farm import Job, RayFarm
 
 EPOCH_LINE = re.compile(r"epoch (\d+)/\d+: loss")
+TROUBLE = re.compile(
+    r" lost\b|is away|is back|went away|waiting for|building it again|again on|No space|going on after"
+)
+"""Words of the lines that tell of a fault and of what is done about it."""
 EPOCHS = 16
 """Enough, and each long enough, that a fault strikes in the middle."""
 TINY = ("model.video_encoder=tiny", "model.audio_encoder=tiny", "model.feature_size=16")
@@ -99,6 +103,15 @@ def lose_node(cluster: RayFarm, job: Job) -> None:
     cluster.farm.kill(busiest(cluster, job))
 
 
+def lose_all_but_one_node(cluster: RayFarm, job: Job) -> None:
+    """The nodes that are free, and one that works: the training has one left, and needs two."""
+    working = sorted(cluster.workers_of(job))
+    for name, host in list(cluster.farm.hosts.items()):
+        if host.is_alive and name != "head" and name not in working:
+            cluster.farm.kill(name)
+    cluster.farm.kill(working[-1])
+
+
 def cut_for_ever(cluster: RayFarm, job: Job) -> None:
     cluster.farm.cut(busiest(cluster, job))
 
@@ -132,6 +145,8 @@ def empty_storage(cluster: RayFarm, job: Job) -> None:
 
 
 def add_node(cluster: RayFarm, job: Job) -> None:
+    """A node, some time after it was missed."""
+    time.sleep(45)
     cluster.start_node(f"spare-{len(cluster.farm.hosts)}")
 
 
@@ -156,7 +171,7 @@ class Fault:
 FAULTS = (
     Fault("a worker is killed", kill_worker, is_tested=True),
     Fault("a node is lost, another is free", lose_node),
-    Fault("a node is lost, none is free, one comes later", lose_node, add_node),
+    Fault("a node is lost, none is free, one comes later", lose_all_but_one_node, add_node),
     Fault("the driver is killed, the job submitted again", kill_driver, ends_the_job=True),
     Fault("a node's network is cut for 20 s", cut_for_20_seconds),
     Fault("a node's network is cut for ever, another is free", cut_for_ever),
@@ -202,10 +217,9 @@ def tried(cluster: RayFarm, fault: Fault, *, name: str, expected_sha256: str) ->
 
 
 def told(text: str) -> list[str]:
-    """The lines of a job that are no epochs: each once, without its time."""
-    lines = [re.sub(r"^\d\d:\d\d:\d\d (INFO|WARNING|ERROR) ", "", line).strip() for line in text.splitlines()]
-    kept = [line for line in lines if line and not EPOCH_LINE.match(line)]
-    return list(dict.fromkeys(kept))[:12]
+    """The project's own lines in a job's log that speak of trouble: each once, without its time."""
+    lines = (re.match(r"(?:\d\d:\d\d:\d\d (?:INFO|WARNING|ERROR)|error:) (.*)", line) for line in text.splitlines())
+    return list(dict.fromkeys(line[1] for line in lines if line and TROUBLE.search(line[1])))
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
@@ -219,6 +233,12 @@ def table(outcomes: Sequence[Outcome]) -> str:
         said = "; ".join(one.told[:3]).replace("|", "/")[:300]
         rows.append(f"| {one.fault} | {one.ends} | {same} | {one.repeated_epochs} | {seconds} | {lost} | {said} |")
     return "\n".join(rows) + "\n"
+
+
+def read(folder: Path) -> list[Outcome]:
+    """The outcomes that `write` has kept; none if there are none."""
+    file = folder / "faults.json"
+    return [Outcome(**row) for row in json.loads(file.read_text())] if file.exists() else []
 
 
 def write(outcomes: Sequence[Outcome], folder: Path) -> None:
