@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from functools import partial
 
-import ray
-from ray.exceptions import NodeDiedError, OutOfMemoryError, RayTaskError, WorkerCrashedError
+from ray.exceptions import RayTaskError
 
 from preprocessing.building import BuiltShard, ShardJob, build_shard
 from preprocessing.cluster.capacity import capacity, tasks_at_once
 from preprocessing.cluster.shared_places import Landmark, SharedPlace, recognise
+from preprocessing.cluster.streams import LostTaskError, Streams
 from preprocessing.cluster.waiting import Patience, cluster_in_words
 from preprocessing.config import PreprocessConfig
 from preprocessing.decoding.parent import DecoderStartError
@@ -20,7 +21,6 @@ from preprocessing.storage.store import Store
 
 LOST_WORKERS_PER_SHARD = 5
 """A shard is built again when its worker or node is lost, so often."""
-SECONDS_TO_STOP = 20.0
 SECONDS_BETWEEN_LOOKS = 5.0
 """Time after which the cluster's size is looked at again if no shard is finished."""
 SHARD_NEEDS = {"CPU": 1}
@@ -39,7 +39,7 @@ def build_all(
 
     With `workers` unset there are as many as the cluster could run once it has grown, so that it grows.
 
-    Ray runs a task again when its worker or its node is lost. A store that fails has been tried several times by then
+    A task is run again when its worker or its node is lost. A store that fails has been tried several times by then
     (see `Store`), so its error ends the job: with a full disk every further task would fail, too.
 
     Args:
@@ -55,25 +55,40 @@ def build_all(
         BuildError: if a shard cost too many worker processes their lives.
     """
     capacity().require([SHARD_NEEDS], what="building shards takes 1 CPU each", remedy="connect to a larger Ray")
-    task = ray.remote(build_recognised).options(
-        num_cpus=1, max_retries=LOST_WORKERS_PER_SHARD, retry_exceptions=[DecoderStartError]
+    waiting = {job.shard.name: job for job in jobs(config, plan, output=output)}
+    streams = Streams(
+        build_recognised, options={"num_cpus": 1}, max_losses=LOST_WORKERS_PER_SHARD, retried=(DecoderStartError,)
     )
-    waiting = jobs(config, plan, output=output)[::-1]
-    running: dict[ray.ObjectRef[BuiltShard], str] = {}
     patience = Patience(config.max_wait_minutes)
     try:
-        with heartbeat(lambda: f"building {len(running)} shards: {cluster_in_words([SHARD_NEEDS])}"):
-            while waiting or running:
+        with heartbeat(lambda: f"building {len(streams)} shards: {cluster_in_words([SHARD_NEEDS])}"):
+            while waiting or streams:
                 at_once = config.workers or tasks_at_once()
-                while waiting and len(running) < at_once:
-                    job = waiting.pop()
-                    running[task.remote(known, job)] = job.shard.name
-                done, _ = ray.wait(list(running), num_returns=1, timeout=SECONDS_BETWEEN_LOOKS)
-                for each in done:
-                    yield result(each, running.pop(each))
+                while waiting and len(streams) < at_once:
+                    name = next(iter(waiting))
+                    streams.start(name, partial(tuple, (known, waiting.pop(name))))
+                yield from finished(streams)
                 patience.look([SHARD_NEEDS], what="1 CPU to build shards")
     finally:
-        stop(list(running))
+        streams.stop()
+
+
+def finished(streams: Streams[BuiltShard]) -> list[BuiltShard]:
+    """The shards that are finished by now; a wait of some seconds if there are none."""
+    try:
+        found = streams.items(seconds=SECONDS_BETWEEN_LOOKS)
+    except LostTaskError as error:
+        raise BuildError(
+            f"shard {error}; lower `workers` if memory is short, then run the same command again: finished shards are "
+            "kept"
+        ) from error
+    except RayTaskError as error:
+        if mistake := users_mistake(error):
+            raise mistake from None
+        raise
+    for name, _ in found:
+        streams.forget(name)
+    return [shard for _, shard in found]
 
 
 def shared_places(config: PreprocessConfig, plan: Plan) -> tuple[SharedPlace, ...]:
@@ -86,11 +101,11 @@ def shared_places(config: PreprocessConfig, plan: Plan) -> tuple[SharedPlace, ..
     return (SharedPlace("output", Store(config.output).everywhere, is_written=True), *videos)
 
 
-def build_recognised(known: tuple[Landmark, ...], job: ShardJob) -> BuiltShard:
+def build_recognised(known: tuple[Landmark, ...], job: ShardJob) -> tuple[BuiltShard]:
     """Build a shard where the driver's places are seen, and nowhere else; a process that is cancelled ends."""
     try:
         recognise(known)
-        return build_shard(job)
+        return (build_shard(job),)
     except KeyboardInterrupt:  # maybe in the middle of an import, which leaves half a module behind
         raise SystemExit(1) from None
 
@@ -111,27 +126,3 @@ def jobs(config: PreprocessConfig, plan: Plan, *, output: str) -> list[ShardJob]
         )
         for shard in plan.shards
     ]
-
-
-def result(done: ray.ObjectRef[BuiltShard], name: str) -> BuiltShard:
-    """Return what a finished task returned, or raise its error as the user should read it."""
-    try:
-        return ray.get(done)
-    except RayTaskError as error:
-        if mistake := users_mistake(error):
-            raise mistake from None
-        raise
-    except (WorkerCrashedError, NodeDiedError, OutOfMemoryError) as error:
-        raise BuildError(
-            f"shard '{name}' was given up: its worker process was lost {LOST_WORKERS_PER_SHARD + 1} times "
-            f"({str(error).splitlines()[0]}); lower `workers` if memory is short, then run the same command again: "
-            "finished shards are kept"
-        ) from error
-
-
-def stop(running: list[ray.ObjectRef[BuiltShard]]) -> None:
-    """Cancel tasks and give them time to remove their unfinished files."""
-    for reference in running:
-        ray.cancel(reference)
-    if running:
-        ray.wait(running, num_returns=len(running), timeout=SECONDS_TO_STOP)

@@ -40,7 +40,7 @@ def test_a_shard_that_costs_every_worker_its_life_is_given_up(videos: Path, tmp_
     killer = threading.Thread(target=kill_all)
     killer.start()
     try:
-        with pytest.raises(BuildError, match=r"shard '.*\.tar' was given up: its worker process was lost 6 times"):
+        with pytest.raises(BuildError, match=r"shard '.*\.tar' was given up: it was lost 6 times"):
             preprocess(config(videos, output, workers=1))
     finally:
         is_over.set()
