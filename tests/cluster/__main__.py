@@ -45,8 +45,7 @@ def run(cluster: RayFarm, chosen: list[str]) -> list[Outcome]:
         logger.info(
             "%s: %s, same result: %s, %.0f s", outcome.fault, outcome.ends, outcome.same_result, outcome.seconds
         )
-        for name in [name for name, host in cluster.farm.hosts.items() if not host.is_alive]:
-            del cluster.farm.hosts[name]
+        cluster.farm.clear_away()
         while len(cluster.farm.hosts) <= len(NODES):
             cluster.start_node(f"node-{len(outcomes)}-{len(cluster.farm.hosts)}")
 
