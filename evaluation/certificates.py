@@ -43,8 +43,9 @@ class Certificate(Settings):
     """Label of the attack, as the report names it."""
     threat: str
     """The threat model it played by."""
-    perturbed_prediction: int
-    """The model's class for the perturbed clip; -1 = its logits are not finite."""
+    perturbed_prediction: int | None
+    """The model's class for the perturbed clip; -1 = its logits are not finite; None = the clip was left out, because
+    it was wrong untouched or fooled by an earlier attack of the list."""
     epsilon_video: float
     """Budget of the frames in the threat's norm."""
     epsilon_audio: float
@@ -87,7 +88,7 @@ SCHEMA = pa.schema(
         pa.field("forward_difference", pa.float64()),
         pa.field("attack", pa.string(), nullable=False),
         pa.field("threat", pa.string(), nullable=False),
-        pa.field("perturbed_prediction", pa.int32(), nullable=False),
+        pa.field("perturbed_prediction", pa.int32()),
         pa.field("epsilon_video", pa.float64(), nullable=False),
         pa.field("epsilon_audio", pa.float64(), nullable=False),
         pa.field("distance_video", pa.float64(), nullable=False),
@@ -128,6 +129,11 @@ class Certificates:
     def from_rows(cls, rows: Sequence[Certificate]) -> Certificates:
         """Collect rows in the order given."""
         return cls(pa.Table.from_pylist([row.model_dump() for row in rows], schema=SCHEMA))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Certificates]) -> Certificates:
+        """The rows of all parts, one after the other."""
+        return cls(pa.concat_tables([part.table for part in parts]).combine_chunks())
 
     @classmethod
     def read(cls, path: Path) -> Certificates:
@@ -178,6 +184,11 @@ class Certificates:
     def is_right_when_clean(self) -> Bool[np.ndarray, " rows"]:
         """True for rows whose untouched clip is classified correctly."""
         return np.asarray(self.column("clean_prediction") == self.column("label"))
+
+    @property
+    def is_left_out(self) -> Bool[np.ndarray, " rows"]:
+        """True for rows whose clip was not attacked: it was wrong, or fooled, already."""
+        return np.asarray(self.table["perturbed_prediction"].is_null())
 
     @property
     def is_robust(self) -> Bool[np.ndarray, " rows"]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
+from evaluation.attack_lists import ATTACK_LISTS, AttackList, NamedAttack, attack_label
 from preprocessing.schema import Split
 from preprocessing.settings import Settings
 from preprocessing.storage.places import Place
-from training.attacks import APGD, FGSM, MIFGSM, MMA, PGD, TIA, TMA, AnyAttack, Attack
+from training.attacks import PGD
 from training.threat import ThreatModel
 
 
@@ -25,6 +26,12 @@ class CheckLimits(Settings):
     """Largest difference between the logits of two passes over the same clip, in units of their spread."""
 
 
+MACHINE_SETTINGS = frozenset(
+    ("checkpoint", "data", "output", "workers", "gpu", "gpus_per_worker", "cpus_per_worker", "max_wait_minutes", "plan")
+)
+"""Settings that say where and on what an evaluation runs: they decide no number."""
+
+
 class EvaluateConfig(Settings):
     """An evaluation: a checkpoint, the clips it is measured on, the threat and the attacks."""
 
@@ -37,21 +44,16 @@ class EvaluateConfig(Settings):
     threat: ThreatModel = ThreatModel()
     """The rules that every attack of the list keeps to; the headline number, the worst-case robust accuracy, holds for
     them alone."""
-    attacks: tuple[AnyAttack, ...] = Field(
-        default=(
-            FGSM(),
-            PGD(steps=20),
-            PGD(steps=20, loss="margin"),
-            APGD(steps=30, loss="margin"),
-            MIFGSM(),
-            TIA(),
-            MMA(),
-            TMA(),
-        ),
-        min_length=1,
-    )
-    """Attacks under `threat`. The worst case is the per-clip minimum over all of them."""
-    reference_attack: AnyAttack = PGD(steps=20)
+    attacks: AttackList = Field(default=ATTACK_LISTS["default"], min_length=1)
+    """Attacks under `threat`: a list, or the name of one (`quick`, `default`, `standard` with the four of AutoAttack at
+    full strength, `paper`). The worst case is the per-clip minimum over all of them. Those that cannot be run on the
+    model, for want of features or classes, are left out with a line that says so."""
+    skip_fooled: bool = False
+    """Attacks dearer than `reference_attack` leave out the clips that an earlier attack of the list has fooled. The
+    worst case stays the same, and costs less; of such an attack the report then tells what is left after it, not what
+    it would have done alone. An attack that follows gradients is only ever spared clips that another one of its kind
+    has fooled, so that the checks for gradient masking lose nothing."""
+    reference_attack: NamedAttack = PGD(steps=20)
     """The attack behind the curve over epsilon, the single modalities, and the check that with budgets without a limit
     no clip withstands it."""
     curve: tuple[NonNegativeFloat, ...] = Field(default=(0.0, 0.25, 0.5, 1.0, 2.0, 4.0), min_length=1)
@@ -64,10 +66,12 @@ class EvaluateConfig(Settings):
     """Clips per forward pass. It sets the memory that is needed and the speed, and changes no result."""
     workers: PositiveInt = 2
     """Ray tasks among which the clips are divided. Their number changes nothing in the results, bit for bit."""
+    gpu: bool | None = None
+    """Each task gets a GPU, or none does; unset = if the cluster has any or can add nodes that have."""
+    gpus_per_worker: float = Field(default=1.0, gt=0)
+    """GPUs of each task, if it gets any: 0.25 lets four tasks work on one."""
     cpus_per_worker: PositiveInt = 1
     """Processor cores, and so threads, of a task."""
-    gpus_per_worker: NonNegativeFloat = 0.0
-    """GPUs of a task; 0 = processor only."""
     max_wait_minutes: PositiveFloat | None = 30.0
     """Minutes that the evaluation waits for a node that can run a task; null = without end. What the cluster can never
     have is refused at once."""
@@ -77,6 +81,12 @@ class EvaluateConfig(Settings):
     """The limits beyond which the headline number is withheld."""
     seed: int = 0
     """Seed of random starts (per clip) and of the bootstrap."""
+    plan: bool = False
+    """Only say what it would cost: the passes of every attack, and the time of all, from one batch really measured."""
+
+    def fingerprint(self) -> dict[str, object]:
+        """Settings that decide the certificates, beside the model's weights and the data's content."""
+        return self.model_dump(mode="json", exclude=set(MACHINE_SETTINGS | {"num_resamples", "checks"}))
 
     @model_validator(mode="after")
     def _attacks_are_told_apart(self) -> EvaluateConfig:
@@ -89,30 +99,3 @@ class EvaluateConfig(Settings):
         if self.threat.video == 0 and self.threat.audio == 0:
             raise ValueError("threat: both epsilons are 0, so there is nothing to measure; raise one of them")
         return self
-
-
-def attack_label(attack: Attack) -> str:
-    """A short name that tells an attack's settings apart: `pgd-20 margin` has 20 steps and the loss `margin`.
-
-    Letters, digits, `_ - .` and spaces only, so that it can name a metric.
-    """
-    steps = getattr(attack, "steps", None)
-    return " ".join([attack.name + (f"-{steps}" if steps is not None else ""), *_differences(attack)])
-
-
-def _differences(settings: Settings) -> list[str]:
-    """The settings that are not the defaults, each with its name unless its value is a word that says enough."""
-    words = []
-    for name, field in type(settings).model_fields.items():
-        value = getattr(settings, name)
-        if name in ("name", "steps") or value == field.default:
-            continue
-        if isinstance(value, Attack):
-            words += [attack_label(value).replace(" ", "_")]
-        elif isinstance(value, Settings):
-            words += [name, *_differences(value)]
-        elif isinstance(value, tuple):
-            words += [attack_label(each).replace(" ", "_") if isinstance(each, Attack) else str(each) for each in value]
-        else:
-            words += [value] if isinstance(value, str) else [name, str(value)]
-    return words

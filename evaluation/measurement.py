@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from evaluation.certificates import Certificate
-from evaluation.config import EvaluateConfig, attack_label
+from evaluation.certificates import Certificate, Certificates
 from evaluation.gradient_masking import ClipFacts, clip_facts, full_precision
-from preprocessing.schema import ClipFormat
+from evaluation.pieces import Piece, Position
+from evaluation.plan import Measurement
 from preprocessing.storage.provenance import device_name
-from training.attacks import Attack
 from training.attacks.engine.gradients import count_unusable_gradients
 from training.batch import MODALITIES, Batch
 from training.models.classifier import predicted_classes
 from training.norms import NORMS
-from training.passes import Passes
 from training.threat import ThreatModel
 
 REPORTED_NORMS = ("linf", "l2")
@@ -29,26 +29,21 @@ REPORTED_NORMS = ("linf", "l2")
 HELD_BYTES = 2**30
 """Clips that a worker keeps in memory while all attacks run over them."""
 
+IsFooled = Bool[np.ndarray, " batch"]
+NOTHING_KEPT: Mapping[Position, IsFooled] = MappingProxyType({})
+
+NOT_ATTACKED: dict[str, object] = {
+    "perturbed_prediction": None,
+    "linf_outside": 0.0,
+    "unusable_gradients": 0.0,
+    "psnr_video_db": None,
+    "snr_audio_db": None,
+    **{f"{what}_{name}": 0.0 for what in ("distance", *REPORTED_NORMS) for name in MODALITIES},
+}
+"""Columns of a clip that was left out: nothing was done to it."""
+
 ROUNDING = 1e-5
 """The fraction by which a distance may exceed its epsilon: sums in 32-bit floating point."""
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """One attack under one threat model, over all clips."""
-
-    attack: Attack
-    threat: ThreatModel
-
-    @property
-    def label(self) -> str:
-        """The attack's name in the report."""
-        return attack_label(self.attack)
-
-    @property
-    def cost(self) -> Passes:
-        """Forward and backward passes per clip, at most; none without a budget."""
-        return self.attack.cost if self.threat.modalities else Passes()
 
 
 @dataclass(frozen=True)
@@ -73,63 +68,6 @@ class BudgetError(RuntimeError):
     """An attack returned a clip outside its budget, its box or its segments: its numbers would be meaningless."""
 
 
-def measurements_of(config: EvaluateConfig, clip_format: ClipFormat) -> tuple[Measurement, ...]:
-    """Everything an evaluation measures, each once, the attacks of the list first."""
-    reference = config.reference_attack
-    wanted = [Measurement(attack, config.threat) for attack in config.attacks]
-    wanted += [Measurement(reference, threat) for threat in modality_threats(config.threat).values()]
-    wanted += [Measurement(reference, config.threat.scaled(factor)) for factor in config.curve]
-    wanted.append(Measurement(reference, unbounded_threat(config.threat, clip_format)))
-    found: dict[tuple[str, str], Measurement] = {}
-    for measurement in wanted:
-        found.setdefault((measurement.label, str(measurement.threat)), measurement)
-    return tuple(found.values())
-
-
-def modality_threats(threat: ThreatModel) -> dict[str, ThreatModel]:
-    """The threat restricted to each modality that it allows, and the whole."""
-    names = [name for name in ("video", "audio") if getattr(threat, name) > 0]
-    alone = {"video": threat.only("video"), "audio": threat.only("audio")}
-    return {name: alone[name] for name in names} | {"both": threat}
-
-
-def unbounded_threat(threat: ThreatModel, clip_format: ClipFormat) -> ThreatModel:
-    """The same norm, with room to turn any clip into any other in the modalities that `threat` allows.
-
-    In every segment, whatever `threat` spares: a clip may rightly be recognised by the segments that stay as they are,
-    and that would look like a failed attack.
-    """
-    is_waveform = threat.audio_domain == "waveform"
-    values_per_segment = {
-        "video": 3 * clip_format.frame_size**2,
-        "audio": clip_format.segment_samples if is_waveform else clip_format.num_mels * clip_format.steps,
-    }
-    radius = {}
-    for name in threat.modalities:
-        low, high = threat.box(name)
-        num_values = clip_format.num_segments * values_per_segment[name]
-        radius[name] = (high - low) * threat.geometry.length_of_ones(num_values)
-    return ThreatModel(
-        norm=threat.norm,
-        video=radius.get("video", 0.0),
-        audio=radius.get("audio", 0.0),
-        audio_domain=threat.audio_domain,
-    )
-
-
-@dataclass(frozen=True)
-class Piece:
-    """The certificates of one measurement on one batch."""
-
-    measurement: int
-    """Position in the list of measurements."""
-    batch: int
-    """Position among the batches."""
-    rows: tuple[Certificate, ...]
-    device: str
-    """Name of the processor or GPU that it was measured on."""
-
-
 def measure_all(
     model: nn.Module,
     batches: Iterable[Batch],
@@ -137,20 +75,70 @@ def measure_all(
     *,
     seed: int,
     model_sha256: str,
+    first_batch: int = 0,
+    kept: Mapping[Position, IsFooled] = NOTHING_KEPT,
     held_bytes: int = HELD_BYTES,
 ) -> Iterator[Piece]:
     """Run every measurement over the batches, attack after attack.
 
     Clips are read once: as many batches as fit into `held_bytes` are held while all attacks run over them.
+
+    Args:
+        model: in evaluation mode, on the device to use.
+        batches: clips, on any device.
+        measurements: what to run; one refers to others by their position here.
+        seed: decides all randomness, with the clips' keys.
+        model_sha256: names the model.
+        first_batch: number of the first batch among all those of the evaluation.
+        kept: pieces that are there already, and the clips that were fooled in each: they are not measured again.
+        held_bytes: memory for the clips of one group.
     """
     device = next(model.parameters()).device
     name = device_name(str(device))
-    for group in _groups(enumerate(batches), held_bytes):
-        held = [(number, batch, clip_facts(model, batch.to(device))) for number, batch in group]
+    for group in _groups(enumerate(batches, first_batch), held_bytes):
+        held = [BatchUnderAttack(number, batch, model, device) for number, batch in group]
         for position, measurement in enumerate(measurements):
-            for number, batch, facts in held:
-                rows = measure(model, batch.to(device), measurement, facts=facts, seed=seed, model_sha256=model_sha256)
-                yield Piece(position, number, tuple(rows), name)
+            for clips in held:
+                if (position, clips.number) in kept:
+                    clips.is_fooled[position] = kept[position, clips.number]
+                    continue
+                rows = measure(
+                    model,
+                    clips.batch.to(device),
+                    measurement,
+                    facts=clips.facts,
+                    left_out=clips.left_out(measurement),
+                    seed=seed,
+                    model_sha256=model_sha256,
+                )
+                certificates = Certificates.from_rows(rows)
+                clips.is_fooled[position] = ~certificates.is_robust
+                yield Piece(position, clips.number, certificates, name)
+
+
+class BatchUnderAttack:
+    """A batch with what is known of its clips while one attack after the other runs over it."""
+
+    def __init__(self, number: int, batch: Batch, model: nn.Module, device: torch.device) -> None:
+        self.number = number
+        self.batch = batch
+        self.is_fooled: dict[int, IsFooled] = {}
+        """By measurement, True for clips that were wrong untouched or under it."""
+        self._model = model
+        self._device = device
+
+    @cached_property
+    def facts(self) -> ClipFacts:
+        """Facts about the untouched clips."""
+        return clip_facts(self._model, self.batch.to(self._device))
+
+    def left_out(self, measurement: Measurement) -> IsFooled:
+        """True for clips that a measurement need not attack."""
+        if measurement.leaves_out is None:
+            return np.zeros(len(self.batch), dtype=bool)
+        is_wrong = (self.facts.prediction != self.batch.labels.to(self._device)).cpu().numpy()
+        fooled = [self.is_fooled[position] for position in measurement.leaves_out]
+        return np.asarray(np.logical_or.reduce([is_wrong, *fooled]))
 
 
 def _groups(batches: Iterable[tuple[int, Batch]], held_bytes: int) -> Iterator[list[tuple[int, Batch]]]:
@@ -176,12 +164,34 @@ def measure(
     facts: ClipFacts,
     seed: int,
     model_sha256: str,
+    left_out: IsFooled | None = None,
 ) -> list[Certificate]:
-    """Attack the clips of a batch and write down what happened to each.
+    """Attack the clips of a batch, but for those that are left out, and write down what happened to each.
 
     Raises:
         BudgetError: if the attack broke its promise to stay inside the threat model.
     """
+    attacked = np.flatnonzero(~left_out) if left_out is not None else np.arange(len(batch))
+    clips = batch.select(torch.as_tensor(attacked, device=batch.video.device))
+    found = findings(model, clips, measurement, seed=seed) if len(attacked) else []
+    by_clip = dict(zip(attacked.tolist(), found, strict=True))
+    threat = measurement.threat
+    shared = {
+        "attack": measurement.label,
+        "threat": str(threat),
+        "epsilon_video": threat.video,
+        "epsilon_audio": threat.audio,
+        "seed": seed,
+        "model_sha256": model_sha256,
+    }
+    return [
+        Certificate.model_validate(clip | shared | by_clip.get(number, NOT_ATTACKED))
+        for number, clip in enumerate(facts.rows(batch))
+    ]
+
+
+def findings(model: nn.Module, batch: Batch, measurement: Measurement, *, seed: int) -> list[dict[str, object]]:
+    """Attack the clips of a batch; the columns of a certificate that say what happened, of each clip."""
     with count_unusable_gradients() as gradients:
         perturbed = attack_checked(model, batch, measurement, seed=seed)
     threat = measurement.threat
@@ -196,16 +206,7 @@ def measure(
         change = perturbed.stream(name) - batch.stream(name)
         columns[f"distance_{name}"] = threat.length(change).tolist()
         columns |= {f"{norm}_{name}": NORMS[norm].length(change).tolist() for norm in REPORTED_NORMS}
-    shared = {
-        "attack": measurement.label,
-        "threat": str(threat),
-        "epsilon_video": threat.video,
-        "epsilon_audio": threat.audio,
-        "seed": seed,
-        "model_sha256": model_sha256,
-    }
-    rows = (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
-    return [Certificate.model_validate(clip | shared | row) for clip, row in zip(facts.rows(batch), rows, strict=True)]
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def attack_checked(model: nn.Module, batch: Batch, measurement: Measurement, *, seed: int) -> Batch:

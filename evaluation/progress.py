@@ -5,42 +5,50 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from evaluation.measurement import Measurement, Piece
+from evaluation.pieces import Piece
+from evaluation.plan import Measurement, work
 from preprocessing.reporting.progress import Progress
 
 logger = logging.getLogger(__name__)
-
-BACKWARD_IN_FORWARDS = 2
-"""A backward pass computes two products for every one of a forward pass."""
 
 
 class EvaluationProgress:
     """A count of the clips that have been attacked, logged attack by attack.
 
-    Work is counted in forward passes; a backward pass is `BACKWARD_IN_FORWARDS` of them.
+    Work is counted in forward passes, see `plan.work`.
     """
 
     def __init__(self, measurements: Sequence[Measurement], num_clips: int) -> None:
         self._measurements = measurements
         self._num_clips = num_clips
-        self._progress = Progress(num_clips * sum(map(work, measurements)))
-        self._seen: dict[int, int] = {}
-        self._robust: dict[int, int] = {}
+        self._work = [work(measurement.cost) for measurement in measurements]
+        self._progress = Progress(num_clips * sum(self._work))
+        self._seen = dict.fromkeys(range(len(measurements)), 0)
+        self._robust = dict.fromkeys(range(len(measurements)), 0)
+        self._has_begun = False
+
+    def keep(self, piece: Piece) -> None:
+        """Count a batch that an earlier call has measured."""
+        self._progress.skip(self._count(piece))
 
     def add(self, piece: Piece) -> None:
         """Count a batch; say so if it completes an attack, or if nothing was said for a while."""
-        number = piece.measurement
-        passes = len(piece.rows) * work(self._measurements[number])
-        if self._seen:
+        passes = self._count(piece)
+        if self._has_begun:
             self._progress.add(passes)
         else:  # before the first batch, workers only start
+            self._has_begun = True
             self._progress.skip(passes)
             self._progress.restart()
-        robust = (row.label == row.clean_prediction == row.perturbed_prediction for row in piece.rows)
-        self._seen[number] = self._seen.get(number, 0) + len(piece.rows)
-        self._robust[number] = self._robust.get(number, 0) + sum(robust)
+        number = piece.measurement
         if self._progress.is_due(always=self._seen[number] == self._num_clips):
             logger.info(self._line(number))
+
+    def _count(self, piece: Piece) -> int | float:
+        """Enter the clips of a piece; the work that was in it, at most."""
+        self._seen[piece.measurement] += len(piece)
+        self._robust[piece.measurement] += int(piece.certificates.is_robust.sum())
+        return len(piece) * self._work[piece.measurement]
 
     def _line(self, number: int) -> str:
         """The state of one measurement in a line, and the time left for all."""
@@ -49,8 +57,3 @@ class EvaluationProgress:
             f"{measurement.label} {measurement.threat}: {seen}/{self._num_clips} clips, "
             f"robust accuracy {self._robust[number] / seen:.3f}, {self._progress.time_left()}"
         )
-
-
-def work(measurement: Measurement) -> int | float:
-    """The cost of a measurement per clip, in forward passes."""
-    return measurement.cost.forward + BACKWARD_IN_FORWARDS * measurement.cost.backward

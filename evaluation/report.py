@@ -21,7 +21,7 @@ from preprocessing.storage.provenance import Provenance
 from training.passes import Passes
 
 REPORT_NAME = "report.json"
-FORMAT_VERSION: Literal[3] = 3
+FORMAT_VERSION: Literal[4] = 4
 
 
 def _to_3(record: Record) -> Record:
@@ -29,7 +29,20 @@ def _to_3(record: Record) -> Record:
     return {**record, "objective": None, "trained_with": None, "provenance": None}
 
 
-STEPS: dict[int, Step] = {2: _to_3}
+def _to_4(record: Record) -> Record:
+    """Version 3 had every attack run on every clip, and said with 0 GPUs for a task that there is none."""
+    config = dict(record["config"])
+    gpus = config.pop("gpus_per_worker")
+    config |= {"gpu": gpus > 0, "gpus_per_worker": gpus or 1.0}
+
+    def result(attack: Record) -> Record:
+        return {**attack, "num_left_out": 0}
+
+    lists = {name: [result(attack) for attack in record[name]] for name in ("attacks", "modalities", "curve")}
+    return {**record, **lists, "unbounded": result(record["unbounded"]), "config": config}
+
+
+STEPS: dict[int, Step] = {2: _to_3, 3: _to_4}
 """By format version, the function that makes a record of it one of the next."""
 
 
@@ -46,6 +59,9 @@ class AttackResult(Settings):
     attack_success_rate: float | None
     """Share of the clips right when clean that the attack turned wrong; None = no clip was right when clean."""
     attack_success_rate_interval: Interval | None
+    num_left_out: int
+    """Clips that it was not run on, because they were wrong untouched or fooled by an earlier attack of the list: they
+    count as fooled, so with any the accuracies are of what is left after those attacks, not of this one alone."""
     forward_passes: int
     """Forward passes per clip, at most."""
     backward_passes: int
@@ -109,12 +125,13 @@ class Facts(Settings):
     objective: str | None = None
     trained_with: Provenance | None = None
     provenance: Provenance | None = None
+    left_out: tuple[str, ...] = ()
 
 
 class Report(Settings):
     """Everything an evaluation found."""
 
-    format_version: Literal[3] = FORMAT_VERSION
+    format_version: Literal[4] = FORMAT_VERSION
     clean_accuracy: float
     clean_accuracy_interval: Interval
     worst_case_robust_accuracy: float | None
@@ -147,6 +164,8 @@ class Report(Settings):
     """The code, libraries and machine that wrote the checkpoint; None = it does not say."""
     provenance: Provenance | None = None
     """The same of the evaluation; None = version 2, which did not record them."""
+    left_out: tuple[str, ...] = ()
+    """Attacks of the list that could not be run on this model, each with its reason."""
     config: EvaluateConfig
 
     @property
@@ -157,6 +176,12 @@ class Report(Settings):
         return f"worst-case robust accuracy {self.worst_case_robust_accuracy:.3f} under {self.threat}"
 
     @property
+    def model_name(self) -> str:
+        """The name of the run that the model came from: of its checkpoint's folder, or of the one around it."""
+        path = Path(self.config.checkpoint)
+        return (path.parent.name or path.name) if path.name == "checkpoint" else path.name
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """Warnings beside the checks: attacks of the list that often had no gradient to follow."""
         allowed = self.config.checks.max_zero_gradient_share
@@ -165,7 +190,7 @@ class Report(Settings):
             "took their place, so it may be weaker than it should be"
             for attack in self.attacks
             if attack.unusable_gradients > allowed
-        )
+        ) + tuple(f"left out: {reason}" for reason in self.left_out)
 
     @property
     def facts(self) -> Facts:
@@ -217,7 +242,7 @@ class Report(Settings):
         table.add_row("clean", percent(self.clean_accuracy), percents(self.clean_accuracy_interval), "", "", "")
         for attack in self.attacks:
             table.add_row(
-                attack.name,
+                attack.name + (f" (on the {self.num_clips - attack.num_left_out} left)" if attack.num_left_out else ""),
                 percent(attack.robust_accuracy),
                 percents(attack.robust_accuracy_interval),
                 percent(attack.attack_success_rate),

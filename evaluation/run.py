@@ -4,76 +4,145 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
+from evaluation.attack_lists import attack_label
 from evaluation.certificates import CERTIFICATES_NAME, Certificates, file_sha256
-from evaluation.config import EvaluateConfig
-from evaluation.measurement import Example, Measurement, measurements_of, unbounded_threat
+from evaluation.config import MACHINE_SETTINGS, EvaluateConfig
+from evaluation.estimate import Estimate
+from evaluation.measurement import Example
 from evaluation.page import PAGE_NAME, report_page
+from evaluation.pieces import KeptPieces
+from evaluation.plan import Measurement, measurements_of, total_cost, unbounded_threat
 from evaluation.progress import EvaluationProgress
 from evaluation.report import REPORT_NAME, Facts, Report
 from evaluation.summary import summarise
 from evaluation.verification import verify
-from evaluation.workers import measure_on_ray, require_resources, shared_places, show_on_ray
+from evaluation.workers import (
+    device_in_words,
+    measure_on_ray,
+    measure_speed_on_ray,
+    outputs_of_a_clip,
+    require_resources,
+    shared_places,
+    show_on_ray,
+)
 from preprocessing.cluster.shared_places import require_shared
 from preprocessing.errors import DataError, PlaceError, SettingsError
 from preprocessing.schema import DatasetIndex
 from preprocessing.storage.atomic_file import write_text
 from preprocessing.storage.places import require_writable
-from preprocessing.storage.provenance import Provenance
+from preprocessing.storage.provenance import Provenance, project_version
 from preprocessing.storage.records import load_index
-from training.checkpoint import load_info, load_model, model_sha256
+from training.checkpoint import CheckpointInfo, load_info, load_model, model_sha256
 
-__all__ = ["evaluate", "verify"]
+__all__ = ["estimate", "evaluate", "verify"]
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An evaluation that can be done: everything that could be known before was looked at."""
+
+    config: EvaluateConfig
+    """The settings, without the attacks that cannot be run on this model."""
+    index: DatasetIndex
+    info: CheckpointInfo
+    model_sha256: str
+    left_out: tuple[str, ...] = ()
+    """Attacks of the list that are not run, each with its reason."""
+
+    @property
+    def num_clips(self) -> int:
+        """The number of clips that are measured."""
+        available = self.index.num_clips[self.config.split]
+        return min(available, self.config.limit or available)
+
+    @property
+    def num_batches(self) -> int:
+        """The number of batches that they make."""
+        return -(-self.num_clips // self.config.batch_size)
+
+    @property
+    def fingerprint(self) -> dict[str, object]:
+        """Everything that decides the certificates."""
+        return self.config.fingerprint() | {
+            "model_sha256": self.model_sha256,
+            "dataset_sha256": self.index.content_sha256,
+            "version": project_version(),
+        }
 
 
 def evaluate(config: EvaluateConfig) -> Report:
     """Measure a checkpoint and write report.json, report.html and certificates.parquet into `config.output`.
 
-    Ray is initialised by the caller. report.json is written last: its presence means that the evaluation is complete.
+    Ray is initialised by the caller. Running it again goes on where an interrupted call stood, also with another number
+    of workers; a finished evaluation is not done again. report.json is written last: its presence means that the
+    evaluation is complete.
 
     Raises:
-        ValueError: if the data set, its split or the checkpoint is missing, the two do not belong together, or the
-            threat names segments that the clips do not have.
+        UserError: before anything is written, if data, checkpoint, Ray or `output` do not suit the settings.
     """
     started = time.monotonic()
-    index = check(config)
-    model_hash = model_sha256(config.checkpoint)
+    prepared = check(config)
+    for reason in prepared.left_out:
+        logger.warning("left out: %s", reason)
+    if finished := finished_report(prepared):
+        logger.info("'%s' holds this evaluation, finished", config.output)
+        return finished
+    config, index, folder = prepared.config, prepared.index, Path(config.output)
     measurements = measurements_of(config, index.format)
-    certificates, devices = certify(config, measurements, num_clips=num_clips(config, index), model_sha256=model_hash)
+    pieces = KeptPieces(folder, prepared.fingerprint)
+    certificates, devices = certify(prepared, measurements, pieces)
     example = find_example(config, certificates, measurements, class_names=index.classes)
-    info = load_info(config.checkpoint)
-    folder = Path(config.output)
-    folder.mkdir(parents=True, exist_ok=True)
     (folder / REPORT_NAME).unlink(missing_ok=True)
     certificates.write(folder / CERTIFICATES_NAME)
     facts = Facts(
         class_names=index.classes,
         unbounded_threat=str(unbounded_threat(config.threat, index.format)),
-        model_sha256=model_hash,
+        model_sha256=prepared.model_sha256,
         dataset_content_sha256=index.content_sha256,
         certificates_sha256=file_sha256(folder / CERTIFICATES_NAME),
         seconds=time.monotonic() - started,
-        device="GPU" if config.gpus_per_worker else "CPU",
-        objective=info.objective,
-        trained_with=info.provenance,
+        device=device_in_words(config),
+        objective=prepared.info.objective,
+        trained_with=prepared.info.provenance,
         provenance=Provenance.on(", ".join(sorted(devices))),
+        left_out=prepared.left_out,
     )
     report = summarise(certificates, config=config, facts=facts)
     write_text(folder / PAGE_NAME, report_page(report, example))
     report.write(folder)
+    pieces.remove()
     for warning in report.warnings:
         logger.warning("%s", warning)
     logger.info("%s: clean accuracy %.3f, %s", folder, report.clean_accuracy, report.headline)
     return report
 
 
-def check(config: EvaluateConfig) -> DatasetIndex:
-    """Refuse what cannot be measured before anything is written; returns the data set's index.
+def estimate(config: EvaluateConfig) -> Estimate:
+    """The cost of an evaluation, from a batch that is really measured; nothing is attacked and nothing is written.
+
+    Raises:
+        UserError: as `evaluate`.
+    """
+    prepared = check(config)
+    return Estimate(
+        measurements=measurements_of(prepared.config, prepared.index.format),
+        num_clips=prepared.num_clips,
+        num_tasks=min(prepared.config.workers, prepared.num_batches),
+        speed=measure_speed_on_ray(prepared.config),
+        left_out=prepared.left_out,
+    )
+
+
+def check(config: EvaluateConfig) -> Prepared:
+    """Refuse what cannot be measured before anything is written.
 
     Raises:
         UserError: if data, checkpoint, Ray or `output` do not suit the settings.
@@ -82,27 +151,77 @@ def check(config: EvaluateConfig) -> DatasetIndex:
         raise PlaceError(f"output='{config.output}' is a URL; it must be a folder")
     require_writable(config.output)
     index = open_data(config)
-    load_model(config.checkpoint)
+    model, info = load_model(config.checkpoint)
+    config, left_out = suited_to(config, model, index)
     require_resources(config)
     require_shared(*shared_places(config))
-    return index
+    return Prepared(config, index, info, model_sha256(config.checkpoint), left_out)
+
+
+def suited_to(config: EvaluateConfig, model: nn.Module, index: DatasetIndex) -> tuple[EvaluateConfig, tuple[str, ...]]:
+    """The settings without the attacks of the list that cannot be run on this model, and why each is left out.
+
+    Raises:
+        SettingsError: if none is left, or the reference attack is one of them.
+    """
+    outputs = outputs_of_a_clip(model, index.format, audio_domain=config.threat.audio_domain)
+    if reason := config.reference_attack.obstacle(outputs):
+        raise SettingsError(f"reference_attack={attack_label(config.reference_attack)} cannot be run: {reason}")
+    obstacles = [(attack, attack.obstacle(outputs)) for attack in config.attacks]
+    left_out = tuple(f"{attack_label(attack)}: {reason}" for attack, reason in obstacles if reason)
+    kept = tuple(attack for attack, reason in obstacles if not reason)
+    if not kept:
+        raise SettingsError(f"no attack of the list can be run on this model: {'; '.join(left_out)}")
+    return config.model_copy(update={"attacks": kept}), left_out
+
+
+def finished_report(prepared: Prepared) -> Report | None:
+    """The report in `output`, if it is that of this very evaluation and sound; None if not, or if there is none."""
+    folder = Path(prepared.config.output)
+    try:
+        report = Report.read(folder)
+    except (DataError, PlaceError):
+        return None
+    wanted = set(EvaluateConfig.model_fields) - MACHINE_SETTINGS
+    is_same = (
+        report.config.model_dump(include=wanted) == prepared.config.model_dump(include=wanted)
+        and report.model_sha256 == prepared.model_sha256
+        and report.dataset_content_sha256 == prepared.index.content_sha256
+        and report.provenance is not None
+        and report.provenance.version == project_version()
+    )
+    return report if is_same and not any(verify(folder)) else None
 
 
 def certify(
-    config: EvaluateConfig, measurements: tuple[Measurement, ...], *, num_clips: int, model_sha256: str
+    prepared: Prepared, measurements: tuple[Measurement, ...], pieces: KeptPieces
 ) -> tuple[Certificates, set[str]]:
     """Attack all clips; returns the rows and the names of the processors or GPUs that did it.
 
-    The rows are in the order of measurements, then of clips, whichever worker was faster.
+    The rows are in the order of measurements, then of clips, whichever worker was faster. Each piece is kept as it
+    comes.
     """
-    progress = EvaluationProgress(measurements, num_clips)
-    pieces, devices = [], set()
-    for worker, piece in measure_on_ray(config, measurements, model_sha256=model_sha256):
+    config, found = prepared.config, pieces.read()
+    cost, device = total_cost(measurements), device_in_words(config)
+    counts = prepared.num_clips, len(measurements)
+    logger.info("%d clips, %d measurements, on %s: at most %s passes per clip", *counts, device, cost)
+    if found:
+        logger.info("%d of %d pieces are there already", len(found), prepared.num_batches * len(measurements))
+    progress = EvaluationProgress(measurements, prepared.num_clips)
+    for piece in found.values():
+        progress.keep(piece)
+    for piece in measure_on_ray(
+        config,
+        measurements,
+        model_sha256=prepared.model_sha256,
+        num_batches=prepared.num_batches,
+        kept=dict(found),
+    ):
+        pieces.add(piece)
         progress.add(piece)
-        devices.add(piece.device)
-        pieces.append((piece.measurement, worker, piece.batch, piece.rows))
-    pieces.sort(key=lambda piece: piece[:3])
-    return Certificates.from_rows([row for *_, rows in pieces for row in rows]), devices
+        found[piece.position] = piece
+    ordered = [found[position] for position in sorted(found)]
+    return Certificates.joined([piece.certificates for piece in ordered]), {piece.device for piece in ordered}
 
 
 def find_example(
@@ -114,8 +233,9 @@ def find_example(
 ) -> Example | None:
     """The clip that most attacks of the list fooled, under the first iterative one that did; None if none was."""
     listed = measurements[: len(config.attacks)]
-    fooled = np.stack([~certificates.select(one.label, str(one.threat)).is_robust for one in listed])
-    fooled &= certificates.select(listed[0].label, str(listed[0].threat)).is_right_when_clean
+    rows = [certificates.select(one.label, str(one.threat)) for one in listed]
+    fooled = np.stack([~one.is_robust & ~one.is_left_out for one in rows])
+    fooled &= rows[0].is_right_when_clean
     if not fooled.any():
         return None
     position = int(fooled.sum(0).argmax())
@@ -154,9 +274,3 @@ def open_data(config: EvaluateConfig) -> DatasetIndex:
             "preprocess with the checkpoint's format"
         )
     return index
-
-
-def num_clips(config: EvaluateConfig, index: DatasetIndex) -> int:
-    """The number of clips that are measured."""
-    available = index.num_clips[config.split]
-    return min(available, config.limit or available)

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
+from evaluation.attack_lists import attack_label
 from evaluation.certificates import Certificates
-from evaluation.config import EvaluateConfig, attack_label
+from evaluation.config import EvaluateConfig
 from evaluation.gradient_masking import AttackOutcome, Check, run_checks
 from evaluation.intervals import Resampling
-from evaluation.measurement import Measurement, modality_threats
+from evaluation.plan import Measurement, modality_threats
 from evaluation.report import AttackResult, ClassResult, CurvePoint, Facts, ModalityResult, Report
 from preprocessing.errors import DataError
 from training.attacks import Attack
@@ -108,6 +109,7 @@ class _Summary:
         rows = self.rows(attack, threat)
         is_right, is_robust = rows.is_right_when_clean, rows.is_robust
         cost = Measurement(attack, threat).cost
+        is_left_out = rows.is_left_out
         return {
             "name": attack_label(attack),
             "threat": str(threat),
@@ -115,6 +117,7 @@ class _Summary:
             "robust_accuracy_interval": self.resampling.share(is_robust),
             "attack_success_rate": float((~is_robust)[is_right].mean()) if is_right.any() else None,
             "attack_success_rate_interval": self.resampling.share_among(~is_robust, is_right),
+            "num_left_out": int(is_left_out.sum()),
             "forward_passes": cost.forward,
             "backward_passes": cost.backward,
             "unusable_gradients": float(rows.numbers("unusable_gradients").mean()),

@@ -6,7 +6,7 @@ nothing: not the batches, not the arithmetic, not the classes found.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar, cast, no_type_check
 
@@ -14,18 +14,26 @@ import ray
 import torch
 from ray import ObjectRef, ObjectRefGenerator
 from ray.exceptions import RayTaskError
+from torch import nn
 
 from evaluation.config import EvaluateConfig
-from evaluation.measurement import Example, Measurement, Piece, attack_checked, measure_all, predict
+from evaluation.estimate import Speed, speed_of
+from evaluation.measurement import Example, IsFooled, attack_checked, measure_all, predict
+from evaluation.pieces import Piece, Position
+from evaluation.plan import Measurement
 from preprocessing.cluster.capacity import capacity
 from preprocessing.cluster.shared_places import Landmark, SharedPlace, landmarks, recognise
 from preprocessing.cluster.waiting import cluster_in_words, wait_for
+from preprocessing.errors import ResourceError
 from preprocessing.logmel import LogMel
 from preprocessing.reporting.heartbeat import heartbeat
-from preprocessing.schema import INDEX_NAME
+from preprocessing.schema import INDEX_NAME, ClipFormat
+from preprocessing.storage.provenance import device_name
 from training.checkpoint import MODEL_NAME, load_model
-from training.data import evaluation_batches, open_split
+from training.data import evaluation_batches, open_split, portion_of
 from training.models import Classifier
+from training.models.classifier import Outputs
+from training.threat import AudioDomain
 
 T = TypeVar("T")
 
@@ -39,35 +47,71 @@ def shared_places(config: EvaluateConfig) -> tuple[SharedPlace, ...]:
 
 
 def measure_on_ray(
-    config: EvaluateConfig, measurements: Sequence[Measurement], *, model_sha256: str
-) -> Iterator[tuple[int, Piece]]:
-    """Divide the clips among `config.workers` tasks; yield (worker, piece) as they finish, in no certain order."""
-    wait_for([_bundle(config)], what=f"{_in_words(config)} for a task", minutes=config.max_wait_minutes)
-    task = ray.remote(_stream_portion).options(num_returns="streaming", **_resources(config))
+    config: EvaluateConfig,
+    measurements: Sequence[Measurement],
+    *,
+    model_sha256: str,
+    num_batches: int,
+    kept: Mapping[Position, Piece],
+) -> Iterator[Piece]:
+    """Divide the clips among `config.workers` tasks; yield pieces as they finish, in no certain order.
+
+    Pieces that were `kept` are not measured again.
+    """
+    bundle = _bundle(config)
+    wait_for([bundle], what=f"{_in_words(bundle)} for a task", minutes=config.max_wait_minutes)
+    task = ray.remote(_stream_portion).options(num_returns="streaming", **_resources(bundle))
     with landmarks(*shared_places(config)) as known:
-        waiting: dict[ObjectRefGenerator, int] = {
-            cast(ObjectRefGenerator, task.remote(known, config, tuple(measurements), model_sha256, rank)): rank
-            for rank in range(config.workers)
-        }
-    with heartbeat(lambda: f"measuring in {len(waiting)} tasks: {cluster_in_words([_bundle(config)])}"):
+        waiting: set[ObjectRefGenerator] = set()
+        for rank in range(config.workers):
+            portion = portion_of(num_batches, rank=rank, world_size=config.workers)
+            fooled = {place: ~piece.certificates.is_robust for place, piece in kept.items() if place[1] in portion}
+            if len(fooled) < len(portion) * len(measurements):
+                arguments = (known, config, tuple(measurements), model_sha256, rank, portion.start, fooled)
+                waiting.add(cast(ObjectRefGenerator, task.remote(*arguments)))
+    with heartbeat(lambda: f"measuring in {len(waiting)} tasks: {cluster_in_words([bundle])}"):
         while waiting:
             ready, _ = ray.wait(list(waiting), num_returns=1)
             for stream in cast(list[ObjectRefGenerator], ready):
                 try:
                     reference = next(stream)
                 except StopIteration:
-                    del waiting[stream]
+                    waiting.remove(stream)
                 else:
-                    yield waiting[stream], _get(reference)
+                    yield _get(reference)
 
 
 def show_on_ray(
     config: EvaluateConfig, measurement: Measurement, *, position: int, class_names: Sequence[str]
 ) -> Example:
     """Attack again the batch that holds the clip at this position and keep that clip's pictures."""
-    task = ray.remote(_show).options(**_resources(config))
+    task = ray.remote(_show).options(**_resources(_bundle(config)))
     with landmarks(*shared_places(config)) as known:
         return _get(task.remote(known, config, measurement, position, tuple(class_names)))
+
+
+def measure_speed_on_ray(config: EvaluateConfig) -> Speed:
+    """Time passes of the model over the first batch, where the evaluation would run."""
+    bundle = _bundle(config)
+    wait_for([bundle], what=f"{_in_words(bundle)} for a task", minutes=config.max_wait_minutes)
+    task = ray.remote(_measure_speed).options(**_resources(bundle))
+    with landmarks(*shared_places(config)) as known:
+        return _get(task.remote(known, config))
+
+
+def _measure_speed(known: tuple[Landmark, ...], config: EvaluateConfig) -> Speed:
+    recognise(known)
+    batches = evaluation_batches(
+        config.data,
+        config.split,
+        batch_size=config.batch_size,
+        limit=min(config.batch_size, config.limit or config.batch_size),
+        audio_domain=config.threat.audio_domain,
+    )
+    with exact_arithmetic(config.cpus_per_worker):
+        model = _load(config)
+        device = next(model.parameters()).device
+        return speed_of(model, next(batches).to(device), device=device_name(str(device)))
 
 
 @no_type_check  # Ray knows a streaming task by its `yield`, which a run-time type checker's wrapper would hide
@@ -81,6 +125,8 @@ def _measure_portion(
     measurements: tuple[Measurement, ...],
     model_sha256: str,
     rank: int,
+    first_batch: int,
+    kept: Mapping[Position, IsFooled],
 ) -> Iterator[Piece]:
     recognise(known)
     batches = evaluation_batches(
@@ -93,7 +139,15 @@ def _measure_portion(
         audio_domain=config.threat.audio_domain,
     )
     with exact_arithmetic(config.cpus_per_worker):
-        yield from measure_all(_load(config), batches, measurements, seed=config.seed, model_sha256=model_sha256)
+        yield from measure_all(
+            _load(config),
+            batches,
+            measurements,
+            seed=config.seed,
+            model_sha256=model_sha256,
+            first_batch=first_batch,
+            kept=kept,
+        )
 
 
 def _show(
@@ -139,14 +193,31 @@ def _show(
 
 
 def _load(config: EvaluateConfig) -> Classifier:
+    """The model on the device that the task was given.
+
+    Raises:
+        ResourceError: if Ray gave the task a GPU that torch cannot use.
+    """
     model, _ = load_model(config.checkpoint)
-    model = model.to("cuda" if config.gpus_per_worker else "cpu")
+    is_on_gpu = bool(ray.get_gpu_ids())
+    if is_on_gpu and not torch.cuda.is_available():
+        raise ResourceError(
+            "Ray gave the evaluation a GPU that torch cannot use: mend the driver of the node (`python -m pipeline "
+            "doctor` looks at each), or set gpu=false"
+        )
+    model = model.to("cuda" if is_on_gpu else "cpu")
     model.eval()
     return model
 
 
-def _resources(config: EvaluateConfig) -> dict[str, float]:
-    return {"num_cpus": float(config.cpus_per_worker), "num_gpus": config.gpus_per_worker}
+def outputs_of_a_clip(model: nn.Module, clip_format: ClipFormat, *, audio_domain: AudioDomain) -> Outputs:
+    """The outputs for one silent, black clip: which of them a model gives, and for how many classes."""
+    segments, size = clip_format.num_segments, clip_format.frame_size
+    is_waveform = audio_domain == "waveform"
+    patch = (clip_format.segment_samples,) if is_waveform else (clip_format.num_mels, clip_format.steps)
+    with torch.no_grad():
+        outputs: Outputs = model(torch.zeros(1, segments, 3, size, size), torch.zeros(1, segments, *patch))
+    return outputs
 
 
 def require_resources(config: EvaluateConfig) -> None:
@@ -154,21 +225,34 @@ def require_resources(config: EvaluateConfig) -> None:
 
     Raises:
         ResourceError: with what is needed, what there is and what to change.
+        SettingsError: if nobody knows whether there could be a GPU, and `gpu` does not say either.
     """
+    bundle = _bundle(config)
     capacity().require(
-        [_bundle(config)],
-        what=f"evaluation tasks take {_in_words(config)} each",
-        remedy="lower cpus_per_worker or gpus_per_worker (0 = no GPU), or connect to a larger Ray",
+        [bundle],
+        what=f"evaluation tasks take {_in_words(bundle)} each",
+        remedy="lower cpus_per_worker or gpus_per_worker, set gpu=false, or connect to a larger Ray",
     )
 
 
+def device_in_words(config: EvaluateConfig) -> str:
+    """The text `GPUs`, or `processors, without a GPU`: where the tasks work."""
+    return "GPUs" if "GPU" in _bundle(config) else "processors, without a GPU"
+
+
 def _bundle(config: EvaluateConfig) -> dict[str, float]:
-    needs = {"CPU": float(config.cpus_per_worker), "GPU": config.gpus_per_worker}
-    return {name: amount for name, amount in needs.items() if amount}
+    """The resources of one task."""
+    needs = {"CPU": float(config.cpus_per_worker)}
+    return needs | ({"GPU": config.gpus_per_worker} if capacity().gives_gpus(config.gpu) else {})
 
 
-def _in_words(config: EvaluateConfig) -> str:
-    return " and ".join(f"{amount:g} {name}" for name, amount in _bundle(config).items())
+def _resources(bundle: Mapping[str, float]) -> dict[str, float]:
+    """The same as Ray's options name it."""
+    return {"num_cpus": bundle["CPU"], "num_gpus": bundle.get("GPU", 0.0)}
+
+
+def _in_words(bundle: Mapping[str, float]) -> str:
+    return " and ".join(f"{amount:g} {name}" for name, amount in bundle.items())
 
 
 def _get(reference: ObjectRef[T]) -> T:

@@ -144,15 +144,20 @@ def tune(words: Words = None, tracking: TrackingOption = "required") -> None:
 
 @app.command(cls=SettingsCommand)
 def evaluate(words: Words = None, tracking: TrackingOption = "required") -> None:
-    """Measure a checkpoint under attacks: evaluate FILE checkpoint=DIR data=DIR output=DIR. Writes a report."""
+    """Measure a checkpoint under attacks: evaluate FILE checkpoint=DIR data=DIR output=DIR [plan=true]."""
     from evaluation.config import EvaluateConfig
+    from evaluation.estimate import print_estimate
     from evaluation.report import print_table
+    from evaluation.run import estimate
     from pipeline.cluster import connect
     from pipeline.tracked_stages import tracked_evaluation
 
     config = _load(EvaluateConfig, words)
     with connect():
-        print_table(tracked_evaluation(config, tracking=tracking))
+        if config.plan:
+            print_estimate(estimate(config))
+        else:
+            print_table(tracked_evaluation(config, tracking=tracking))
 
 
 @app.command(cls=SettingsCommand)

@@ -42,7 +42,6 @@ SMALL = {
         "attacks=[{name: fgsm}, {name: pgd, steps: 2}]",
         "reference_attack={name: pgd, steps: 2}",
         "curve=[0, 1]",
-        "gpus_per_worker=0",
         "num_resamples=50",
     ],
 }

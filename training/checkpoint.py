@@ -92,7 +92,9 @@ def load_info(folder: str | Path) -> CheckpointInfo:
     """
     path = Path(folder) / INFO_NAME
     if not path.is_file():
-        raise CheckpointError(f"'{folder}' is not a checkpoint: it has no {INFO_NAME}")
+        inner = next((each for each in sorted(Path(folder).glob("*/")) if (each / INFO_NAME).is_file()), None)
+        remedy = f"; '{inner}' is one" if inner else ""
+        raise CheckpointError(f"'{folder}' is not a checkpoint: it has no {INFO_NAME}{remedy}")
     try:
         record = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:

@@ -226,10 +226,16 @@ def evaluation_batches(
     stored = stored or open_split(root, split, audio_domain=audio_domain)
     count = min(len(stored), limit or len(stored))
     plan = [range(start, min(start + batch_size, count)) for start in range(0, count, batch_size)]
-    mine = plan[rank * len(plan) // world_size : (rank + 1) * len(plan) // world_size]
+    portion = portion_of(len(plan), rank=rank, world_size=world_size)
+    mine = plan[portion.start : portion.stop]
     if split_is_new:
         stored.verify(dict.fromkeys(stored.clips[position][0] for batch in mine for position in batch))
     return (clips.to(device) for clips in stored_batches(stored, mine, threads=threads))
+
+
+def portion_of(num_batches: int, *, rank: int, world_size: int) -> range:
+    """The numbers of the batches that a rank takes in `evaluation_batches`: a run of them, or none."""
+    return range(rank * num_batches // world_size, (rank + 1) * num_batches // world_size)
 
 
 def stored_batches(stored: StoredSplit, plan: Iterable[Sequence[int]], *, threads: int = 0) -> Iterator[StoredBatch]:

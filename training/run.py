@@ -25,7 +25,7 @@ from ray.train import (
 )
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from preprocessing.cluster.capacity import Capacity, capacity
+from preprocessing.cluster.capacity import capacity
 from preprocessing.cluster.shared_places import Landmark, SharedPlace, landmarks, require_shared
 from preprocessing.cluster.waiting import WorkersWatch, wait_for
 from preprocessing.errors import DataError, PlaceError, ResourceError, SettingsError, users_mistake
@@ -183,7 +183,7 @@ def worker_resources(config: TrainConfig) -> dict[str, float]:
     """
     there = capacity()
     needs = {"CPU": float(config.cpus_per_worker)}
-    if has_gpu_workers(config, there):
+    if there.gives_gpus(config.gpu):
         needs["GPU"] = 1.0
     there.require(
         [needs] * config.workers,
@@ -191,22 +191,6 @@ def worker_resources(config: TrainConfig) -> dict[str, float]:
         remedy="lower workers or cpus_per_worker, change gpu, or connect to a larger Ray",
     )
     return needs
-
-
-def has_gpu_workers(config: TrainConfig, there: Capacity) -> bool:
-    """True if each worker gets a GPU: as `gpu` says, else if the cluster has one or can add a node that has.
-
-    Raises:
-        SettingsError: if the cluster has none and does not tell which nodes it can add.
-    """
-    if config.gpu is not None:
-        return config.gpu
-    if there.addable is None and not there.total("GPU"):
-        raise SettingsError(
-            "gpu is unset, no node with a GPU is alive, and the cluster does not tell which nodes it can add: write "
-            "gpu=true to wait for them, or gpu=false to train on processors"
-        )
-    return there.most("GPU") > 0
 
 
 def workers_in_words(config: TrainConfig, needs: Mapping[str, float]) -> str:

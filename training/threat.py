@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -38,6 +39,9 @@ def _segments(value: Any) -> Any:
     if not _SEGMENTS_TEXT.fullmatch(value):
         raise ValueError(f"'{value}' does not name segments; write numbers and ranges such as 0-3+7")
     ranges = [part.partition("-") for part in value.split("+")]
+    for first, dash, last in ranges:
+        if dash and int(last) < int(first):
+            raise ValueError(f"'{first}-{last}' runs backwards; write {int(last)}-{int(first)}")
     return [number for first, dash, last in ranges for number in range(int(first), int(last if dash else first) + 1)]
 
 
@@ -73,6 +77,9 @@ class ThreatModel(Settings):
     @model_validator(mode="before")
     @classmethod
     def _parse_text(cls, value: Any) -> Any:
+        if isinstance(value, int | float):
+            steps = f"{value:g}/255" if value >= 1 else f"{value:g}"
+            raise ValueError(f"{value} says no norm and no modality; write 'linf(video={steps}, audio={steps})'")
         if not isinstance(value, str):
             return value
         match = _THREAT_TEXT.fullmatch(value)
@@ -92,6 +99,17 @@ class ThreatModel(Settings):
     def _segments_rise(self) -> ThreatModel:
         if self.segments is not None and list(self.segments) != sorted(set(self.segments)):
             raise ValueError(f"segments: numbers must rise without repetition, got {list(self.segments)}")
+        return self
+
+    @model_validator(mode="after")
+    def _budgets_fit_into_the_box(self) -> ThreatModel:
+        for name in MODALITIES:
+            low, high = self.box(name)
+            if self.geometry.is_per_value and self.epsilon(name) > high - low:
+                raise ValueError(
+                    f"{name}={self.epsilon(name):g} is wider than all values that there are, [{low:g}, {high:g}]; "
+                    f"{self.epsilon(name):g} steps of 8 bit are written {self.epsilon(name):g}/255"
+                )
         return self
 
     def __str__(self) -> str:
@@ -119,8 +137,10 @@ class ThreatModel(Settings):
         return (-1.0, 1.0) if modality == "audio" and self.audio_domain == "waveform" else (0.0, 1.0)
 
     def scaled(self, factor: float) -> ThreatModel:
-        """Both budgets times `factor`."""
-        return self._changed(video=self.video * factor, audio=self.audio * factor)
+        """Both budgets times `factor`; as wide as the box at most, where more would mean the same."""
+        widest = {name: high - low for name in MODALITIES for low, high in [self.box(name)]}
+        cap = widest if self.geometry.is_per_value else dict.fromkeys(widest, math.inf)
+        return self._changed(**{name: min(self.epsilon(name) * factor, cap[name]) for name in MODALITIES})
 
     def only(self, modality: Modality) -> ThreatModel:
         """The same budget for one modality, none for the other."""

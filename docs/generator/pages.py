@@ -8,13 +8,14 @@ from functools import partial
 
 from docs.generator.commands import commands, environment
 from docs.generator.components import attacks, encoders, objectives, sections, subsections
-from docs.generator.report import checks
+from docs.generator.report import attack_lists, checks
 from docs.generator.settings import command_settings, fields_table, group_table
 from docs.generator.sources import SOURCES
 
 PLACE = re.compile(r"^<!-- generate: ([\w ]+) -->\n.*?^<!-- end -->$", re.MULTILINE | re.DOTALL)
 
 GENERATED: dict[str, Callable[[], str]] = {
+    "attack_lists": attack_lists,
     "attacks": attacks,
     "checks": checks,
     "commands": commands,

@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 SOURCES = {
+    "ATTACK_LISTS": "evaluation.attack_lists",
     "ENCODERS": "training.models.encoders",
     "AnyAttack": "training.attacks",
     "AnyDataset": "preprocessing.datasets",
@@ -37,6 +38,7 @@ SOURCES = {
     "ThreatModel": "training.threat",
     "Withheld": "evaluation.report",
     "app": "pipeline.commands",
+    "attack_label": "evaluation.attack_lists",
     "keys": "pipeline.settings.tree",
     "field_slot": "pipeline.settings.tree",
     "run_checks": "evaluation.gradient_masking",

@@ -16,7 +16,7 @@ from preprocessing.cluster.ray_internals import (
     monitor_settings,
     own_processes,
 )
-from preprocessing.errors import ResourceError
+from preprocessing.errors import ResourceError, SettingsError
 
 Resources = Mapping[str, float | int]
 """Amounts by name, such as `{"CPU": 2, "GPU": 1}`: what a node has, or what one process takes on one node."""
@@ -58,6 +58,21 @@ class Capacity:
         """The amount of a resource on the nodes alive and on all that are known to be addable."""
         more = sum(each.max_more * each.resources.get(resource, 0) for each in self.addable or ())
         return self.total(resource) + float(more)
+
+    def gives_gpus(self, wanted: bool | None) -> bool:
+        """True if work runs on GPUs: as the setting `gpu` says, else if there is one or a node that has may be added.
+
+        Raises:
+            SettingsError: if it is unset, no GPU is there, and the cluster does not tell which nodes it can add.
+        """
+        if wanted is not None:
+            return wanted
+        if self.addable is None and not self.total("GPU"):
+            raise SettingsError(
+                "gpu is unset, no node with a GPU is alive, and the cluster does not tell which nodes it can add: "
+                "write gpu=true to wait for them, or gpu=false to work on processors"
+            )
+        return self.most("GPU") > 0
 
     def could_hold(self, bundles: Sequence[Resources]) -> bool:
         """False if these bundles can never be placed together, even if all other work were done.

@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from evaluation.certificates import Certificate, Certificates
 from evaluation.config import EvaluateConfig
-from evaluation.measurement import measure_all, measurements_of, unbounded_threat
+from evaluation.measurement import measure_all
+from evaluation.plan import measurements_of, unbounded_threat
 from evaluation.report import Facts, Report
 from evaluation.summary import summarise
 from preprocessing.schema import ClipFormat
@@ -168,8 +169,7 @@ def certify() -> Certify:
         found = measure_all(
             model, in_batches(clips, batch_size), measurements, seed=config.seed, model_sha256="ab" * 32
         )
-        pieces = sorted(found, key=lambda piece: (piece.measurement, piece.batch))
-        return Certificates.from_rows([row for piece in pieces for row in piece.rows])
+        return Certificates.joined([piece.certificates for piece in sorted(found, key=lambda piece: piece.position)])
 
     return run
 

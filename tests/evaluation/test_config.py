@@ -8,7 +8,8 @@ import pytest
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from evaluation.config import EvaluateConfig, attack_label
+from evaluation.attack_lists import ATTACK_LISTS, attack_label
+from evaluation.config import EvaluateConfig
 from training.attacks import FGSM, PGD, TMA, AnyAttack, MinimalBudget, WorstCase
 
 PLACES = {"checkpoint": "model", "data": "dataset", "output": "report"}
@@ -24,7 +25,17 @@ def test_every_shipped_file_loads(path: Path) -> None:
 
 def test_the_default_list_has_single_step_iterative_margin_and_feature_attacks() -> None:
     labels = [attack_label(attack) for attack in EvaluateConfig(**PLACES).attacks]
-    assert labels == ["fgsm", "pgd-20", "pgd-20 margin", "apgd-30 margin", "mifgsm-10", "tia-10", "mma-10", "tma-10"]
+    assert labels == [
+        "fgsm",
+        "pgd-20",
+        "pgd-20 margin",
+        "apgd-30 margin",
+        "mifgsm-10",
+        "tia-10",
+        "mma-10",
+        "tma-10",
+        "square queries 300",
+    ]
 
 
 def test_a_label_names_what_differs_from_the_default() -> None:
@@ -66,8 +77,44 @@ def test_labels_can_name_metrics() -> None:
         ({"threat": "linf(video=0, audio=0)"}, "both epsilons are 0"),
         ({"workers": 0}, "greater than 0"),
         ({"atacks": []}, "Extra inputs"),
+        ({"attacks": ["pgd", "cw"]}, r"'cw' is no attack \(Carlini and Wagner's loss: {name: pgd, loss: margin}\)"),
+        ({"attacks": "strong"}, r"'strong' is no list of attacks \(default, quick, standard, paper\)"),
+        ({"attacks": "pgd"}, r"one attack alone is written \[pgd\]"),
+        ({"reference_attack": "auto"}, "'auto' is no attack; allowed: apgd, apgdt, fab"),
+        ({"threat": 8}, r"write 'linf\(video=8/255, audio=8/255\)'"),
+        ({"threat": "linf(video=8)"}, r"video=8 is wider than all values .* \[0, 1\]; .* written 8/255"),
+        ({"threat": "linf(waveform=3)"}, r"audio=3 is wider than all values .* \[-1, 1\]"),
+        ({"threat": "linf(video=4/255, segments=5-3)"}, "'5-3' runs backwards; write 3-5"),
+        ({"gpus_per_worker": 0}, "greater than 0"),
     ],
 )
 def test_a_mistake_says_what_to_change(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         EvaluateConfig.model_validate(PLACES | changes)
+
+
+def test_an_attack_may_be_given_by_its_name_and_a_list_by_its_own() -> None:
+    named = EvaluateConfig.model_validate(PLACES | {"attacks": ["pgd", {"name": "tma", "steps": 3}]})
+    assert named.attacks == (PGD(), TMA(steps=3))
+    assert EvaluateConfig.model_validate(PLACES | {"attacks": "standard"}).attacks == ATTACK_LISTS["standard"]
+
+
+@pytest.mark.parametrize("name", ATTACK_LISTS)
+def test_every_list_holds_a_one_step_an_iterative_and_a_gradient_free_attack(name: str) -> None:
+    costs = [attack.cost.backward for attack in EvaluateConfig.model_validate(PLACES | {"attacks": name}).attacks]
+    assert 1 in costs
+    assert max(costs) > 1
+    assert costs[-1] == 0
+
+
+def test_the_standard_list_has_autoattacks_full_settings() -> None:
+    """Croce & Hein 2020, Section 6: 100 steps, 9 target classes, 5,000 queries."""
+    labels = [attack_label(attack) for attack in ATTACK_LISTS["standard"]]
+    assert labels[-4:] == ["apgd-100", "apgdt-100", "fab-100", "square"]
+
+
+def test_where_an_evaluation_runs_decides_none_of_its_numbers() -> None:
+    here = EvaluateConfig.model_validate(PLACES)
+    there = EvaluateConfig.model_validate(PLACES | {"workers": 7, "gpu": True, "gpus_per_worker": 0.5})
+    other = EvaluateConfig.model_validate(PLACES | {"batch_size": 5})
+    assert here.fingerprint() == there.fingerprint() != other.fingerprint()

@@ -12,15 +12,12 @@ from evaluation.certificates import Certificates
 from evaluation.config import EvaluateConfig
 from evaluation.measurement import (
     BudgetError,
-    Measurement,
     attack_checked,
     measure_all,
-    measurements_of,
-    modality_threats,
     peak_signal_to_noise_db,
     signal_to_noise_db,
-    unbounded_threat,
 )
+from evaluation.plan import Measurement, measurements_of, modality_threats, unbounded_threat
 from pipeline.settings.load import override
 from preprocessing.schema import ClipFormat
 from training.attacks import FGSM, PGD, Attack
@@ -73,7 +70,7 @@ def test_holding_fewer_clips_in_memory_changes_nothing(
     measurements = [Measurement(PGD(steps=2), config.threat), Measurement(FGSM(), config.threat)]
     one_by_one, together = (
         {
-            (piece.measurement, piece.batch): piece.rows
+            piece.position: piece.certificates.table.to_pylist()
             for piece in measure_all(model, batches, measurements, seed=0, model_sha256="ab", held_bytes=held)
         }
         for held in (1, 2**30)

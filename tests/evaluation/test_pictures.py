@@ -20,6 +20,7 @@ POINTS = [
     CurvePoint(
         name="pgd-5",
         threat="linf",
+        num_left_out=0,
         forward_passes=5,
         backward_passes=5,
         unusable_gradients=0.0,

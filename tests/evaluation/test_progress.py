@@ -5,8 +5,9 @@ import logging
 import pytest
 
 from evaluation.config import EvaluateConfig
-from evaluation.measurement import Measurement, measure_all
-from evaluation.progress import EvaluationProgress, work
+from evaluation.measurement import measure_all
+from evaluation.plan import Measurement
+from evaluation.progress import EvaluationProgress
 from training.attacks import FGSM, PGD
 from training.batch import Batch
 from training.models import Classifier
@@ -18,7 +19,7 @@ def test_a_finished_attack_tells_its_robust_accuracy(
     measurements = (Measurement(FGSM(), config.threat), Measurement(PGD(steps=2), config.threat))
     progress = EvaluationProgress(measurements, num_clips=15)
     pieces = list(measure_all(model, [few_clips], measurements, seed=0, model_sha256="ab"))
-    robust = sum(row.label == row.clean_prediction == row.perturbed_prediction for row in pieces[0].rows)
+    robust = int(pieces[0].certificates.is_robust.sum())
     with caplog.at_level(logging.INFO, logger="evaluation"):
         for piece in pieces:
             progress.add(piece)
@@ -28,10 +29,20 @@ def test_a_finished_attack_tells_its_robust_accuracy(
     assert second.endswith(", 0 s left")
 
 
-def test_work_is_counted_in_forward_passes(config: EvaluateConfig) -> None:
-    """A backward pass is two forward passes: 3 for FGSM and 6 for two steps."""
-    assert work(Measurement(FGSM(), config.threat)) == 3
-    assert work(Measurement(PGD(steps=2), config.threat)) == 6
+def test_kept_pieces_count_and_say_nothing_about_the_speed(
+    model: Classifier, few_clips: Batch, config: EvaluateConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two of three measurements are kept: the line of the third has nothing left."""
+    measurements = tuple(Measurement(PGD(steps=steps), config.threat) for steps in (1, 2, 3))
+    progress = EvaluationProgress(measurements, num_clips=15)
+    first, second, third = measure_all(model, [few_clips], measurements, seed=0, model_sha256="ab")
+    with caplog.at_level(logging.INFO, logger="evaluation"):
+        progress.keep(first)
+        progress.keep(second)
+        progress.add(third)
+    (line,) = (record.getMessage() for record in caplog.records)
+    assert "pgd-3" in line
+    assert line.endswith(", 0 s left")
 
 
 def test_the_start_of_the_workers_does_not_count(

@@ -36,8 +36,8 @@ def test_a_folder_without_a_report_is_named(tmp_path: Path) -> None:
 def test_a_report_of_another_version_is_refused(report: Report, tmp_path: Path) -> None:
     report.write(tmp_path)
     path = tmp_path / REPORT_NAME
-    path.write_text(path.read_text().replace('"format_version": 3', '"format_version": 1'))
-    with pytest.raises(DataError, match="has format version 1, this code reads 2 to 3: make it again"):
+    path.write_text(path.read_text().replace('"format_version": 4', '"format_version": 1'))
+    with pytest.raises(DataError, match="has format version 1, this code reads 2 to 4: make it again"):
         Report.read(tmp_path)
 
 

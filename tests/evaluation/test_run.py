@@ -6,23 +6,19 @@ import logging
 import os
 import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
-from torch.nn import functional
 
 from evaluation.certificates import CERTIFICATES_NAME, Certificates
-from evaluation.config import EvaluateConfig
 from evaluation.page import PAGE_NAME
 from evaluation.report import REPORT_NAME, Report
 from evaluation.run import evaluate, verify
 from preprocessing.schema import ClipFormat
 from preprocessing.storage.records import load_index
+from tests.evaluation.evaluations import settings, trained_checkpoint
 from training.attacks import FGSM, PGD
 from training.checkpoint import CheckpointInfo, model_sha256, save
 from training.config import TrainConfig, ValidationConfig
-from training.data import evaluation_batches
 from training.models import ModelConfig
 from training.objectives import PGDAT
 from training.run import train
@@ -31,49 +27,7 @@ from training.threat import ThreatModel
 
 @pytest.fixture(scope="module")
 def checkpoint(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny classifier trained for a few seconds on the 24 training clips."""
-    index = load_index(str(tiny_dataset))
-    model_config = ModelConfig(video_encoder="tiny", audio_encoder="tiny", fusion="concat", feature_size=16)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = model_config.build(index.format, len(index.classes))
-    batches = list(evaluation_batches(str(tiny_dataset), "train", batch_size=8))
-    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
-    for _ in range(12):
-        for batch in batches:
-            loss = functional.cross_entropy(model(batch.video, batch.audio).logits, batch.labels)
-            optimizer.zero_grad()
-            torch.autograd.backward(loss)
-            optimizer.step()
-    folder = tmp_path_factory.mktemp("model") / "checkpoint"
-    info = CheckpointInfo(
-        model=model_config,
-        clip_format=index.format,
-        classes=index.classes,
-        dataset_sha256=index.content_sha256,
-        epoch=1,
-        metrics={},
-    )
-    save(folder, model=model, info=info, config={}, state={})
-    return folder
-
-
-def settings(checkpoint: Path, data: Path, output: Path, **changes: Any) -> EvaluateConfig:
-    return EvaluateConfig(
-        **{
-            "checkpoint": str(checkpoint),
-            "data": str(data),
-            "output": str(output),
-            "threat": ThreatModel(video=8 / 255, audio=8 / 255),
-            "attacks": (FGSM(), PGD(steps=4)),
-            "reference_attack": PGD(steps=4),
-            "curve": (0.0, 1.0, 4.0),
-            "split": "train",
-            "batch_size": 7,
-            "num_resamples": 100,
-        }
-        | changes
-    )
+    return trained_checkpoint(tiny_dataset, tmp_path_factory.mktemp("model") / "checkpoint")
 
 
 @pytest.fixture(scope="module")

@@ -13,15 +13,9 @@ from torch import Tensor, nn
 from evaluation.certificates import Certificates
 from evaluation.config import EvaluateConfig
 from evaluation.gradient_masking import clip_facts
-from evaluation.measurement import (
-    BudgetError,
-    Measurement,
-    attack_checked,
-    measure,
-    signal_to_noise_db,
-    unbounded_threat,
-)
+from evaluation.measurement import BudgetError, attack_checked, measure, signal_to_noise_db
 from evaluation.page import report_page
+from evaluation.plan import Measurement, unbounded_threat
 from evaluation.report import Report
 from evaluation.verification import differences
 from pipeline.settings.load import override

@@ -16,4 +16,4 @@ def test_a_task_that_no_machine_could_take_is_refused_instead_of_waited_for(ray_
     with pytest.raises(ResourceError, match="take 3 CPU each: Ray has 2 CPU in all and 2 CPU on its largest node"):
         require_resources(settings(cpus_per_worker=3))
     with pytest.raises(ResourceError, match="take 1 CPU and 1 GPU each: Ray has 2 CPU, 0 GPU in all"):
-        require_resources(settings(gpus_per_worker=1))
+        require_resources(settings(gpu=True))

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from pydantic import ValidationError
 from torch import Tensor
 
-from evaluation.config import attack_label
+from evaluation.attack_lists import attack_label
 from tests.training.attacks.linear import LinearClassifier
 from tests.training.attacks.table import ATTACKS
 from tests.training.attacks.targets import classifier, random_clips

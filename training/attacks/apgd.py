@@ -8,11 +8,10 @@ import torch
 from pydantic import PositiveInt
 from torch import nn
 
-from preprocessing.errors import SettingsError
 from training.attacks.base import Attack, TargetableAttack
 from training.attacks.engine.adaptive_ascent import AdaptiveAscent
 from training.attacks.engine.best_attempt import BestAttempt
-from training.attacks.engine.losses import LossName, likely_wrong_classes
+from training.attacks.engine.losses import LossName, likely_wrong_classes, too_few_classes
 from training.attacks.engine.starts import start_at_radius
 from training.batch import Batch
 from training.passes import Passes
@@ -72,7 +71,8 @@ class APGDT(Attack):
     one backward pass per step and target, and a look at the clean clip.
 
     Differences from the source: those of `APGD`. The targets are ranked by the clean clip's scores, as there; a clip
-    that is fooled is left out of all further targets.
+    that is fooled is left out of all further targets. With two or three classes, where the ratio has no meaning, the
+    margin z_t - max_{i != t} z_i takes its place.
     """
 
     name: Literal["apgdt"] = "apgdt"
@@ -89,20 +89,13 @@ class APGDT(Attack):
         return Passes(1, 0) + Passes(self.steps + 1, self.steps) * (self.restarts * self.num_targets)
 
     def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
-        """Climb towards each target from each random start.
-
-        Raises:
-            ValueError: if the model has fewer than four classes.
-        """
+        """Climb towards each target from each random start."""
         with torch.no_grad():
             logits = model(batch.video, batch.audio).logits
-        if logits.shape[1] < 4:
-            raise SettingsError(
-                f"apgdt needs at least 4 classes, the model has {logits.shape[1]}; use apgd with loss='margin' there"
-            )
         targets = likely_wrong_classes(logits, batch, self.num_targets)
         best_attempt = BestAttempt(model, batch, threat)
-        climb = AdaptiveAscent(steps=self.steps, loss="dlr")
+        has_ratio = not too_few_classes("dlr", logits.shape[1], is_targeted=True)
+        climb = AdaptiveAscent(steps=self.steps, loss="dlr" if has_ratio else "margin")
         for restart in range(self.restarts):
             for rank in range(targets.shape[1]):
                 rows = best_attempt.remaining

@@ -12,8 +12,9 @@ from torch import nn
 
 from preprocessing.errors import SettingsError
 from preprocessing.settings import Settings
-from training.attacks.engine.losses import TargetChoice, choose_targets
+from training.attacks.engine.losses import TargetChoice, choose_targets, too_few_classes
 from training.batch import Batch
+from training.models.classifier import Outputs
 from training.passes import Passes
 from training.threat import ThreatModel
 
@@ -54,6 +55,16 @@ class Attack(Settings):
         """The clips with the classes that they shall be mistaken for: none, unless the attack can be targeted."""
         return batch.with_targets(None)
 
+    def obstacle(self, outputs: Outputs) -> str:
+        """The reason why the attack cannot be run on a model with such outputs, of any clips; empty if it can."""
+        loss = getattr(self, "loss", None)
+        return "" if loss is None else too_few_classes(loss, outputs.logits.shape[1], is_targeted=self.is_targeted)
+
+    @property
+    def is_targeted(self) -> bool:
+        """True if it goes for a class of its choice."""
+        return False
+
     @abstractmethod
     def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
         """The attack proper: `model` is in evaluation mode and its parameters take no gradients.
@@ -73,6 +84,11 @@ class TargetableAttack(Attack):
     target: Literal["none", "given"] | TargetChoice = "none"
     """`none`: any class but the label. `given`: `batch.targets`. `least_likely`, `runner_up`: of the wrong classes by
     the clean clip's scores. `random`: any wrong class, per clip. The last three cost one more forward pass."""
+
+    @property
+    def is_targeted(self) -> bool:
+        """True unless any class but the label will do."""
+        return self.target != "none"
 
     def aimed(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> Batch:
         """The clips with their targets."""

@@ -13,6 +13,7 @@ from training.attacks.apgd import APGD
 from training.attacks.base import Attack, frozen
 from training.attacks.engine.best_attempt import measured_margin, replaced
 from training.batch import Batch
+from training.models.classifier import Outputs
 from training.passes import Passes
 from training.threat import ThreatModel
 
@@ -40,6 +41,10 @@ class MinimalBudget(Attack):
     def cost(self) -> Passes:
         """One attack and look at the full budget and per round, and a look at the clean clip."""
         return Passes(1, 0) + (self.attack.cost + Passes(1, 0)) * (1 + self.rounds)
+
+    def obstacle(self, outputs: Outputs) -> str:
+        """That of the attack that is tried."""
+        return self.attack.obstacle(outputs)
 
     def aimed(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> Batch:
         """The clips with the targets of the attack that is tried."""

@@ -30,12 +30,13 @@ from torch import nn
 
 from training.attacks.base import TargetableAttack
 from training.attacks.engine.ascent import NOT_SHARED, Ascent, default_step_size
-from training.attacks.engine.features import Combination, tempered_gradient
+from training.attacks.engine.features import Combination, missing_outputs, tempered_gradient
 from training.attacks.engine.losses import LossName
 from training.attacks.engine.momentum import MomentumNorm
 from training.attacks.engine.temporal_groups import TemporalGroups
 from training.attacks.engine.terms import AgreementTerm, TemporalTerm
 from training.batch import Batch
+from training.models.classifier import Outputs
 from training.passes import Passes
 from training.threat import ThreatModel
 
@@ -70,6 +71,18 @@ class FeatureAttack(TargetableAttack):
         copies = self.copies_per_step if isinstance(self, TemporalTerm) else 0
         return Passes(self.steps, self.steps) * (1 + copies)
 
+    def obstacle(self, outputs: Outputs) -> str:
+        """The outputs that the terms need, if the model lacks them."""
+        return super().obstacle(outputs) or missing_outputs(*self._terms, self.combination, outputs)
+
+    @property
+    def _terms(self) -> tuple[TemporalTerm | None, AgreementTerm | None]:
+        """The two terms of Eq. 4, as far as this attack has them."""
+        return (
+            self if isinstance(self, TemporalTerm) else None,
+            self if isinstance(self, AgreementTerm) else None,
+        )
+
     def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
         """Climb J."""
         ascent = Ascent(
@@ -81,8 +94,7 @@ class FeatureAttack(TargetableAttack):
             sharing=self.sharing,
         )
         gradient = tempered_gradient(
-            self if isinstance(self, TemporalTerm) else None,
-            self if isinstance(self, AgreementTerm) else None,
+            *self._terms,
             combination=self.combination,
             loss=self.loss,
             generator=generator,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from evaluation.config import attack_label
+from evaluation.attack_lists import attack_label
 from tests.training.attacks.targets import THREATS
 from training.attacks import (
     APGD,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -64,10 +66,13 @@ def test_a_targeted_climb_reaches_its_target(generator: torch.Generator) -> None
     assert (named == clips.targets).float().mean() > 0.9
 
 
-def test_fewer_than_four_classes_are_refused(generator: torch.Generator) -> None:
-    wanted = "apgdt needs at least 4 classes, the model has 2; use apgd with loss='margin' there"
-    with pytest.raises(ValueError, match=wanted):
-        APGDT()(LinearClassifier(), random_batch(2), SMALL, generator)
+def test_with_two_classes_the_margin_takes_the_ratios_place(generator: torch.Generator) -> None:
+    """Towards the one wrong class it is what the margin does without a target: the corner of the ball is found."""
+    model, many = LinearClassifier(), random_batch(6)
+    clips = replace(many, labels=many.labels % 2, targets=None)
+    targeted = APGDT(steps=20)(model, clips, SMALL, generator)
+    untargeted = APGD(steps=20, loss="margin")(model, clips, SMALL, generator)
+    assert measured_margin(model, targeted).numpy() == pytest.approx(measured_margin(model, untargeted).numpy())
 
 
 def test_there_are_at_most_all_wrong_classes_to_try() -> None:

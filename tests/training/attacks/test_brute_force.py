@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from evaluation.config import attack_label
+from evaluation.attack_lists import attack_label
 from training.attacks import APGD, PGD, Attack
 from training.attacks.engine.losses import margin
 from training.batch import Batch

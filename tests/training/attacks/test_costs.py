@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from evaluation.config import attack_label
+from evaluation.attack_lists import attack_label
 from tests.training.attacks.table import ATTACKS, JOINT, cost_where_nothing_is_fooled, every_attack
 from tests.training.attacks.targets import Counted, Steadfast, classifier, random_clips
 from tests.training.attacks.trained import trained_classifier

@@ -1,14 +1,34 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 import yaml
 from pydantic import TypeAdapter, ValidationError
+from torch import Tensor, nn
 
-from tests.training.attacks.targets import Counted
+from tests.training.attacks.targets import Counted, random_clips
 from tests.training.attacks.trained import trained_classifier
-from training.attacks import APGD, APGDT, FAB, FGSM, IFGSM, PGD, AnyAttack, Attack, MinimalBudget, Square, WorstCase
+from training.attacks import (
+    APGD,
+    APGDT,
+    FAB,
+    FGSM,
+    IFGSM,
+    PGD,
+    TIA,
+    TMA,
+    AnyAttack,
+    Attack,
+    MinimalBudget,
+    Square,
+    WorstCase,
+)
 from training.attacks.engine.best_attempt import measured_margin
+from training.attacks.engine.losses import UnsuitedModelError
+from training.batch import Batch
+from training.models.classifier import Outputs
 from training.passes import Passes
 from training.threat import ThreatModel
 
@@ -92,3 +112,33 @@ def test_a_larger_epsilon_never_raises_robust_accuracy() -> None:
     ]
     assert robust == sorted(robust, reverse=True)
     assert robust[0] > robust[-1]
+
+
+@pytest.mark.parametrize("num_classes", [2, 3, 5])
+def test_the_default_works_on_logits_alone_and_on_few_classes(num_classes: int) -> None:
+    """TMA is left out, for want of features; all clips are attacked by the others."""
+    many = random_clips(SMALL, 6)
+    clips = replace(many, labels=many.labels % num_classes, targets=None)
+    model = LogitsAlone(clips, num_classes)
+    attack = WorstCase(attacks=(TMA(), *(each.model_copy(update={"steps": 3}) for each in (APGD(), APGDT(), FAB()))))
+    perturbed = attack(model, clips, SMALL, torch.Generator())
+    assert (measured_margin(model, perturbed) > measured_margin(model, clips)).all()
+    outputs = model(clips.video, clips.audio)
+    assert WorstCase().obstacle(outputs) == ""
+    assert "gives no features" in TMA().obstacle(outputs)
+    with pytest.raises(UnsuitedModelError, match="LogitsAlone gives no features"):
+        WorstCase(attacks=(TMA(), TIA()))(model, clips, SMALL, torch.Generator())
+
+
+class LogitsAlone(nn.Module):
+    """A smooth function of all pixels and patches; nothing but scores comes out."""
+
+    def __init__(self, clips: Batch, num_classes: int) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            self.video = nn.Linear(clips.video[0].numel(), num_classes).double()
+            self.audio = nn.Linear(clips.audio[0].numel(), num_classes).double()
+
+    def forward(self, video: Tensor, audio: Tensor) -> Outputs:
+        return Outputs(torch.tanh(self.video(video.flatten(1)) + self.audio(audio.flatten(1))))

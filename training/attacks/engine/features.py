@@ -9,9 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from preprocessing.errors import SettingsError
 from training.attacks.engine.gradients import Gradient, GradientAt, classification_gradient, detached_inputs, vjp
-from training.attacks.engine.losses import LossName, attack_loss, slope_at_logits
+from training.attacks.engine.losses import LossName, UnsuitedModelError, attack_loss, slope_at_logits
 from training.attacks.engine.terms import (
     AgreementName,
     AgreementTerm,
@@ -34,6 +33,15 @@ from training.models.classifier import Outputs
 Combination = Literal["normalised", "weighted"]
 Penalty = tuple[PerClip, float]
 """A term per clip, and the weight it is added with."""
+
+NO_FEATURES = (
+    "no features: TIA, MMA and TMA need `video_features` and `audio_features`, [batch, segments, features], in its "
+    "Outputs; only MMA with agreement='predictions' and combination='weighted' does without"
+)
+NO_UNIMODAL_SCORES = (
+    "no unimodal scores: agreement='predictions' needs `video_logits` and `audio_logits`, [batch, classes], in its "
+    "Outputs; allowed without: 'means', 'segments', 'literal'"
+)
 
 
 def tempered_gradient(
@@ -92,6 +100,21 @@ def tempered_gradient(
     return gradient
 
 
+def missing_outputs(
+    temporal: TemporalTerm | None, agreement: AgreementTerm | None, combination: Combination, outputs: Outputs
+) -> str:
+    """The outputs that `tempered_gradient` needs and a model does not give; empty if nothing is missing."""
+    varies = temporal is not None and bool(temporal.temporal_weight)
+    agrees = agreement is not None and bool(agreement.modality_weight)
+    by_predictions = agrees and agreement is not None and agreement.agreement == "predictions"
+    needs_features = varies or (agrees and not (by_predictions and combination == "weighted"))
+    if needs_features and (outputs.video_features is None or outputs.audio_features is None):
+        return f"the model gives {NO_FEATURES}"
+    if by_predictions and (outputs.video_logits is None or outputs.audio_logits is None):
+        return f"the model gives {NO_UNIMODAL_SCORES}"
+    return ""
+
+
 def variation(name: TemporalName, scale: FeatureScale, passes: Sequence[Outputs], model: nn.Module) -> PerClip:
     """L_T: over time of the clip itself, the first of `passes`, or over all of them."""
     pairs = [features_of(outputs, model) for outputs in passes]
@@ -122,11 +145,7 @@ def features_of(outputs: Outputs, model: nn.Module) -> tuple[Tensor, Tensor]:
         ValueError: if the model does not give them.
     """
     if outputs.video_features is None or outputs.audio_features is None:
-        raise SettingsError(
-            f"{type(model).__name__} gives no features: TIA, MMA and TMA need `video_features` and "
-            "`audio_features`, [batch, segments, features], in its Outputs; only MMA with agreement='predictions' and "
-            "combination='weighted' does without"
-        )
+        raise UnsuitedModelError(f"{type(model).__name__} gives {NO_FEATURES}")
     return outputs.video_features, outputs.audio_features
 
 
@@ -137,10 +156,7 @@ def unimodal_logits_of(outputs: Outputs, model: nn.Module) -> tuple[Tensor, Tens
         ValueError: if the model does not give them.
     """
     if outputs.video_logits is None or outputs.audio_logits is None:
-        raise SettingsError(
-            f"{type(model).__name__} gives no unimodal scores: agreement='predictions' needs `video_logits` and "
-            "`audio_logits`, [batch, classes], in its Outputs; allowed without: 'means', 'segments', 'literal'"
-        )
+        raise UnsuitedModelError(f"{type(model).__name__} gives {NO_UNIMODAL_SCORES}")
     return outputs.video_logits, outputs.audio_logits
 
 

@@ -21,6 +21,10 @@ PerClip = Float[Tensor, " batch"]
 Classes = Int[Tensor, " batch"]
 
 
+class UnsuitedModelError(SettingsError):
+    """A model does not give what an attack needs: features, or enough classes."""
+
+
 def attack_loss(logits: Logits, batch: Batch, loss: LossName) -> PerClip:
     """The loss `loss` per clip, of the targeted kind where `batch.targets` is set; larger is better for the attacker.
 
@@ -127,11 +131,18 @@ def likely_wrong_classes(logits: Logits, batch: Batch, num_classes: int) -> Int[
     return ranked.gather(1, order)[:, : min(num_classes, logits.shape[1] - 1)]
 
 
+def too_few_classes(loss: LossName, num_classes: int, *, is_targeted: bool) -> str:
+    """The reason why a loss has no meaning for so few classes; empty if it has one."""
+    needed = 4 if is_targeted else 3
+    if loss != "dlr" or num_classes >= needed:
+        return ""
+    return f"loss='dlr' needs at least {needed} classes here, the model has {num_classes}: loss='margin' does with two"
+
+
 def _logits_ratio(logits: Logits, batch: Batch) -> PerClip:
     """DLR, untargeted or towards the targets; what it divides by is at least 1e-12."""
-    needed = 3 if batch.targets is None else 4
-    if logits.shape[1] < needed:
-        raise SettingsError(f"loss='dlr' needs at least {needed} classes here, the model has {logits.shape[1]}")
+    if reason := too_few_classes("dlr", logits.shape[1], is_targeted=batch.targets is not None):
+        raise UnsuitedModelError(reason)
     ranked = logits.sort(dim=1, descending=True).values
     right = _pick(logits, batch.labels)
     if batch.targets is not None:

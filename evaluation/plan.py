@@ -1,0 +1,110 @@
+"""The plan of an evaluation: which attacks run under which threats, and what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from evaluation.attack_lists import attack_label
+from evaluation.config import EvaluateConfig
+from preprocessing.schema import ClipFormat
+from training.attacks import Attack
+from training.passes import Passes
+from training.threat import ThreatModel
+
+BACKWARD_IN_FORWARDS = 2
+"""A backward pass computes two products for every one of a forward pass."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One attack under one threat model, over all clips."""
+
+    attack: Attack
+    threat: ThreatModel
+    leaves_out: tuple[int, ...] | None = None
+    """Positions of measurements whose fooled clips are left out here, and with them the clips that are wrong untouched;
+    None = every clip is attacked."""
+
+    @property
+    def label(self) -> str:
+        """The attack's name in the report."""
+        return attack_label(self.attack)
+
+    @property
+    def cost(self) -> Passes:
+        """Forward and backward passes per clip, at most; none without a budget."""
+        return self.attack.cost if self.threat.modalities else Passes()
+
+
+def measurements_of(config: EvaluateConfig, clip_format: ClipFormat) -> tuple[Measurement, ...]:
+    """Everything an evaluation measures, each once, the attacks of the list first."""
+    reference = config.reference_attack
+    wanted = listed_measurements(config)
+    wanted += [Measurement(reference, threat) for threat in modality_threats(config.threat).values()]
+    wanted += [Measurement(reference, config.threat.scaled(factor)) for factor in config.curve]
+    wanted.append(Measurement(reference, unbounded_threat(config.threat, clip_format)))
+    found: dict[tuple[str, str], Measurement] = {}
+    for measurement in wanted:
+        found.setdefault((measurement.label, str(measurement.threat)), measurement)
+    return tuple(found.values())
+
+
+def listed_measurements(config: EvaluateConfig) -> list[Measurement]:
+    """The attacks of the list under the threat; with `skip_fooled`, the dear ones on the clips that are left."""
+    measurements: list[Measurement] = []
+    dear = work(config.reference_attack.cost)
+    for attack in config.attacks:
+        follows_gradients = attack.cost.backward > 0
+        earlier = tuple(
+            position
+            for position, one in enumerate(measurements)
+            if one.attack.cost.backward > 0 or not follows_gradients
+        )
+        spares = config.skip_fooled and work(attack.cost) > dear
+        measurements.append(Measurement(attack, config.threat, leaves_out=earlier if spares else None))
+    return measurements
+
+
+def work(cost: Passes) -> int | float:
+    """Cost in forward passes: a backward pass computes two products for every one of a forward pass."""
+    return cost.forward + BACKWARD_IN_FORWARDS * cost.backward
+
+
+def modality_threats(threat: ThreatModel) -> dict[str, ThreatModel]:
+    """The threat restricted to each modality that it allows, and the whole."""
+    names = [name for name in ("video", "audio") if getattr(threat, name) > 0]
+    alone = {"video": threat.only("video"), "audio": threat.only("audio")}
+    return {name: alone[name] for name in names} | {"both": threat}
+
+
+def unbounded_threat(threat: ThreatModel, clip_format: ClipFormat) -> ThreatModel:
+    """The same norm, with room to turn any clip into any other in the modalities that `threat` allows.
+
+    In every segment, whatever `threat` spares: a clip may rightly be recognised by the segments that stay as they are,
+    and that would look like a failed attack.
+    """
+    is_waveform = threat.audio_domain == "waveform"
+    values_per_segment = {
+        "video": 3 * clip_format.frame_size**2,
+        "audio": clip_format.segment_samples if is_waveform else clip_format.num_mels * clip_format.steps,
+    }
+    radius = {}
+    for name in threat.modalities:
+        low, high = threat.box(name)
+        num_values = clip_format.num_segments * values_per_segment[name]
+        radius[name] = (high - low) * threat.geometry.length_of_ones(num_values)
+    return ThreatModel(
+        norm=threat.norm,
+        video=radius.get("video", 0.0),
+        audio=radius.get("audio", 0.0),
+        audio_domain=threat.audio_domain,
+    )
+
+
+def total_cost(measurements: Sequence[Measurement]) -> Passes:
+    """Passes per clip of all measurements, at most."""
+    total = Passes()
+    for measurement in measurements:
+        total = total + measurement.cost
+    return total
