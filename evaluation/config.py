@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from evaluation.attack_lists import ATTACK_LISTS, AttackList, NamedAttack, attack_label
 from preprocessing.schema import Split
@@ -75,6 +75,9 @@ class EvaluateConfig(Settings):
     max_wait_minutes: PositiveFloat | None = 30.0
     """Minutes that the evaluation waits for a node that can run a task; null = without end. What the cluster can never
     have is refused at once."""
+    stored_perturbations: NonNegativeInt | None = 8
+    """Clips whose perturbations are stored, those of every attack, so that `verify` can try them on the model again: so
+    many, chosen by hashes of `seed` and key; null = all. A clip takes up to 2 bytes per value and attack."""
     num_resamples: PositiveInt = 2000
     """Bootstrap draws behind each interval."""
     checks: CheckLimits = CheckLimits()

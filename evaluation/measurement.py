@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
+import pyarrow as pa
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from evaluation.certificates import Certificate, Certificates
 from evaluation.gradient_masking import ClipFacts, clip_facts, full_precision
+from evaluation.perturbations import SCHEMA as PERTURBATIONS_SCHEMA
+from evaluation.perturbations import Perturbation
 from evaluation.pieces import Piece, Position
 from evaluation.plan import Measurement
 from preprocessing.storage.provenance import device_name
@@ -64,6 +67,10 @@ class Example:
     perturbed_audio: Float[np.ndarray, "segments mels steps"]
 
 
+NOT_FINITE = "nothing: its scores are not finite"
+"""The class that a model names where it names none."""
+
+
 class BudgetError(RuntimeError):
     """An attack returned a clip outside its budget, its box or its segments: its numbers would be meaningless."""
 
@@ -76,6 +83,7 @@ def measure_all(
     seed: int,
     model_sha256: str,
     first_batch: int = 0,
+    stored: Collection[str] = (),
     kept: Mapping[Position, IsFooled] = NOTHING_KEPT,
     held_bytes: int = HELD_BYTES,
 ) -> Iterator[Piece]:
@@ -90,6 +98,7 @@ def measure_all(
         seed: decides all randomness, with the clips' keys.
         model_sha256: names the model.
         first_batch: number of the first batch among all those of the evaluation.
+        stored: keys of the clips whose perturbations are kept.
         kept: pieces that are there already, and the clips that were fooled in each: they are not measured again.
         held_bytes: memory for the clips of one group.
     """
@@ -102,18 +111,19 @@ def measure_all(
                 if (position, clips.number) in kept:
                     clips.is_fooled[position] = kept[position, clips.number]
                     continue
-                rows = measure(
+                rows, perturbations = measure(
                     model,
                     clips.batch.to(device),
                     measurement,
                     facts=clips.facts,
                     left_out=clips.left_out(measurement),
+                    stored=stored,
                     seed=seed,
                     model_sha256=model_sha256,
                 )
                 certificates = Certificates.from_rows(rows)
                 clips.is_fooled[position] = ~certificates.is_robust
-                yield Piece(position, clips.number, certificates, name)
+                yield Piece(position, clips.number, certificates, name, perturbations)
 
 
 class BatchUnderAttack:
@@ -165,17 +175,30 @@ def measure(
     seed: int,
     model_sha256: str,
     left_out: IsFooled | None = None,
-) -> list[Certificate]:
+    stored: Collection[str] = (),
+) -> tuple[list[Certificate], pa.Table]:
     """Attack the clips of a batch, but for those that are left out, and write down what happened to each.
+
+    Returns:
+        A certificate of each clip, and the perturbations of those whose keys are in `stored`.
 
     Raises:
         BudgetError: if the attack broke its promise to stay inside the threat model.
     """
-    attacked = np.flatnonzero(~left_out) if left_out is not None else np.arange(len(batch))
-    clips = batch.select(torch.as_tensor(attacked, device=batch.video.device))
-    found = findings(model, clips, measurement, seed=seed) if len(attacked) else []
-    by_clip = dict(zip(attacked.tolist(), found, strict=True))
     threat = measurement.threat
+    attacked = np.flatnonzero(~left_out) if left_out is not None else np.arange(len(batch))
+    is_whole = len(attacked) == len(batch)
+    clips = batch if is_whole else batch.select(torch.as_tensor(attacked, device=batch.video.device))
+    found: list[dict[str, object]] = []
+    perturbations = PERTURBATIONS_SCHEMA.empty_table()
+    if len(attacked):
+        with count_unusable_gradients() as gradients:
+            perturbation = attack_checked(model, clips, measurement, seed=seed)
+        unusable = [{"unusable_gradients": gradients.share_of(key)} for key in clips.keys]
+        outcomes = outcomes_of(model, clips, perturbation.applied(clips, threat), threat)
+        found = [outcome | lost for outcome, lost in zip(outcomes, unusable, strict=True)]
+        perturbations = perturbation.table(clips.keys, chosen=stored, attack=measurement.label, threat=threat)
+    by_clip = dict(zip(attacked.tolist(), found, strict=True))
     shared = {
         "attack": measurement.label,
         "threat": str(threat),
@@ -184,33 +207,33 @@ def measure(
         "seed": seed,
         "model_sha256": model_sha256,
     }
-    return [
+    rows = [
         Certificate.model_validate(clip | shared | by_clip.get(number, NOT_ATTACKED))
         for number, clip in enumerate(facts.rows(batch))
     ]
+    return rows, perturbations
 
 
-def findings(model: nn.Module, batch: Batch, measurement: Measurement, *, seed: int) -> list[dict[str, object]]:
-    """Attack the clips of a batch; the columns of a certificate that say what happened, of each clip."""
-    with count_unusable_gradients() as gradients:
-        perturbed = attack_checked(model, batch, measurement, seed=seed)
-    threat = measurement.threat
+def outcomes_of(model: nn.Module, clean: Batch, perturbed: Batch, threat: ThreatModel) -> list[dict[str, object]]:
+    """The columns of each clip's certificate that say what a perturbation is and what the model makes of it."""
     columns: dict[str, Sequence[object]] = {
         "perturbed_prediction": predict(model, perturbed).tolist(),
-        "linf_outside": change_outside(threat, perturbed, batch).tolist(),
-        "unusable_gradients": [gradients.share_of(key) for key in batch.keys],
-        "psnr_video_db": peak_signal_to_noise_db(perturbed.video, batch.video),
-        "snr_audio_db": signal_to_noise_db(perturbed.audio, batch.audio),
+        "linf_outside": change_outside(threat, perturbed, clean).tolist(),
+        "psnr_video_db": peak_signal_to_noise_db(perturbed.video, clean.video),
+        "snr_audio_db": signal_to_noise_db(perturbed.audio, clean.audio),
     }
     for name in MODALITIES:
-        change = perturbed.stream(name) - batch.stream(name)
+        change = perturbed.stream(name) - clean.stream(name)
         columns[f"distance_{name}"] = threat.length(change).tolist()
         columns |= {f"{norm}_{name}": NORMS[norm].length(change).tolist() for norm in REPORTED_NORMS}
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
-def attack_checked(model: nn.Module, batch: Batch, measurement: Measurement, *, seed: int) -> Batch:
+def attack_checked(model: nn.Module, batch: Batch, measurement: Measurement, *, seed: int) -> Perturbation:
     """Perturb the clips of a batch in full precision; randomness depends on `seed` and each clip's key only.
+
+    Returns:
+        The perturbations as they can be stored: rounded towards zero, which leaves no ball and no box.
 
     Raises:
         BudgetError: if a perturbed clip lies outside the budget, outside its box or differs in a spared segment.
@@ -235,7 +258,7 @@ def attack_checked(model: nn.Module, batch: Batch, measurement: Measurement, *, 
                 f"{float(distance[lost]):g} (allowed {epsilon:g}), values outside [{low:g}, {high:g}], or a change of "
                 f"{float(outside[lost]):g} in a segment that must stay as it is"
             )
-    return perturbed
+    return Perturbation.of(perturbed, batch)
 
 
 def change_outside(threat: ThreatModel, perturbed: Batch, clean: Batch) -> Float[Tensor, " batch"]:

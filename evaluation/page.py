@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
+import re
+from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
 from jinja2 import Environment
 
-from evaluation.measurement import Example
-from evaluation.pictures import attack_bars, class_dumbbells, clip_pictures, epsilon_curve
+from evaluation.pictures import attack_bars, class_dumbbells, epsilon_curve
 from evaluation.report import Report, percent, percents
 from preprocessing.reporting.page import page_environment
 from preprocessing.storage.provenance import Provenance
@@ -19,36 +21,35 @@ from training.threat import ThreatModel, segments_text
 PAGE_NAME = "report.html"
 
 
-def report_page(report: Report, example: Example | None) -> str:
-    """The report as HTML with its pictures inside.
-
-    Args:
-        report: what was found.
-        example: a fooled clip; None if there is none.
-    """
-    chance = max(row.num_clips for row in report.classes) / report.num_clips
-    pictures = {
-        "attacks": attack_bars(report),
-        "curve": epsilon_curve(report.curve, chance=chance),
-        "classes": class_dumbbells(report.classes),
-    }
-    gains: dict[str, int] = {}
-    if example:
-        pictures["clip"], gains["video_gain"], gains["audio_gain"] = clip_pictures(example)
+def report_page(report: Report, pictures: Mapping[str, str]) -> str:
+    """The report as HTML with pictures inside, `pictures_of(report)` and `clip` of its example; a missing one is empty."""
     return render(
         "report.html.jinja",
         report=report,
-        example=example,
-        pictures=pictures,
+        pictures=defaultdict(str, pictures),
         model_name=report.model_name,
-        strongest=min((one for one in report.attacks if not one.num_left_out), default=report.attacks[0], key=lambda attack: attack.robust_accuracy),
+        strongest=report.strongest,
         sound="waveform" if report.config.threat.audio_domain == "waveform" else "log-mel",
         num_passed=sum(check.outcome == "passed" for check in report.checks),
         num_fired=sum(check.outcome == "fired" for check in report.checks),
         threat_sentence=threat_sentence(report.config.threat),
         settings=yaml.safe_dump(report.config.model_dump(mode="json"), sort_keys=False),
-        **gains,
     )
+
+
+def pictures_of(report: Report) -> dict[str, str]:
+    """The charts of a report's page, as data URIs by name."""
+    chance = max(row.num_clips for row in report.classes) / report.num_clips
+    return {
+        "attacks": attack_bars(report),
+        "curve": epsilon_curve(report.curve, chance=chance),
+        "classes": class_dumbbells(report.classes),
+    }
+
+
+def without_pictures(page: str) -> str:
+    """A page with every picture left out: its words and numbers."""
+    return re.sub(r'src="data:[^"]*"', 'src=""', page)
 
 
 def render(template: str, **values: Any) -> str:

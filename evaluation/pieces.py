@@ -5,18 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet
 
 from evaluation.certificates import Certificates
+from evaluation.perturbations import SCHEMA as PERTURBATIONS_SCHEMA
+from evaluation.perturbations import write_perturbations
 from preprocessing.errors import DataError
 from preprocessing.storage.atomic_file import remove_abandoned_below, replacing
 
 FOLDER_NAME = "unfinished"
 """Folder inside an evaluation's `output` while it is under way."""
+
+CERTIFICATES, PERTURBATIONS = ".certificates.parquet", ".perturbations.parquet"
+"""Ends of the names of a piece's two files; the first is written last."""
 
 Position = tuple[int, int]
 """(measurement, batch), each by its number."""
@@ -33,6 +39,8 @@ class Piece:
     certificates: Certificates
     device: str
     """Name of the processor or GPU that it was measured on."""
+    perturbations: pa.Table = field(default_factory=PERTURBATIONS_SCHEMA.empty_table)
+    """Those of its clips whose perturbations are kept; empty once they are on disk."""
 
     @property
     def position(self) -> Position:
@@ -58,7 +66,7 @@ class KeptPieces:
             return {}
         remove_abandoned_below(self._folder)
         found = {}
-        for path in sorted(self._folder.glob("*.parquet")):
+        for path in sorted(self._folder.glob(f"*{CERTIFICATES}")):
             try:
                 piece = _read(path)
             except (DataError, KeyError, ValueError):
@@ -67,12 +75,23 @@ class KeptPieces:
                 found[piece.position] = piece
         return found
 
-    def add(self, piece: Piece) -> None:
-        """Keep a piece; it is there whole or not at all."""
+    def add(self, piece: Piece) -> Piece:
+        """Keep a piece; it is there whole or not at all. Returns it without its perturbations, which take memory."""
         metadata = {"measurement": piece.measurement, "batch": piece.batch, "device": piece.device}
         table = piece.certificates.table.replace_schema_metadata({"piece": json.dumps(metadata)})
-        with replacing(self._folder / f"{piece.measurement:04d}-{piece.batch:06d}.parquet") as temporary:
+        write_perturbations(self._file(piece.position, PERTURBATIONS), [piece.perturbations])
+        with replacing(self._file(piece.position, CERTIFICATES)) as temporary:
             pyarrow.parquet.write_table(table, temporary, compression="zstd")
+        return replace(piece, perturbations=PERTURBATIONS_SCHEMA.empty_table())
+
+    def perturbations(self, positions: Iterable[Position]) -> Iterator[pa.Table]:
+        """The perturbations of the pieces at these positions."""
+        for position in positions:
+            yield pyarrow.parquet.read_table(self._file(position, PERTURBATIONS), schema=PERTURBATIONS_SCHEMA)
+
+    def _file(self, position: Position, suffix: str) -> Path:
+        measurement, batch = position
+        return self._folder / f"{measurement:04d}-{batch:06d}{suffix}"
 
     def remove(self) -> None:
         """Remove them, once the report has been written."""

@@ -33,7 +33,7 @@ def _to_4(record: Record) -> Record:
     """Version 3 had every attack run on every clip, and said with 0 GPUs for a task that there is none."""
     config = dict(record["config"])
     gpus = config.pop("gpus_per_worker")
-    config |= {"gpu": gpus > 0, "gpus_per_worker": gpus or 1.0}
+    config |= {"gpu": gpus > 0, "gpus_per_worker": gpus or 1.0, "stored_perturbations": 0}
 
     def result(attack: Record) -> Record:
         return {**attack, "num_left_out": 0}
@@ -112,6 +112,22 @@ class Withheld(Settings):
     reasons: tuple[str, ...]
 
 
+class ExampleFacts(Settings):
+    """The clip that the page shows before and after an attack."""
+
+    key: str
+    attack: str
+    threat: str
+    class_name: str
+    """The true class, which the model named for the untouched clip."""
+    mistaken_for: str
+    """The class that the model named after the attack."""
+    video_gain: int
+    """The factor by which the picture of the frames' change is amplified."""
+    audio_gain: int
+    """The same of the log-mel patches' change."""
+
+
 class Facts(Settings):
     """The part of a report that does not follow from its certificates."""
 
@@ -126,6 +142,7 @@ class Facts(Settings):
     trained_with: Provenance | None = None
     provenance: Provenance | None = None
     left_out: tuple[str, ...] = ()
+    example: ExampleFacts | None = None
 
 
 class Report(Settings):
@@ -166,6 +183,8 @@ class Report(Settings):
     """The same of the evaluation; None = version 2, which did not record them."""
     left_out: tuple[str, ...] = ()
     """Attacks of the list that could not be run on this model, each with its reason."""
+    example: ExampleFacts | None = None
+    """The clip that the page shows; None if no attack fooled any."""
     config: EvaluateConfig
 
     @property
@@ -174,6 +193,12 @@ class Report(Settings):
         if self.worst_case_robust_accuracy is None:
             return "worst-case robust accuracy withheld"
         return f"worst-case robust accuracy {self.worst_case_robust_accuracy:.3f} under {self.threat}"
+
+    @property
+    def strongest(self) -> AttackResult:
+        """The attack that left the least standing, of those that were run on every clip."""
+        whole = [attack for attack in self.attacks if not attack.num_left_out]
+        return min(whole or self.attacks, key=lambda attack: attack.robust_accuracy)
 
     @property
     def model_name(self) -> str:

@@ -15,13 +15,15 @@ from evaluation.certificates import CERTIFICATES_NAME, Certificates, file_sha256
 from evaluation.config import MACHINE_SETTINGS, EvaluateConfig
 from evaluation.estimate import Estimate
 from evaluation.measurement import Example
-from evaluation.page import PAGE_NAME, report_page
+from evaluation.page import PAGE_NAME, pictures_of, report_page
+from evaluation.perturbations import PERTURBATIONS_NAME, write_perturbations
+from evaluation.pictures import clip_pictures
 from evaluation.pieces import KeptPieces
 from evaluation.plan import Measurement, measurements_of, total_cost, unbounded_threat
 from evaluation.progress import EvaluationProgress
-from evaluation.report import REPORT_NAME, Facts, Report
+from evaluation.report import REPORT_NAME, ExampleFacts, Facts, Report
 from evaluation.summary import summarise
-from evaluation.verification import verify
+from evaluation.verification import verify, verify_files
 from evaluation.workers import (
     device_in_words,
     measure_on_ray,
@@ -100,6 +102,7 @@ def evaluate(config: EvaluateConfig) -> Report:
     pieces = KeptPieces(folder, prepared.fingerprint)
     certificates, devices = certify(prepared, measurements, pieces)
     example = find_example(config, certificates, measurements, class_names=index.classes)
+    shown, picture = (None, {}) if example is None else picture_of(example)
     (folder / REPORT_NAME).unlink(missing_ok=True)
     certificates.write(folder / CERTIFICATES_NAME)
     facts = Facts(
@@ -114,9 +117,10 @@ def evaluate(config: EvaluateConfig) -> Report:
         trained_with=prepared.info.provenance,
         provenance=Provenance.on(", ".join(sorted(devices))),
         left_out=prepared.left_out,
+        example=shown,
     )
     report = summarise(certificates, config=config, facts=facts)
-    write_text(folder / PAGE_NAME, report_page(report, example))
+    write_text(folder / PAGE_NAME, report_page(report, pictures_of(report) | picture))
     report.write(folder)
     pieces.remove()
     for warning in report.warnings:
@@ -190,7 +194,7 @@ def finished_report(prepared: Prepared) -> Report | None:
         and report.provenance is not None
         and report.provenance.version == project_version()
     )
-    return report if is_same and not any(verify(folder)) else None
+    return report if is_same and not verify_files(folder) else None
 
 
 def certify(
@@ -199,7 +203,7 @@ def certify(
     """Attack all clips; returns the rows and the names of the processors or GPUs that did it.
 
     The rows are in the order of measurements, then of clips, whichever worker was faster. Each piece is kept as it
-    comes.
+    comes, and the perturbations of a sample of clips are written to `config.output`.
     """
     config, found = prepared.config, pieces.read()
     cost, device = total_cost(measurements), device_in_words(config)
@@ -217,10 +221,10 @@ def certify(
         num_batches=prepared.num_batches,
         kept=dict(found),
     ):
-        pieces.add(piece)
         progress.add(piece)
-        found[piece.position] = piece
+        found[piece.position] = pieces.add(piece)
     ordered = [found[position] for position in sorted(found)]
+    write_perturbations(Path(config.output) / PERTURBATIONS_NAME, pieces.perturbations(sorted(found)))
     return Certificates.joined([piece.certificates for piece in ordered]), {piece.device for piece in ordered}
 
 
@@ -242,6 +246,21 @@ def find_example(
     candidates = [one for one, has_fooled in zip(listed, fooled[:, position], strict=True) if has_fooled]
     shown = next((one for one in candidates if one.cost.backward > 1), candidates[0])
     return show_on_ray(config, shown, position=position, class_names=class_names)
+
+
+def picture_of(example: Example) -> tuple[ExampleFacts, dict[str, str]]:
+    """The words and the picture of a clip before and after an attack."""
+    picture, video_gain, audio_gain = clip_pictures(example)
+    facts = ExampleFacts(
+        key=example.key,
+        attack=example.attack,
+        threat=example.threat,
+        class_name=example.class_name,
+        mistaken_for=example.mistaken_for,
+        video_gain=video_gain,
+        audio_gain=audio_gain,
+    )
+    return facts, {"clip": picture}
 
 
 def open_data(config: EvaluateConfig) -> DatasetIndex:

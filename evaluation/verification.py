@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +12,53 @@ import numpy as np
 from pydantic import ValidationError
 
 from evaluation.certificates import CERTIFICATES_NAME, CLIP_COLUMNS, Certificates, file_sha256
-from evaluation.measurement import allowed_distance
-from evaluation.page import PAGE_NAME
+from evaluation.measurement import NOT_FINITE, allowed_distance
+from evaluation.page import PAGE_NAME, report_page, without_pictures
+from evaluation.replay import replay
 from evaluation.report import REPORT_NAME, Report
 from evaluation.summary import summarise
 from preprocessing.errors import DataError
+from preprocessing.storage.provenance import commit, project_version
 from training.batch import MODALITIES
 from training.threat import ThreatModel
+
+logger = logging.getLogger(__name__)
 
 TOLERANCE = 1e-9
 """Numbers may differ by this much: the order of additions can differ between machines."""
 
 
-def verify(folder: str | Path) -> list[str]:
-    """Re-check an evaluation's folder.
+def verify(folder: str | Path, *, checkpoint: str | None = None, data: str | None = None) -> list[str]:
+    """Re-check an evaluation's folder, and run its model again on the untouched clips and the stored perturbations.
+
+    What cannot be checked, for want of the model or the data, is logged as a warning.
+
+    Args:
+        folder: what an evaluation has written.
+        checkpoint: where its model is now; unset = where the report says.
+        data: where its data set is now; unset = where the report says.
 
     Returns:
         What is wrong, one sentence each; empty if the report can be believed.
     """
     folder = Path(folder)
+    if problems := verify_files(folder):
+        return problems
+    report, certificates = Report.read(folder), Certificates.read(folder / CERTIFICATES_NAME)
+    found = replay(
+        folder,
+        report,
+        certificates,
+        checkpoint=checkpoint or report.config.checkpoint,
+        data=data or report.config.data,
+    )
+    for what in (*_unchecked(report), *found.unchecked):
+        logger.warning("not checked: %s", what)
+    return list(found.problems)
+
+
+def verify_files(folder: Path) -> list[str]:
+    """The problems of an evaluation's files among themselves: numbers, distances, hashes, counts, the page's words."""
     missing = [name for name in (REPORT_NAME, PAGE_NAME, CERTIFICATES_NAME) if not (folder / name).is_file()]
     if missing:
         return [f"'{folder / name}' does not exist" for name in missing]
@@ -43,7 +73,67 @@ def verify(folder: str | Path) -> list[str]:
         *_budgets(certificates),
         *_limits(certificates),
         *_numbers(report, certificates),
+        *_example(report, certificates),
+        *_page(folder, report),
     ]
+
+
+def _unchecked(report: Report) -> Iterator[str]:
+    """Parts that a report of its kind does not let anybody check."""
+    if not _is_of_this_version(report):
+        yield f"{PAGE_NAME}, which another version wrote"
+    if report.config.stored_perturbations == 0:
+        yield "predictions under attack: no perturbations are stored (stored_perturbations=0)"
+
+
+def _is_of_this_version(report: Report) -> bool:
+    made_by = report.provenance
+    return made_by is not None and (made_by.version, made_by.commit) == (project_version(), commit())
+
+
+def _page(folder: Path, report: Report) -> Iterator[str]:
+    """The page's words must be those of the report; its pictures are not compared."""
+    if not _is_of_this_version(report):
+        return
+    expected = without_pictures(report_page(report, {})).splitlines()
+    found = without_pictures((folder / PAGE_NAME).read_text()).splitlines()
+    if found != expected:
+        pairs = zip_longest(found, expected, fillvalue="nothing")
+        stated, computed = next((one, other) for one, other in pairs if one != other)
+        yield f"{PAGE_NAME} says {shortened(stated)}, the report gives {shortened(computed)}"
+
+
+def shortened(line: str) -> str:
+    """A line of a page in quotes, its end left out if it is long."""
+    text = line.strip()
+    return f"'{text}'" if len(text) <= 120 else f"'{text[:120]}...'"
+
+
+def _example(report: Report, certificates: Certificates) -> Iterator[str]:
+    """The clip that the page shows must be one that the named attack fooled, and be named as its certificate says."""
+    if report.example is None:
+        return
+    example = report.example
+    if (example.attack, example.threat) not in certificates.measurements:
+        yield f"the clip shown was attacked by {example.attack} under {example.threat}, which has no certificates"
+        return
+    rows = certificates.select(example.attack, example.threat).table.to_pylist()
+    certificate = next((row for row in rows if row["key"] == example.key), None)
+    if certificate is None:
+        yield f"the clip shown, '{example.key}', has no certificates"
+        return
+    said = example.class_name, example.mistaken_for
+    known = report.class_names[certificate["label"]], class_named(certificate["perturbed_prediction"], report)
+    if said != known:
+        words = [" taken for ".join(names) for names in (said, known)]
+        yield f"the clip shown is said to be {words[0]}, its certificate says {words[1]}"
+
+
+def class_named(prediction: int | None, report: Report) -> str:
+    """A class that a model has named, or the reason why it named none."""
+    if prediction is None or prediction < 0:
+        return NOT_FINITE
+    return report.class_names[prediction]
 
 
 def _hashes(folder: Path, report: Report, certificates: Certificates) -> Iterator[str]:

@@ -18,7 +18,8 @@ from torch import nn
 
 from evaluation.config import EvaluateConfig
 from evaluation.estimate import Speed, speed_of
-from evaluation.measurement import Example, IsFooled, attack_checked, measure_all, predict
+from evaluation.measurement import NOT_FINITE, Example, IsFooled, attack_checked, measure_all, predict
+from evaluation.perturbations import sampled_keys
 from evaluation.pieces import Piece, Position
 from evaluation.plan import Measurement
 from preprocessing.cluster.capacity import capacity
@@ -30,7 +31,7 @@ from preprocessing.reporting.heartbeat import heartbeat
 from preprocessing.schema import INDEX_NAME, ClipFormat
 from preprocessing.storage.provenance import device_name
 from training.checkpoint import MODEL_NAME, load_model
-from training.data import evaluation_batches, open_split, portion_of
+from training.data import StoredSplit, evaluation_batches, open_split, portion_of
 from training.models import Classifier
 from training.models.classifier import Outputs
 from training.threat import AudioDomain
@@ -138,6 +139,7 @@ def _measure_portion(
         limit=config.limit,
         audio_domain=config.threat.audio_domain,
     )
+    keys = measured_keys(open_split(config.data, config.split), config.limit)
     with exact_arithmetic(config.cpus_per_worker):
         yield from measure_all(
             _load(config),
@@ -146,8 +148,14 @@ def _measure_portion(
             seed=config.seed,
             model_sha256=model_sha256,
             first_batch=first_batch,
+            stored=sampled_keys(keys, num_clips=config.stored_perturbations, seed=config.seed),
             kept=kept,
         )
+
+
+def measured_keys(stored: StoredSplit, limit: int | None) -> tuple[str, ...]:
+    """The keys of the clips that an evaluation measures, in order."""
+    return tuple(clip.key for _, clip in stored.clips[:limit])
 
 
 def _show(
@@ -174,7 +182,8 @@ def _show(
     with exact_arithmetic(config.cpus_per_worker), torch.no_grad():
         model = _load(config)
         device = next(model.parameters()).device
-        perturbed = attack_checked(model, clean.to(device), measurement, seed=config.seed)
+        perturbation = attack_checked(model, clean.to(device), measurement, seed=config.seed)
+        perturbed = perturbation.applied(clean.to(device), measurement.threat)
         mistaken_for = int(predict(model, perturbed)[row])
         heard = [clip.audio[row].cpu() for clip in (clean, perturbed)]
         if clean.has_waveform:
@@ -184,7 +193,7 @@ def _show(
         attack=measurement.label,
         threat=str(measurement.threat),
         class_name=class_names[int(clean.labels[row])],
-        mistaken_for=class_names[mistaken_for] if mistaken_for >= 0 else "nothing: its scores are not finite",
+        mistaken_for=class_names[mistaken_for] if mistaken_for >= 0 else NOT_FINITE,
         clean_video=clean.video[row].numpy(),
         perturbed_video=perturbed.video[row].cpu().numpy(),
         clean_audio=heard[0].numpy(),

@@ -204,7 +204,8 @@ def verify(
     from preprocessing.checks.config import VerifyConfig
 
     config = load(VerifyConfig, None, words or ())
-    refuse_relative({"DIR": place, "videos": config.videos})
+    places = {"DIR": place, "videos": config.videos, "checkpoint": config.checkpoint, "data": config.data}
+    refuse_relative({name: value for name, value in places.items() if value})
     problems = _problems_of(place, config)
     for problem in problems:
         logger.error("%s", problem)
@@ -219,7 +220,7 @@ def _problems_of(place: str, config: VerifyConfig) -> Sequence[str]:
 
         if config.videos:
             raise SettingsError(f"videos is for data sets, and '{place}' is a report: leave it out")
-        return verify_report(place)
+        return verify_report(place, checkpoint=config.checkpoint, data=config.data)
     from preprocessing.schema import INDEX_NAME, PLAN_NAME
     from preprocessing.storage.store import Store
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from evaluation.certificates import CERTIFICATES_NAME
 from evaluation.config import EvaluateConfig
 from evaluation.page import PAGE_NAME
+from evaluation.perturbations import PERTURBATIONS_NAME
 from evaluation.report import REPORT_NAME, Report
 from evaluation.run import check as check_evaluation
 from evaluation.run import evaluate
@@ -82,7 +83,7 @@ def tracked_evaluation(config: EvaluateConfig, *, tracking: Tracking = "required
         record = RunRecord(key, f"{folder.name} report", settings, "test/clean_accuracy", status=status)
         if status != "FINISHED":
             return [record]
-        files = [folder / name for name in (REPORT_NAME, PAGE_NAME, CERTIFICATES_NAME)]
+        files = [folder / name for name in (REPORT_NAME, PAGE_NAME, CERTIFICATES_NAME, PERTURBATIONS_NAME)]
         points = {0: _numbers(Report.read(folder))}
         return [replace(record, points=points, files=dict.fromkeys(files, "report"))]
 

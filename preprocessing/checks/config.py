@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import PositiveInt, field_validator, model_validator
 
 from preprocessing.settings import Settings
+from preprocessing.storage.places import Place
 
 DEFAULT_CLIPS = 20
 
@@ -17,6 +18,10 @@ class VerifyConfig(Settings):
     videos: tuple[Path, ...] = ()
     """Folders of a data set's videos, as DIR or DIR,DIR2: clips are decoded again from them by another decoder, ffmpeg,
     and what is stored is compared. None: only what is stored is checked."""
+    checkpoint: str | None = None
+    """Of a report: the folder of the checkpoint it is about, on which it is tried again; unset = where it says."""
+    data: Place | None = None
+    """Of a report: the data set it was measured on; unset = where it says."""
     clips: PositiveInt = DEFAULT_CLIPS
     """Clips compared with their videos, spread evenly over the shards."""
 

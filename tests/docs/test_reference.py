@@ -135,7 +135,7 @@ def test_every_mark_on_a_page_is_filled_and_every_generated_part_is_used() -> No
 
 
 def test_an_unknown_mark_is_refused_with_what_is_allowed() -> None:
-    with pytest.raises(ValueError, match="'weather' cannot be generated; allowed: attack_lists, attacks, checks, commands"):
+    with pytest.raises(ValueError, match="'weather' cannot be generated; allowed: attack_lists, attacks, checks"):
         expanded("<!-- generate: weather -->\n<!-- end -->")
 
 

@@ -13,8 +13,9 @@ from PIL import Image
 from evaluation.certificates import Certificates
 from evaluation.config import EvaluateConfig
 from evaluation.measurement import Example
-from evaluation.page import report_page, threat_sentence
+from evaluation.page import pictures_of, report_page, threat_sentence, without_pictures
 from evaluation.report import Report
+from evaluation.run import picture_of
 from training.threat import ThreatModel
 
 Summarised = Callable[[Certificates, EvaluateConfig], Report]
@@ -57,13 +58,14 @@ def example() -> Example:
 
 
 @pytest.fixture(scope="module")
-def report(certificates: Certificates, config: EvaluateConfig, summarised: Summarised) -> Report:
-    return summarised(certificates, config)
+def report(certificates: Certificates, config: EvaluateConfig, summarised: Summarised, example: Example) -> Report:
+    facts, _ = picture_of(example)
+    return summarised(certificates, config).model_copy(update={"example": facts})
 
 
 @pytest.fixture(scope="module")
 def text(report: Report, example: Example) -> str:
-    return report_page(report, example)
+    return report_page(report, pictures_of(report) | picture_of(example)[1])
 
 
 def test_the_page_loads_nothing_from_elsewhere(text: str) -> None:
@@ -95,11 +97,15 @@ def test_every_number_stands_beside_its_threat_model(text: str, report: Report) 
 
 
 def test_the_same_report_gives_the_same_page(text: str, report: Report, example: Example) -> None:
-    assert report_page(report, example) == text
+    assert report_page(report, pictures_of(report) | picture_of(example)[1]) == text
+
+
+def test_its_words_do_not_hang_on_its_pictures(text: str, report: Report) -> None:
+    assert without_pictures(report_page(report, {})) == without_pictures(text) != text
 
 
 def test_without_a_fooled_clip_the_page_says_so(report: Report) -> None:
-    assert "there is none to show" in report_page(report, None)
+    assert "there is none to show" in report_page(report.model_copy(update={"example": None}), {})
 
 
 def test_a_withheld_headline_is_not_printed(
@@ -112,10 +118,10 @@ def test_a_withheld_headline_is_not_printed(
     column = table.column_names.index("forward_difference")
     noisy = Certificates(table.set_column(column, table.schema.field(column), [[0.5] * table.num_rows]))
     report = summarised(noisy, strict)
-    text = report_page(report, None)
+    text = report_page(report, {})
     assert report.withheld is not None
     assert "The headline number is withheld" in text
-    assert '<div class="number">withheld</div>' in text
+    assert text.count('<div class="number">withheld</div>') == 2  # the worst case, and the strongest attack
     assert report.withheld.reasons[0].replace("'", "&#39;") in text
 
 
@@ -125,7 +131,7 @@ def test_a_single_modality_and_another_norm_have_a_page(
     changed = EvaluateConfig.model_validate(config.model_dump() | {"threat": "l2(video=0.5, audio=0)"})
     predictions = {"clean": [0, 1, 2, 0], "else": [0, 1, 2, 0]}
     report = summarised(hand_made(changed, predictions), changed)
-    assert "all that the threat model allows" in report_page(report, None)
+    assert "all that the threat model allows" in report_page(report, {})
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from evaluation.config import EvaluateConfig
 from evaluation.measurement import measure_all
-from evaluation.pieces import FOLDER_NAME, KeptPieces, Piece
+from evaluation.pieces import CERTIFICATES, FOLDER_NAME, KeptPieces, Piece
 from evaluation.plan import Measurement
 from training.attacks import FGSM, PGD
 from training.batch import Batch
@@ -44,7 +44,7 @@ def test_a_damaged_piece_is_measured_again(tmp_path: Path, pieces: list[Piece]) 
     kept = KeptPieces(tmp_path, {})
     for piece in pieces:
         kept.add(piece)
-    damaged = sorted(tmp_path.rglob("*.parquet"))[0]
+    damaged = sorted(tmp_path.rglob(f"*{CERTIFICATES}"))[0]
     damaged.write_bytes(damaged.read_bytes()[:100])
     assert list(KeptPieces(tmp_path, {}).read()) == [(1, 7)]
     assert not damaged.exists()

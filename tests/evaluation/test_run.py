@@ -11,6 +11,7 @@ import pytest
 
 from evaluation.certificates import CERTIFICATES_NAME, Certificates
 from evaluation.page import PAGE_NAME
+from evaluation.perturbations import PERTURBATIONS_NAME
 from evaluation.report import REPORT_NAME, Report
 from evaluation.run import evaluate, verify
 from preprocessing.schema import ClipFormat
@@ -37,9 +38,14 @@ def two_workers(checkpoint: Path, tiny_dataset: Path, tmp_path_factory: pytest.T
     return output, evaluate(settings(checkpoint, tiny_dataset, output))
 
 
-def test_an_evaluation_leaves_three_files_that_verify(two_workers: tuple[Path, Report]) -> None:
+def test_an_evaluation_leaves_four_files_that_verify(two_workers: tuple[Path, Report]) -> None:
     output, report = two_workers
-    assert sorted(path.name for path in output.iterdir()) == [CERTIFICATES_NAME, PAGE_NAME, REPORT_NAME]
+    assert sorted(path.name for path in output.iterdir()) == [
+        CERTIFICATES_NAME,
+        PERTURBATIONS_NAME,
+        PAGE_NAME,
+        REPORT_NAME,
+    ]
     assert Report.read(output) == report
     assert verify(output) == []
 
@@ -49,7 +55,8 @@ def test_one_worker_gives_the_same_bits_as_two(
 ) -> None:
     output, report = two_workers
     alone = evaluate(settings(checkpoint, tiny_dataset, tmp_path, workers=1))
-    assert (tmp_path / CERTIFICATES_NAME).read_bytes() == (output / CERTIFICATES_NAME).read_bytes()
+    for name in (CERTIFICATES_NAME, PERTURBATIONS_NAME):
+        assert (tmp_path / name).read_bytes() == (output / name).read_bytes()
     changed = {"config", "seconds"}
     assert alone.model_dump(exclude=changed) == report.model_dump(exclude=changed)
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from evaluation.certificates import CERTIFICATES_NAME
 from evaluation.page import PAGE_NAME
-from evaluation.pieces import FOLDER_NAME, KeptPieces, Piece
+from evaluation.perturbations import PERTURBATIONS_NAME
+from evaluation.pieces import CERTIFICATES, FOLDER_NAME, KeptPieces, Piece
 from evaluation.report import REPORT_NAME, Report
 from evaluation.run import check, evaluate, finished_report, suited_to
 from pipeline.settings.load import override
@@ -45,22 +46,28 @@ def test_an_interrupted_evaluation_goes_on_where_it_stood(
     config = settings(checkpoint, tiny_dataset, tmp_path)
     count, add = itertools.count(), KeptPieces.add
 
-    def interrupted(kept: KeptPieces, piece: Piece) -> None:
-        add(kept, piece)
-        if next(count) == 4:
+    def interrupted(kept: KeptPieces, piece: Piece) -> Piece:
+        if next(count) == 5:
             raise KeyboardInterrupt
+        return add(kept, piece)
 
     with monkeypatch.context() as patch:
         patch.setattr(KeptPieces, "add", interrupted)
         with pytest.raises(KeyboardInterrupt):
             evaluate(config)
     assert not (tmp_path / REPORT_NAME).exists()
-    assert len(list((tmp_path / FOLDER_NAME).rglob("*.parquet"))) == 5
+    assert len(list((tmp_path / FOLDER_NAME).rglob(f"*{CERTIFICATES}"))) == 5
     with caplog.at_level(logging.INFO, logger="evaluation"):
         evaluate(override(config, {"workers": 1}))
     assert "5 of 28 pieces are there already" in caplog.text
-    assert (tmp_path / CERTIFICATES_NAME).read_bytes() == (undisturbed[0] / CERTIFICATES_NAME).read_bytes()
-    assert sorted(path.name for path in tmp_path.iterdir()) == [CERTIFICATES_NAME, PAGE_NAME, REPORT_NAME]
+    for name in (CERTIFICATES_NAME, PERTURBATIONS_NAME):
+        assert (tmp_path / name).read_bytes() == (undisturbed[0] / name).read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        CERTIFICATES_NAME,
+        PERTURBATIONS_NAME,
+        PAGE_NAME,
+        REPORT_NAME,
+    ]
 
 
 def test_a_finished_evaluation_is_recognised(

@@ -12,7 +12,7 @@ import pytest
 
 from evaluation.certificates import CERTIFICATES_NAME, Certificates, file_sha256
 from evaluation.config import EvaluateConfig
-from evaluation.page import PAGE_NAME, report_page
+from evaluation.page import PAGE_NAME, pictures_of, report_page
 from evaluation.report import REPORT_NAME, Report
 from evaluation.verification import differences, verify
 
@@ -23,7 +23,7 @@ Summarised = Callable[[Certificates, EvaluateConfig], Report]
 def folder(certificates: Certificates, config: EvaluateConfig, summarised: Summarised, tmp_path: Path) -> Path:
     """A sound evaluation."""
     report = summarised(certificates, config)
-    (tmp_path / PAGE_NAME).write_text(report_page(report, None))
+    (tmp_path / PAGE_NAME).write_text(report_page(report, pictures_of(report)))
     replace_certificates(tmp_path, certificates, report)
     return tmp_path
 

@@ -158,7 +158,7 @@ def test_a_touched_segment_that_is_spared_stops_the_evaluation(listening_model: 
 def test_certificates_say_that_spared_segments_are_as_they_were(listening_model: Classifier, tones: Batch) -> None:
     threat = ThreatModel.model_validate("linf(video=4/255, waveform=0.004, segments=2)")
     facts = clip_facts(listening_model, tones)
-    rows = measure(listening_model, tones, Measurement(PGD(steps=1), threat), facts=facts, seed=0, model_sha256="ab")
+    rows, _ = measure(listening_model, tones, Measurement(PGD(steps=1), threat), facts=facts, seed=0, model_sha256="ab")
     assert {row.linf_outside for row in rows} == {0.0}
     assert min(row.linf_audio for row in rows) > 0
 
@@ -253,7 +253,7 @@ def test_an_evaluation_is_in_full_precision_whatever_its_caller_has_switched_on(
 
     def rows() -> list[dict[str, object]]:
         facts = clip_facts(recording, tones)
-        found = measure(recording, tones, measurement, facts=facts, seed=0, model_sha256="ab")
+        found, _ = measure(recording, tones, measurement, facts=facts, seed=0, model_sha256="ab")
         return [row.model_dump() for row in found]
 
     expected = rows()
@@ -266,7 +266,7 @@ def test_an_evaluation_is_in_full_precision_whatever_its_caller_has_switched_on(
 
 
 def test_a_page_says_which_domain_its_numbers_are_about(report: Report) -> None:
-    page = report_page(report, None)
+    page = report_page(report, {})
     assert "each sample of the waveform by up to 0.004, in units of the value range" in page
     assert "SNR of waveform" in page
     assert "<td>0.004</td>" in page
