@@ -9,6 +9,7 @@ from preprocessing.schema import Split
 from preprocessing.settings import Settings
 from preprocessing.storage.places import Place
 from training.attacks import PGD
+from training.models.foreign import ModelInput
 from training.threat import ThreatModel
 
 
@@ -27,7 +28,10 @@ class CheckLimits(Settings):
 
 
 MACHINE_SETTINGS = frozenset(
-    ("checkpoint", "data", "output", "workers", "gpu", "gpus_per_worker", "cpus_per_worker", "max_wait_minutes", "plan")
+    (
+        *("checkpoint", "weights", "data", "output", "plan"),
+        *("workers", "gpu", "gpus_per_worker", "cpus_per_worker", "max_wait_minutes"),
+    )
 )
 """Settings that say where and on what an evaluation runs: they decide no number."""
 
@@ -35,8 +39,15 @@ MACHINE_SETTINGS = frozenset(
 class EvaluateConfig(Settings):
     """An evaluation: a checkpoint, the clips it is measured on, the threat and the attacks."""
 
-    checkpoint: str = Field(min_length=1)
+    checkpoint: str | None = Field(default=None, min_length=1)
     """Folder of a checkpoint."""
+    model: str | None = None
+    """In its place, a model of another maker: `package.module:factory`, a class or a function that returns a
+    `torch.nn.Module`, called with `num_classes` and `clip_format` if it takes them."""
+    weights: str | None = None
+    """Weights of `model`: a .safetensors file, or one of `torch.save` with tensors alone; unset = as it is made."""
+    model_input: ModelInput = ModelInput()
+    """The form in which `model` takes frames and audio."""
     data: Place
     """Preprocessed data set: a folder or any fsspec URL."""
     output: str = Field(min_length=1)
@@ -90,6 +101,14 @@ class EvaluateConfig(Settings):
     def fingerprint(self) -> dict[str, object]:
         """Settings that decide the certificates, beside the model's weights and the data's content."""
         return self.model_dump(mode="json", exclude=set(MACHINE_SETTINGS | {"num_resamples", "checks"}))
+
+    @model_validator(mode="after")
+    def _names_one_model(self) -> EvaluateConfig:
+        if (self.checkpoint is None) == (self.model is None):
+            raise ValueError("give checkpoint=DIR, or model=package.module:factory for a model of another maker")
+        if self.model is None and (self.weights is not None or self.model_input != ModelInput()):
+            raise ValueError("weights and model_input are for model=package.module:factory; a checkpoint has its own")
+        return self
 
     @model_validator(mode="after")
     def _attacks_are_told_apart(self) -> EvaluateConfig:

@@ -22,7 +22,7 @@ PAGE_NAME = "report.html"
 
 
 def report_page(report: Report, pictures: Mapping[str, str]) -> str:
-    """The report as HTML with pictures inside, `pictures_of(report)` and `clip` of its example; a missing one is empty."""
+    """The report as HTML with its pictures inside: `pictures_of(report)` and `clip` of its example, or fewer."""
     return render(
         "report.html.jinja",
         report=report,

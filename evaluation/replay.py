@@ -12,14 +12,15 @@ import torch
 from torch import nn
 
 from evaluation.certificates import Certificates
+from evaluation.config import EvaluateConfig
 from evaluation.measurement import allowed_distance, outcomes_of
 from evaluation.perturbations import PERTURBATIONS_NAME, Perturbation, read_perturbations, sampled_keys
 from evaluation.report import Report
+from evaluation.victim import load_victim
 from evaluation.workers import exact_arithmetic, measured_keys
 from preprocessing.errors import UserError
 from preprocessing.reporting.progress import announced
 from training.batch import MODALITIES, Batch
-from training.checkpoint import load_model, model_sha256
 from training.data import StoredSplit, open_split
 from training.models.classifier import predicted_classes
 from training.threat import ThreatModel
@@ -37,34 +38,35 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Replay:
-    """What a replay found, and what it could not look at."""
+    """The problems that a replay found, and the parts that it could not look at."""
 
     problems: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
 
 
-def replay(folder: Path, report: Report, certificates: Certificates, *, checkpoint: str, data: str) -> Replay:
+def replay(folder: Path, config: EvaluateConfig, report: Report, certificates: Certificates) -> Replay:
     """Classify all clips untouched, and those of the sample with every attack's perturbation, and compare.
 
     Args:
         folder: the evaluation's.
-        report: its report.
+        config: the report's, with the places where model and data set are now.
+        report: the report.
         certificates: its certificates.
-        checkpoint: where the model is now.
-        data: where the data set is now.
     """
+    data = config.data
     try:
-        model, _ = load_model(checkpoint)
-        stored = open_split(data, report.config.split, audio_domain=report.config.threat.audio_domain)
+        stored = open_split(data, config.split, audio_domain=config.threat.audio_domain)
+        victim = load_victim(config, stored.index)
     except UserError as error:
         return Replay(unchecked=(f"predictions: {error}",))
-    if model_sha256(checkpoint) != report.model_sha256:
-        return Replay(unchecked=(f"predictions: '{checkpoint}' is another model than {report.model_sha256[:12]}",))
+    if victim.sha256 != report.model_sha256:
+        what = f"'{config.checkpoint or config.model}' is another model than {report.model_sha256[:12]}"
+        return Replay(unchecked=(f"predictions: {what}",))
     if stored.index.content_sha256 != report.dataset_content_sha256:
         what = f"'{data}' is another data set than {report.dataset_content_sha256[:12]}"
         return Replay(unchecked=(f"predictions: {what}",))
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    looked = _Look(model.to(device).eval(), stored, report, certificates, device)
+    looked = _Look(victim.model.to(device), stored, report, certificates, device)
     with exact_arithmetic(torch.get_num_threads()):
         problems = [*looked.clean_clips(), *looked.perturbed_clips(folder)]
     return Replay(problems=tuple(problems))
@@ -132,11 +134,13 @@ class _Look:
         perturbed = Perturbation.from_rows(rows, clean).applied(clean, threat)
         outcomes = outcomes_of(self.model, clean, perturbed, threat)
         _, is_tied = self._classes(perturbed)
-        for row, outcome, tied in zip(rows, outcomes, is_tied, strict=True):
+        distances = {name: found.tolist() for name, found in threat.distances(perturbed, clean).items()}
+        for number, (row, outcome, tied) in enumerate(zip(rows, outcomes, is_tied, strict=True)):
             what = f"clip '{row['key']}' under {row['attack']}, {threat}"
             for name in MODALITIES:
-                if not outcome[f"distance_{name}"] <= allowed_distance(threat.epsilon(name)):
-                    yield f"{what}: the stored {name} is {outcome[f'distance_{name}']:g} away from the clean clip"
+                distance = distances[name][number]
+                if not distance <= allowed_distance(threat.epsilon(name)):
+                    yield f"{what}: the stored {name} is {distance:g} away from the clean clip"
             if outcome["linf_outside"] != 0:
                 yield f"{what}: the stored perturbation changes a segment that the threat model spares"
             stated = self._certificate(row)

@@ -202,7 +202,9 @@ class Report(Settings):
 
     @property
     def model_name(self) -> str:
-        """The name of the run that the model came from: of its checkpoint's folder, or of the one around it."""
+        """The name of the run that a checkpoint came from, of its folder or of the one around it; a factory's name."""
+        if self.config.checkpoint is None:
+            return str(self.config.model).rpartition(":")[2]
         path = Path(self.config.checkpoint)
         return (path.parent.name or path.name) if path.name == "checkpoint" else path.name
 

@@ -24,11 +24,11 @@ from evaluation.progress import EvaluationProgress
 from evaluation.report import REPORT_NAME, ExampleFacts, Facts, Report
 from evaluation.summary import summarise
 from evaluation.verification import verify, verify_files
+from evaluation.victim import Victim, answer_to_a_clip, load_victim
 from evaluation.workers import (
     device_in_words,
     measure_on_ray,
     measure_speed_on_ray,
-    outputs_of_a_clip,
     require_resources,
     shared_places,
     show_on_ray,
@@ -40,7 +40,7 @@ from preprocessing.storage.atomic_file import write_text
 from preprocessing.storage.places import require_writable
 from preprocessing.storage.provenance import Provenance, project_version
 from preprocessing.storage.records import load_index
-from training.checkpoint import CheckpointInfo, load_info, load_model, model_sha256
+from training.models.classifier import Outputs
 
 __all__ = ["estimate", "evaluate", "verify"]
 
@@ -54,8 +54,7 @@ class Prepared:
     config: EvaluateConfig
     """The settings, without the attacks that cannot be run on this model."""
     index: DatasetIndex
-    info: CheckpointInfo
-    model_sha256: str
+    victim: Victim
     left_out: tuple[str, ...] = ()
     """Attacks of the list that are not run, each with its reason."""
 
@@ -74,24 +73,24 @@ class Prepared:
     def fingerprint(self) -> dict[str, object]:
         """Everything that decides the certificates."""
         return self.config.fingerprint() | {
-            "model_sha256": self.model_sha256,
+            "model_sha256": self.victim.sha256,
             "dataset_sha256": self.index.content_sha256,
             "version": project_version(),
         }
 
 
-def evaluate(config: EvaluateConfig) -> Report:
-    """Measure a checkpoint and write report.json, report.html and certificates.parquet into `config.output`.
+def evaluate(config: EvaluateConfig, *, model: nn.Module | None = None) -> Report:
+    """Measure a model and write report.json, report.html and the two tables behind them into `config.output`.
 
     Ray is initialised by the caller. Running it again goes on where an interrupted call stood, also with another number
     of workers; a finished evaluation is not done again. report.json is written last: its presence means that the
-    evaluation is complete.
+    evaluation is complete. `model` is measured in place of the one that the config names.
 
     Raises:
         UserError: before anything is written, if data, checkpoint, Ray or `output` do not suit the settings.
     """
     started = time.monotonic()
-    prepared = check(config)
+    prepared = check(config, model)
     for reason in prepared.left_out:
         logger.warning("left out: %s", reason)
     if finished := finished_report(prepared):
@@ -101,20 +100,20 @@ def evaluate(config: EvaluateConfig) -> Report:
     measurements = measurements_of(config, index.format)
     pieces = KeptPieces(folder, prepared.fingerprint)
     certificates, devices = certify(prepared, measurements, pieces)
-    example = find_example(config, certificates, measurements, class_names=index.classes)
+    example = find_example(prepared, certificates, measurements)
     shown, picture = (None, {}) if example is None else picture_of(example)
     (folder / REPORT_NAME).unlink(missing_ok=True)
     certificates.write(folder / CERTIFICATES_NAME)
     facts = Facts(
         class_names=index.classes,
         unbounded_threat=str(unbounded_threat(config.threat, index.format)),
-        model_sha256=prepared.model_sha256,
+        model_sha256=prepared.victim.sha256,
         dataset_content_sha256=index.content_sha256,
         certificates_sha256=file_sha256(folder / CERTIFICATES_NAME),
         seconds=time.monotonic() - started,
         device=device_in_words(config),
-        objective=prepared.info.objective,
-        trained_with=prepared.info.provenance,
+        objective=prepared.victim.objective,
+        trained_with=prepared.victim.provenance,
         provenance=Provenance.on(", ".join(sorted(devices))),
         left_out=prepared.left_out,
         example=shown,
@@ -140,12 +139,12 @@ def estimate(config: EvaluateConfig) -> Estimate:
         measurements=measurements_of(prepared.config, prepared.index.format),
         num_clips=prepared.num_clips,
         num_tasks=min(prepared.config.workers, prepared.num_batches),
-        speed=measure_speed_on_ray(prepared.config),
+        speed=measure_speed_on_ray(prepared.config, prepared.victim),
         left_out=prepared.left_out,
     )
 
 
-def check(config: EvaluateConfig) -> Prepared:
+def check(config: EvaluateConfig, model: nn.Module | None = None) -> Prepared:
     """Refuse what cannot be measured before anything is written.
 
     Raises:
@@ -155,11 +154,11 @@ def check(config: EvaluateConfig) -> Prepared:
         raise PlaceError(f"output='{config.output}' is a URL; it must be a folder")
     require_writable(config.output)
     index = open_data(config)
-    model, info = load_model(config.checkpoint)
-    config, left_out = suited_to(config, model, index)
+    victim = load_victim(config, index, model)
+    config, left_out = suited_to(config, victim.model, index)
     require_resources(config)
     require_shared(*shared_places(config))
-    return Prepared(config, index, info, model_sha256(config.checkpoint), left_out)
+    return Prepared(config, index, victim, left_out)
 
 
 def suited_to(config: EvaluateConfig, model: nn.Module, index: DatasetIndex) -> tuple[EvaluateConfig, tuple[str, ...]]:
@@ -168,7 +167,8 @@ def suited_to(config: EvaluateConfig, model: nn.Module, index: DatasetIndex) -> 
     Raises:
         SettingsError: if none is left, or the reference attack is one of them.
     """
-    outputs = outputs_of_a_clip(model, index.format, audio_domain=config.threat.audio_domain)
+    outputs = answer_to_a_clip(model, index.format, audio_domain=config.threat.audio_domain)
+    assert isinstance(outputs, Outputs), f"a victim returned {type(outputs)}"
     if reason := config.reference_attack.obstacle(outputs):
         raise SettingsError(f"reference_attack={attack_label(config.reference_attack)} cannot be run: {reason}")
     obstacles = [(attack, attack.obstacle(outputs)) for attack in config.attacks]
@@ -189,7 +189,7 @@ def finished_report(prepared: Prepared) -> Report | None:
     wanted = set(EvaluateConfig.model_fields) - MACHINE_SETTINGS
     is_same = (
         report.config.model_dump(include=wanted) == prepared.config.model_dump(include=wanted)
-        and report.model_sha256 == prepared.model_sha256
+        and report.model_sha256 == prepared.victim.sha256
         and report.dataset_content_sha256 == prepared.index.content_sha256
         and report.provenance is not None
         and report.provenance.version == project_version()
@@ -216,8 +216,8 @@ def certify(
         progress.keep(piece)
     for piece in measure_on_ray(
         config,
+        prepared.victim,
         measurements,
-        model_sha256=prepared.model_sha256,
         num_batches=prepared.num_batches,
         kept=dict(found),
     ):
@@ -229,13 +229,10 @@ def certify(
 
 
 def find_example(
-    config: EvaluateConfig,
-    certificates: Certificates,
-    measurements: tuple[Measurement, ...],
-    *,
-    class_names: tuple[str, ...],
+    prepared: Prepared, certificates: Certificates, measurements: tuple[Measurement, ...]
 ) -> Example | None:
     """The clip that most attacks of the list fooled, under the first iterative one that did; None if none was."""
+    config = prepared.config
     listed = measurements[: len(config.attacks)]
     rows = [certificates.select(one.label, str(one.threat)) for one in listed]
     fooled = np.stack([~one.is_robust & ~one.is_left_out for one in rows])
@@ -245,7 +242,7 @@ def find_example(
     position = int(fooled.sum(0).argmax())
     candidates = [one for one, has_fooled in zip(listed, fooled[:, position], strict=True) if has_fooled]
     shown = next((one for one in candidates if one.cost.backward > 1), candidates[0])
-    return show_on_ray(config, shown, position=position, class_names=class_names)
+    return show_on_ray(config, prepared.victim, shown, position=position, class_names=prepared.index.classes)
 
 
 def picture_of(example: Example) -> tuple[ExampleFacts, dict[str, str]]:
@@ -264,13 +261,13 @@ def picture_of(example: Example) -> tuple[ExampleFacts, dict[str, str]]:
 
 
 def open_data(config: EvaluateConfig) -> DatasetIndex:
-    """The data set's index, checked against the config and the checkpoint before any work starts.
+    """The data set's index, checked against the config before any work starts.
 
     Raises:
-        ValueError: if the data set is not finished, the split is empty, the folder is no checkpoint, or the model was
-            trained on other classes or another clip format, or the threat names a segment that clips do not have.
+        UserError: if the data set is not finished, the split is empty, or the threat names a segment that clips do not
+            have.
     """
-    index, info = load_index(config.data), load_info(config.checkpoint)
+    index = load_index(config.data)
     if not index.num_clips.get(config.split):
         counts = ", ".join(f"{split}: {count}" for split, count in index.num_clips.items())
         raise DataError(
@@ -281,15 +278,5 @@ def open_data(config: EvaluateConfig) -> DatasetIndex:
         raise SettingsError(
             f"threat {config.threat} names segment {touched[-1]}, but the clips of '{config.data}' have "
             f"{index.format.num_segments} segments (from 0)"
-        )
-    if info.classes != index.classes:
-        raise DataError(
-            f"'{config.checkpoint}' knows the classes {', '.join(info.classes)}, "
-            f"'{config.data}' has {', '.join(index.classes)}: they must be the same, in the same order"
-        )
-    if info.clip_format != index.format:
-        raise DataError(
-            f"'{config.checkpoint}' was trained on clips as {info.clip_format}, '{config.data}' stores {index.format}: "
-            "preprocess with the checkpoint's format"
         )
     return index

@@ -45,13 +45,9 @@ def verify(folder: str | Path, *, checkpoint: str | None = None, data: str | Non
     if problems := verify_files(folder):
         return problems
     report, certificates = Report.read(folder), Certificates.read(folder / CERTIFICATES_NAME)
-    found = replay(
-        folder,
-        report,
-        certificates,
-        checkpoint=checkpoint or report.config.checkpoint,
-        data=data or report.config.data,
-    )
+    places = {"checkpoint": checkpoint, "data": data}
+    config = report.config.model_copy(update={name: place for name, place in places.items() if place})
+    found = replay(folder, config, report, certificates)
     for what in (*_unchecked(report), *found.unchecked):
         logger.warning("not checked: %s", what)
     return list(found.problems)

@@ -1,4 +1,4 @@
-"""The work of one Ray task: load the checkpoint, attack its portion of the clips, hand back certificates as they come.
+"""The work of one Ray task: take the model, attack its portion of the clips, hand back certificates as they come.
 
 Each task takes a contiguous run of whole batches, and randomness is keyed by clip, so that the number of tasks changes
 nothing: not the batches, not the arithmetic, not the classes found.
@@ -22,36 +22,30 @@ from evaluation.measurement import NOT_FINITE, Example, IsFooled, attack_checked
 from evaluation.perturbations import sampled_keys
 from evaluation.pieces import Piece, Position
 from evaluation.plan import Measurement
+from evaluation.victim import Victim
 from preprocessing.cluster.capacity import capacity
 from preprocessing.cluster.shared_places import Landmark, SharedPlace, landmarks, recognise
 from preprocessing.cluster.waiting import cluster_in_words, wait_for
 from preprocessing.errors import ResourceError
 from preprocessing.logmel import LogMel
 from preprocessing.reporting.heartbeat import heartbeat
-from preprocessing.schema import INDEX_NAME, ClipFormat
+from preprocessing.schema import INDEX_NAME
 from preprocessing.storage.provenance import device_name
-from training.checkpoint import MODEL_NAME, load_model
 from training.data import StoredSplit, evaluation_batches, open_split, portion_of
-from training.models import Classifier
-from training.models.classifier import Outputs
-from training.threat import AudioDomain
 
 T = TypeVar("T")
 
 
 def shared_places(config: EvaluateConfig) -> tuple[SharedPlace, ...]:
     """The folders that every node must see."""
-    return (
-        SharedPlace("checkpoint", config.checkpoint, MODEL_NAME),
-        SharedPlace("data", config.data, INDEX_NAME),
-    )
+    return (SharedPlace("data", config.data, INDEX_NAME),)
 
 
 def measure_on_ray(
     config: EvaluateConfig,
+    victim: Victim,
     measurements: Sequence[Measurement],
     *,
-    model_sha256: str,
     num_batches: int,
     kept: Mapping[Position, Piece],
 ) -> Iterator[Piece]:
@@ -62,13 +56,14 @@ def measure_on_ray(
     bundle = _bundle(config)
     wait_for([bundle], what=f"{_in_words(bundle)} for a task", minutes=config.max_wait_minutes)
     task = ray.remote(_stream_portion).options(num_returns="streaming", **_resources(bundle))
+    model = ray.put(victim.model)
     with landmarks(*shared_places(config)) as known:
         waiting: set[ObjectRefGenerator] = set()
         for rank in range(config.workers):
             portion = portion_of(num_batches, rank=rank, world_size=config.workers)
             fooled = {place: ~piece.certificates.is_robust for place, piece in kept.items() if place[1] in portion}
             if len(fooled) < len(portion) * len(measurements):
-                arguments = (known, config, tuple(measurements), model_sha256, rank, portion.start, fooled)
+                arguments = (known, config, model, victim.sha256, tuple(measurements), rank, portion.start, fooled)
                 waiting.add(cast(ObjectRefGenerator, task.remote(*arguments)))
     with heartbeat(lambda: f"measuring in {len(waiting)} tasks: {cluster_in_words([bundle])}"):
         while waiting:
@@ -83,24 +78,24 @@ def measure_on_ray(
 
 
 def show_on_ray(
-    config: EvaluateConfig, measurement: Measurement, *, position: int, class_names: Sequence[str]
+    config: EvaluateConfig, victim: Victim, measurement: Measurement, *, position: int, class_names: Sequence[str]
 ) -> Example:
     """Attack again the batch that holds the clip at this position and keep that clip's pictures."""
     task = ray.remote(_show).options(**_resources(_bundle(config)))
     with landmarks(*shared_places(config)) as known:
-        return _get(task.remote(known, config, measurement, position, tuple(class_names)))
+        return _get(task.remote(known, config, victim.model, measurement, position, tuple(class_names)))
 
 
-def measure_speed_on_ray(config: EvaluateConfig) -> Speed:
+def measure_speed_on_ray(config: EvaluateConfig, victim: Victim) -> Speed:
     """Time passes of the model over the first batch, where the evaluation would run."""
     bundle = _bundle(config)
     wait_for([bundle], what=f"{_in_words(bundle)} for a task", minutes=config.max_wait_minutes)
     task = ray.remote(_measure_speed).options(**_resources(bundle))
     with landmarks(*shared_places(config)) as known:
-        return _get(task.remote(known, config))
+        return _get(task.remote(known, config, victim.model))
 
 
-def _measure_speed(known: tuple[Landmark, ...], config: EvaluateConfig) -> Speed:
+def _measure_speed(known: tuple[Landmark, ...], config: EvaluateConfig, model: nn.Module) -> Speed:
     recognise(known)
     batches = evaluation_batches(
         config.data,
@@ -110,9 +105,8 @@ def _measure_speed(known: tuple[Landmark, ...], config: EvaluateConfig) -> Speed
         audio_domain=config.threat.audio_domain,
     )
     with exact_arithmetic(config.cpus_per_worker):
-        model = _load(config)
-        device = next(model.parameters()).device
-        return speed_of(model, next(batches).to(device), device=device_name(str(device)))
+        model, device = _on_its_device(model)
+        return speed_of(model, next(batches).to(device), device=device_name(device))
 
 
 @no_type_check  # Ray knows a streaming task by its `yield`, which a run-time type checker's wrapper would hide
@@ -123,8 +117,9 @@ def _stream_portion(*arguments):
 def _measure_portion(
     known: tuple[Landmark, ...],
     config: EvaluateConfig,
-    measurements: tuple[Measurement, ...],
+    model: nn.Module,
     model_sha256: str,
+    measurements: tuple[Measurement, ...],
     rank: int,
     first_batch: int,
     kept: Mapping[Position, IsFooled],
@@ -142,7 +137,7 @@ def _measure_portion(
     keys = measured_keys(open_split(config.data, config.split), config.limit)
     with exact_arithmetic(config.cpus_per_worker):
         yield from measure_all(
-            _load(config),
+            _on_its_device(model)[0],
             batches,
             measurements,
             seed=config.seed,
@@ -161,6 +156,7 @@ def measured_keys(stored: StoredSplit, limit: int | None) -> tuple[str, ...]:
 def _show(
     known: tuple[Landmark, ...],
     config: EvaluateConfig,
+    model: nn.Module,
     measurement: Measurement,
     position: int,
     class_names: tuple[str, ...],
@@ -180,8 +176,7 @@ def _show(
     )
     clean = next(batches)
     with exact_arithmetic(config.cpus_per_worker), torch.no_grad():
-        model = _load(config)
-        device = next(model.parameters()).device
+        model, device = _on_its_device(model)
         perturbation = attack_checked(model, clean.to(device), measurement, seed=config.seed)
         perturbed = perturbation.applied(clean.to(device), measurement.threat)
         mistaken_for = int(predict(model, perturbed)[row])
@@ -201,32 +196,20 @@ def _show(
     )
 
 
-def _load(config: EvaluateConfig) -> Classifier:
-    """The model on the device that the task was given.
+def _on_its_device(model: nn.Module) -> tuple[nn.Module, str]:
+    """The model where its task was given it to run, and the name of that device.
 
     Raises:
         ResourceError: if Ray gave the task a GPU that torch cannot use.
     """
-    model, _ = load_model(config.checkpoint)
     is_on_gpu = bool(ray.get_gpu_ids())
     if is_on_gpu and not torch.cuda.is_available():
         raise ResourceError(
             "Ray gave the evaluation a GPU that torch cannot use: mend the driver of the node (`python -m pipeline "
             "doctor` looks at each), or set gpu=false"
         )
-    model = model.to("cuda" if is_on_gpu else "cpu")
-    model.eval()
-    return model
-
-
-def outputs_of_a_clip(model: nn.Module, clip_format: ClipFormat, *, audio_domain: AudioDomain) -> Outputs:
-    """The outputs for one silent, black clip: which of them a model gives, and for how many classes."""
-    segments, size = clip_format.num_segments, clip_format.frame_size
-    is_waveform = audio_domain == "waveform"
-    patch = (clip_format.segment_samples,) if is_waveform else (clip_format.num_mels, clip_format.steps)
-    with torch.no_grad():
-        outputs: Outputs = model(torch.zeros(1, segments, 3, size, size), torch.zeros(1, segments, *patch))
-    return outputs
+    device = "cuda" if is_on_gpu else "cpu"
+    return model.to(device).eval(), device
 
 
 def require_resources(config: EvaluateConfig) -> None:

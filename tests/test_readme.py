@@ -13,11 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from docs.generator.sources import configs
+from evaluation.report import Report
 from pipeline.commands import main
 from pipeline.mlflow_runs import TrackingStore
 from pipeline.settings.load import load
 from pipeline.tracking.address import store_address
 from pipeline.tracking.opening import open_store
+from preprocessing.schema import ClipFormat
+from preprocessing.storage.records import load_index
 from tests.docs.pages import ROOT, pipeline_commands
 from training.attacks import AttackedClips
 
@@ -51,25 +54,33 @@ SMALL = {
 class TheirNetwork(nn.Module):
     """A stranger's: one spectrogram per clip, frames as [batch, 3, segments, height, width], an answer by name."""
 
-    def __init__(self) -> None:
+    def __init__(self, clip_format: ClipFormat, num_classes: int) -> None:
         super().__init__()
-        self.sound, self.sight = nn.Linear(64, 5), nn.Linear(3 * 32 * 32, 5)
+        self.sound = nn.Linear(clip_format.num_mels, num_classes)
+        self.sight = nn.Linear(3 * clip_format.frame_size**2, num_classes)
 
     def forward(self, spectrogram: Tensor, frames: Tensor) -> dict[str, Tensor]:
         seen = self.sight(frames.transpose(1, 2).flatten(2)).mean(1)
         return {"scores": self.sound(spectrogram[:, 0].mean(2)) + seen}
 
 
-def python_example(page: Path) -> str:
-    [example] = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
-    return str(example)
+def python_examples(page: Path) -> tuple[str, str]:
+    """An attack on a model, and a whole report of it."""
+    attack, report = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    return str(attack), str(report)
 
 
 def test_the_python_example_attacks_a_strangers_model() -> None:
     source = torch.Generator().manual_seed(0)
     video, audio = torch.rand(4, 8, 3, 32, 32, generator=source), torch.rand(4, 8, 64, 25, generator=source)
-    names = {"their_network": TheirNetwork(), "video": video, "audio": audio, "labels": torch.tensor([0, 1, 2, 3])}
-    exec(python_example(README), names)
+    form = ClipFormat(num_segments=8, frame_size=32, num_mels=64)
+    names = {
+        "their_network": TheirNetwork(form, 5),
+        "video": video,
+        "audio": audio,
+        "labels": torch.tensor([0, 1, 2, 3]),
+    }
+    exec(python_examples(README)[0], names)
     found = names["found"]
     assert isinstance(found, AttackedClips)
     assert 0 < found.distances["video"].max() <= 4 / 255 + 1e-6
@@ -77,7 +88,20 @@ def test_the_python_example_attacks_a_strangers_model() -> None:
 
 
 def test_the_page_about_own_models_shows_the_same_example() -> None:
-    assert python_example(ROOT / "docs" / "how-to" / "own-model.md") == python_example(README)
+    assert python_examples(ROOT / "docs" / "how-to" / "own-model.md") == python_examples(README)
+
+
+def test_the_second_python_example_reports_on_it(tiny_dataset: Path, tmp_path: Path) -> None:
+    index = load_index(str(tiny_dataset))
+    names: dict[str, object] = {"their_network": TheirNetwork(index.format, len(index.classes))}
+    attack, report = python_examples(README)
+    exec(attack[: attack.index("found =")], names)
+    exec(report.replace("runs/mine/dataset", str(tiny_dataset)).replace("runs/theirs", str(tmp_path)), names)
+    found = names["report"]
+    assert isinstance(found, Report)
+    assert found.num_clips == index.num_clips["test"]
+    assert {attack.name for attack in found.attacks} >= {"fgsm", "pgd-10", "square queries 100"}
+    assert [reason.partition(":")[0] for reason in found.left_out] == ["tma-10"]
 
 
 @pytest.mark.parametrize("file", YAML_FILES, ids=lambda file: f"{file.parent.name}/{file.name}")

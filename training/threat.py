@@ -158,7 +158,7 @@ class ThreatModel(Settings):
 
         Raises:
             SettingsError: if the audio is in the other domain, or a segment does not exist.
-            DataError: if a value is outside its box.
+            DataError: if a value is outside its box, or is not finite, also in a modality that is not touched.
         """
         dimensions = 3 if self.audio_domain == "waveform" else 4
         if batch.audio.dim() != dimensions:
@@ -170,6 +170,11 @@ class ThreatModel(Settings):
             raise SettingsError(
                 f"{self} names segment {self.segments[-1]}, but clips have {batch.num_segments} segments (from 0)"
             )
+        for name in MODALITIES:
+            is_finite = batch.stream(name).isfinite().flatten(1).all(1)
+            if not bool(is_finite.all()):
+                lost = int((~is_finite).nonzero()[0])
+                raise DataError(f"{name} of clip '{batch.keys[lost]}' is not finite: mend the data")
         for name in self.modalities:
             (low, high), stream = self.box(name), batch.stream(name)
             smallest, largest = (float(value) for value in stream.aminmax())

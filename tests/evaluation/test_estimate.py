@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from rich.console import Console
 
 from evaluation.config import EvaluateConfig
@@ -20,11 +21,17 @@ from training.passes import Passes
 
 def test_a_backward_pass_takes_time_and_the_model_stays_as_it_was(model: Classifier, few_clips: Batch) -> None:
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    gradients = [None if each.grad is None else each.grad.clone() for each in model.parameters()]
     speed = speed_of(model, few_clips, device="this")
     assert speed.forward > 0
     assert speed.backward > 0
     assert all(tensor.equal(before[name]) for name, tensor in model.state_dict().items())
-    assert all(parameter.requires_grad and parameter.grad is None for parameter in model.parameters())
+    for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+        assert parameter.requires_grad
+        if gradient is None or parameter.grad is None:
+            assert gradient is parameter.grad
+        else:
+            assert torch.equal(gradient, parameter.grad)
 
 
 def test_time_is_that_of_all_clips_divided_among_the_tasks(config: EvaluateConfig, clip_format: ClipFormat) -> None:

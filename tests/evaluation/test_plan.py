@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from evaluation.attack_lists import attack_label
 from evaluation.certificates import Certificates
 from evaluation.config import EvaluateConfig
 from evaluation.measurement import measure_all
@@ -50,10 +51,8 @@ def test_leaving_fooled_clips_out_keeps_the_worst_case_and_says_what_it_left(
     with_all, with_few = certify(model, clips, whole), certify(model, clips, sparing)
 
     def standing(certificates: Certificates, config: EvaluateConfig) -> np.ndarray:
-        from evaluation.attack_lists import attack_label
-
         rows = [certificates.select(attack_label(attack), threat).is_robust for attack in config.attacks]
-        return np.logical_and.reduce(rows)
+        return np.asarray(np.logical_and.reduce(rows))
 
     assert (standing(with_all, whole) == standing(with_few, sparing)).all()
     expected, report = summarised(with_all, whole), summarised(with_few, sparing)

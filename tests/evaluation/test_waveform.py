@@ -145,7 +145,8 @@ def test_a_waveform_outside_its_box_stops_the_evaluation(listening_model: Classi
     roomy = ThreatModel.model_validate("linf(waveform=2)")
     with pytest.raises(BudgetError, match=r"clip 'tone_1_0000' has audio .* values outside \[-1, 1\]"):
         attack_checked(listening_model, tones, Measurement(Beyond(), roomy), seed=0)
-    assert attack_checked(listening_model, tones, Measurement(Beyond(to=-0.9), roomy), seed=0).audio.min() < -0.8
+    perturbation = attack_checked(listening_model, tones, Measurement(Beyond(to=-0.9), roomy), seed=0)
+    assert perturbation.applied(tones, roomy).audio.min() < -0.8
 
 
 def test_a_touched_segment_that_is_spared_stops_the_evaluation(listening_model: Classifier, tones: Batch) -> None:

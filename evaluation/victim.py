@@ -1,0 +1,108 @@
+"""The model that an evaluation attacks: a checkpoint of this project, a foreign model by name, or one in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from evaluation.config import EvaluateConfig
+from preprocessing.errors import DataError, SettingsError
+from preprocessing.schema import ClipFormat, DatasetIndex
+from preprocessing.storage.provenance import Provenance
+from training.checkpoint import load_model, model_sha256
+from training.models.adapters import Adapter
+from training.models.classifier import Outputs
+from training.models.foreign import load_foreign, state_sha256
+from training.threat import AudioDomain
+
+
+@dataclass(frozen=True)
+class Victim:
+    """A model in evaluation mode on the processor, called as `model(video, audio)`, with what is known of it."""
+
+    model: nn.Module
+    sha256: str
+    """Names its weights."""
+    objective: str | None = None
+    """Name of the objective that it was trained by, if that is known."""
+    provenance: Provenance | None = None
+    """The code, libraries and machine that trained it, if they are known."""
+
+
+def load_victim(config: EvaluateConfig, index: DatasetIndex, model: nn.Module | None = None) -> Victim:
+    """The model of a config, or the one given in its place, checked against the data set.
+
+    Raises:
+        UserError: if it cannot be loaded, or is one of other classes or clips, or returns no logits.
+    """
+    if model is not None:
+        victim = Victim(model.eval(), state_sha256(model))
+    elif config.model is not None:
+        foreign = load_foreign(
+            config.model,
+            config.weights,
+            config.model_input,
+            clip_format=index.format,
+            num_classes=len(index.classes),
+        )
+        victim = Victim(foreign, state_sha256(foreign))
+    else:
+        return _of_checkpoint(str(config.checkpoint), index, data=config.data)
+    return _that_returns_outputs(victim, index, audio_domain=config.threat.audio_domain)
+
+
+def _of_checkpoint(checkpoint: str, index: DatasetIndex, *, data: str) -> Victim:
+    model, info = load_model(checkpoint)
+    if info.classes != index.classes:
+        raise DataError(
+            f"'{checkpoint}' knows the classes {', '.join(info.classes)}, "
+            f"'{data}' has {', '.join(index.classes)}: they must be the same, in the same order"
+        )
+    if info.clip_format != index.format:
+        raise DataError(
+            f"'{checkpoint}' was trained on clips as {info.clip_format}, '{data}' stores {index.format}: "
+            "preprocess with the checkpoint's format"
+        )
+    return Victim(model, model_sha256(checkpoint), info.objective, info.provenance)
+
+
+def _that_returns_outputs(victim: Victim, index: DatasetIndex, *, audio_domain: AudioDomain) -> Victim:
+    """The same model, behind an `Adapter` if it returns plain logits."""
+    name = type(victim.model).__name__
+    try:
+        found = answer_to_a_clip(victim.model, index.format, audio_domain=audio_domain)
+    except Exception as error:
+        shapes = ", ".join(str(list(each.shape)) for each in empty_clip(index.format, audio_domain=audio_domain))
+        raise SettingsError(
+            f"{name} cannot be called with frames and audio of shapes {shapes}: {type(error).__name__}: {error}. "
+            "model_input says what it is fed; an Adapter of training.models.adapters can do anything"
+        ) from error
+    logits = found.logits if isinstance(found, Outputs) else found
+    if not (isinstance(logits, Tensor) and logits.dim() == 2 and logits.shape[0] == 1):
+        got = f"a tensor of shape {list(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
+        raise SettingsError(
+            f"{name} returned {got} for one clip; allowed: logits [1, classes], or Outputs with such ones"
+        )
+    if not logits.is_floating_point():
+        raise SettingsError(f"{name} returned {logits.dtype}; allowed: logits in floating point, not classes")
+    if logits.shape[1] != len(index.classes):
+        raise DataError(f"{name} tells {logits.shape[1]} classes apart, the data set has {len(index.classes)}")
+    if isinstance(found, Outputs):
+        return victim
+    return Victim(Adapter(victim.model).eval(), victim.sha256, victim.objective, victim.provenance)
+
+
+def empty_clip(clip_format: ClipFormat, *, audio_domain: AudioDomain) -> tuple[Tensor, Tensor]:
+    """Frames and audio of one black and silent clip."""
+    segments, size = clip_format.num_segments, clip_format.frame_size
+    is_waveform = audio_domain == "waveform"
+    patch = (clip_format.segment_samples,) if is_waveform else (clip_format.num_mels, clip_format.steps)
+    return torch.zeros(1, segments, 3, size, size), torch.zeros(1, segments, *patch)
+
+
+def answer_to_a_clip(model: nn.Module, clip_format: ClipFormat, *, audio_domain: AudioDomain) -> object:
+    """The model's answer to one black and silent clip: which outputs it gives, and for how many classes."""
+    with torch.no_grad():
+        return model(*empty_clip(clip_format, audio_domain=audio_domain))
