@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TypeVar, cast, no_type_check
+from functools import partial
+from typing import TypeVar
 
 import ray
 import torch
-from ray import ObjectRef, ObjectRefGenerator
+from ray import ObjectRef
 from ray.exceptions import RayTaskError
 from torch import nn
 
@@ -25,6 +26,7 @@ from evaluation.plan import Measurement
 from evaluation.victim import Victim
 from preprocessing.cluster.capacity import capacity
 from preprocessing.cluster.shared_places import Landmark, SharedPlace, landmarks, recognise
+from preprocessing.cluster.streams import Streams
 from preprocessing.cluster.waiting import cluster_in_words, wait_for
 from preprocessing.errors import ResourceError
 from preprocessing.logmel import LogMel
@@ -34,6 +36,10 @@ from preprocessing.storage.provenance import device_name
 from training.data import StoredSplit, evaluation_batches, open_split, portion_of
 
 T = TypeVar("T")
+
+LOST_TASKS = 3
+"""Losses of one task after which the evaluation ends; what is finished is kept."""
+SECONDS_BETWEEN_LOOKS = 5.0
 
 
 def shared_places(config: EvaluateConfig) -> tuple[SharedPlace, ...]:
@@ -55,26 +61,32 @@ def measure_on_ray(
     """
     bundle = _bundle(config)
     wait_for([bundle], what=f"{_in_words(bundle)} for a task", minutes=config.max_wait_minutes)
-    task = ray.remote(_stream_portion).options(num_returns="streaming", **_resources(bundle))
+    found = {place: ~piece.certificates.is_robust for place, piece in kept.items()}
+    streams: Streams[Piece] = Streams(measure_portion, options=_resources(bundle), max_losses=LOST_TASKS)
     model = ray.put(victim.model)
     with landmarks(*shared_places(config)) as known:
-        waiting: set[ObjectRefGenerator] = set()
         for rank in range(config.workers):
             portion = portion_of(num_batches, rank=rank, world_size=config.workers)
-            fooled = {place: ~piece.certificates.is_robust for place, piece in kept.items() if place[1] in portion}
-            if len(fooled) < len(portion) * len(measurements):
-                arguments = (known, config, model, victim.sha256, tuple(measurements), rank, portion.start, fooled)
-                waiting.add(cast(ObjectRefGenerator, task.remote(*arguments)))
-    with heartbeat(lambda: f"measuring in {len(waiting)} tasks: {cluster_in_words([bundle])}"):
-        while waiting:
-            ready, _ = ray.wait(list(waiting), num_returns=1)
-            for stream in cast(list[ObjectRefGenerator], ready):
-                try:
-                    reference = next(stream)
-                except StopIteration:
-                    waiting.remove(stream)
-                else:
-                    yield _get(reference)
+            if all((position, batch) in found for position in range(len(measurements)) for batch in portion):
+                continue
+            fixed = (config, known, model, victim.sha256, tuple(measurements), rank, portion.start)
+            streams.start(f"portion {rank + 1}/{config.workers}", partial(_arguments, fixed, found, portion))
+    try:
+        with heartbeat(lambda: f"measuring in {len(streams)} tasks: {cluster_in_words([bundle])}"):
+            while streams:
+                for _, piece in streams.items(seconds=SECONDS_BETWEEN_LOOKS):
+                    if piece.position not in found:
+                        found[piece.position] = ~piece.certificates.is_robust
+                        yield piece
+    except RayTaskError as error:
+        raise error.cause from error
+    finally:
+        streams.stop()
+
+
+def _arguments(fixed: tuple[object, ...], found: Mapping[Position, IsFooled], portion: range) -> tuple[object, ...]:
+    """The arguments of a task, with the pieces of its portion that are there by now."""
+    return (*fixed, {place: fooled for place, fooled in found.items() if place[1] in portion})
 
 
 def show_on_ray(
@@ -109,14 +121,9 @@ def _measure_speed(known: tuple[Landmark, ...], config: EvaluateConfig, model: n
         return speed_of(model, next(batches).to(device), device=device_name(device))
 
 
-@no_type_check  # Ray knows a streaming task by its `yield`, which a run-time type checker's wrapper would hide
-def _stream_portion(*arguments):
-    yield from _measure_portion(*arguments)
-
-
-def _measure_portion(
-    known: tuple[Landmark, ...],
+def measure_portion(
     config: EvaluateConfig,
+    known: tuple[Landmark, ...],
     model: nn.Module,
     model_sha256: str,
     measurements: tuple[Measurement, ...],
@@ -124,6 +131,7 @@ def _measure_portion(
     first_batch: int,
     kept: Mapping[Position, IsFooled],
 ) -> Iterator[Piece]:
+    """One task's pieces, as they are finished, without those that are `kept`."""
     recognise(known)
     batches = evaluation_batches(
         config.data,

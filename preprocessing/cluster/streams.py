@@ -177,7 +177,10 @@ def _cancel(generator: ObjectRefGenerator) -> None:
 
 @no_type_check  # Ray knows a streaming task by its `yield`, which a run-time type checker's wrapper would hide
 def _on_its_node(work, *arguments):
-    """Say where the work is done, then do it."""
+    """Say where the work is done, then do it; a process that is cancelled ends."""
     yield ray.get_runtime_context().get_node_id()
-    for item in work(*arguments):  # noqa: UP028  # Ray's own loop sends to what is yielded from, which not all can take
-        yield item
+    try:
+        for item in work(*arguments):  # noqa: UP028  # Ray's loop sends to what is yielded from, which not all can take
+            yield item
+    except KeyboardInterrupt:  # maybe in the middle of an import, which leaves half a module behind
+        raise SystemExit(1) from None

@@ -102,12 +102,9 @@ def shared_places(config: PreprocessConfig, plan: Plan) -> tuple[SharedPlace, ..
 
 
 def build_recognised(known: tuple[Landmark, ...], job: ShardJob) -> tuple[BuiltShard]:
-    """Build a shard where the driver's places are seen, and nowhere else; a process that is cancelled ends."""
-    try:
-        recognise(known)
-        return (build_shard(job),)
-    except KeyboardInterrupt:  # maybe in the middle of an import, which leaves half a module behind
-        raise SystemExit(1) from None
+    """Build a shard where the driver's places are seen, and nowhere else."""
+    recognise(known)
+    return (build_shard(job),)
 
 
 def jobs(config: PreprocessConfig, plan: Plan, *, output: str) -> list[ShardJob]:

@@ -85,12 +85,12 @@ def own_tasks() -> list[int]:
         parent = below.pop()
         children = [child for child, its_parent in parents.items() if its_parent == parent]
         below += children
-        found |= {child for child in children if b"_stream_portion" in Path(f"/proc/{child}/cmdline").read_bytes()}
+        found |= {child for child in children if b"measure_portion" in Path(f"/proc/{child}/cmdline").read_bytes()}
     return sorted(found)
 
 
 def test_a_killed_worker_changes_nothing(checkpoint: Path, tiny_dataset: Path, tmp_path: Path) -> None:
-    """Ray runs its share again from the start; what had arrived before is not counted twice."""
+    """Its portion is begun again; what had arrived before is not measured again."""
     config = settings(checkpoint, tiny_dataset, tmp_path / "killed", attacks=(FGSM(), PGD(steps=20)))
     killer = WorkerKiller()
     progress = logging.getLogger("evaluation.progress")
