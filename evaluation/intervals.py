@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,11 +63,15 @@ class Resampling:
     def difference(self, first: Bool[np.ndarray, " clips"], second: Bool[np.ndarray, " clips"]) -> Interval:
         """Interval of share(first) - share(second) over the same clips.
 
-        Where the two agree on every clip, the exact binomial bound on how often they may differ is given.
+        Where the two agree on every clip, or one alone is right on every clip, bootstrap draws would claim certainty:
+        there the exact binomial bound on how often they may differ is given.
         """
         if (first == second).all():
             _, most = exact_interval(0, len(first))
             return (-most, most)
+        if (first != second).all() and (first.all() or second.all()):
+            least, _ = exact_interval(len(first), len(first))
+            return (least, 1.0) if first.all() else (-1.0, -least)
         paired = first.astype(np.float64) - second.astype(np.float64)
         return percentiles(self.weights @ paired / len(paired))
 
@@ -87,6 +92,34 @@ def chance_of_excess(more: Bool[np.ndarray, " clips"], less: Bool[np.ndarray, " 
     if not wins + losses:
         return 1.0
     return float(binomtest(wins, wins + losses, alternative="greater").pvalue)
+
+
+def mcnemar(wins: int, losses: int) -> float:
+    """Exact two-sided test whether two models are right equally often on the same clips (McNemar 1947).
+
+    Only clips on which the two differ count: under the hypothesis each is a win with probability 1/2. Returns the
+    probability of a split at least as uneven; 1.0 where they never differ.
+
+    Args:
+        wins: clips that the one alone has right.
+        losses: clips that the other alone has right.
+    """
+    return float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Each p-value corrected for how many there are: the probability of any false alarm stays at the level.
+
+    The step-down procedure of Holm 1979 ("A simple sequentially rejective multiple test procedure", Scandinavian
+    Journal of Statistics 6, 65-70): the k-th smallest of m is multiplied by m - k + 1 and is at least the one before,
+    at most 1. It holds however the tests depend on each other, as those of one model under several attacks do.
+    """
+    corrected = [1.0] * len(p_values)
+    largest = 0.0
+    for place, number in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        largest = min(1.0, max(largest, (len(p_values) - place) * p_values[number]))
+        corrected[number] = largest
+    return corrected
 
 
 def percentiles(values: NDArray[np.float64]) -> Interval:

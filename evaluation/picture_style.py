@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -32,6 +33,9 @@ PIXELS_PER_INCH = 130
 SMALL = 8.5
 """Points of notes inside a chart."""
 
+LABEL_LENGTH = 40
+"""Characters of a name inside a chart."""
+
 STYLE: dict[str, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["Inter", "Helvetica Neue", "Helvetica", "Arial", "Liberation Sans", "DejaVu Sans"],
@@ -55,6 +59,20 @@ STYLE: dict[str, Any] = {
     "legend.frameon": False,
 }
 
+DARK = {
+    INK: "#e4e9ee",
+    MUTED: "#9aa7b4",
+    FAINT: "#4a5663",
+    "#e4e7eb": "#303a45",
+    "#ffffff": "#14191f",
+    CLEAN: "#5fa8cb",
+    ATTACKED: "#e0a04a",
+    WORST: "#ef7a6f",
+    "#6b4f8a": "#a98bd0",
+    "#2d7d5a": "#5fbf92",
+}
+"""Each colour of a chart on light paper, and the one that takes its place on the dark paper of a page."""
+
 Draw = Callable[[Figure], None]
 """Draws on an empty figure."""
 
@@ -74,6 +92,21 @@ def save(
         draw(figure)
         with replacing(to) if isinstance(to, Path) else nullcontext(to) as file:
             figure.savefig(file, dpi=PIXELS_PER_INCH, **options)
+
+
+def in_dark(svg: str) -> str:
+    """A chart saved as SVG in the colours for dark paper; others than those of `DARK` stay."""
+    return re.sub(r"#[0-9a-f]{6}\b", lambda match: DARK.get(match[0], match[0]), svg)
+
+
+def label(name: str) -> str:
+    """A user's text as matplotlib shows it: on one line, of bearable length, and none of it taken for mathematics.
+
+    A space before a leading underscore keeps the text in a legend.
+    """
+    text = " ".join(name.split())
+    text = text if len(text) <= LABEL_LENGTH else f"{text[: LABEL_LENGTH - 3]}..."
+    return (" " if text.startswith("_") else "") + text.replace("$", r"\$")
 
 
 def panel_grid(num_panels: int, *, columns: int) -> tuple[int, int]:

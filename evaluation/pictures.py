@@ -26,7 +26,10 @@ from evaluation.picture_style import (
     WIDTH,
     WORST,
     Draw,
+    dot_with_interval,
+    label,
     named_rows,
+    panels,
     save,
 )
 from evaluation.report import ClassResult, CurvePoint, Report
@@ -41,6 +44,8 @@ class Bar:
 
     share: float
     interval: Interval
+    is_faint: bool = False
+    """True for a number that is drawn in the background."""
 
 
 def attack_bars(report: Report) -> str:
@@ -89,12 +94,41 @@ def compared_bars(rows: Sequence[str], models: Mapping[str, Sequence[Bar | None]
                     axes.text(0.01, place, "withheld", va="center", fontsize=SMALL, color=MUTED)
                 else:
                     _bar(axes, bar, place, colour=colour, height=thickness * 0.92)
-            axes.barh(0, 0, color=colour, label=name)
+            axes.barh(0, 0, color=colour, label=label(name))
         named_rows(axes, rows)
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(models))
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(len(models), 3))
         _share_axis(axes, "x", "share of clips still classified correctly", maximum=1.1)
 
     return _svg(draw, width=WIDTH, height=1.2 + (0.16 + 0.2 * len(models)) * len(rows))
+
+
+def compared_differences(rows: Sequence[str], pairs: Mapping[str, Sequence[Bar | None]]) -> str:
+    """A panel per pair of models, one difference with its interval per row; faint ones show none.
+
+    Args:
+        rows: what was measured.
+        pairs: by the pair's title, its differences; None = not compared.
+    """
+
+    def draw(figure: Figure) -> None:
+        reach = max(0.05, *(abs(end) for bars in pairs.values() for bar in bars if bar for end in bar.interval))
+        for axes, (name, bars) in zip(panels(figure, len(pairs), columns=1), pairs.items(), strict=True):
+            axes.axvline(0.0, color=MUTED, linewidth=1)
+            for row, bar in enumerate(bars):
+                if bar is None:
+                    axes.text(0.0, row, " not compared", va="center", fontsize=SMALL, color=MUTED)
+                    continue
+                dot_with_interval(axes, bar.share, bar.interval, row, colour=MUTED if bar.is_faint else CLEAN)
+            axes.set_title(label(name), loc="left", fontsize=9)
+            axes.set_xlim(-1.1 * reach, 1.1 * reach)
+            axes.set_ylim(len(rows) - 0.5, -0.5)
+            axes.grid(axis="x")
+            axes.tick_params(axis="x", labelbottom=axes.get_subplotspec().is_last_row(), length=0)
+            named_rows(axes, rows)
+            axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:+.3g}" if share else "0")
+        axes.set_xlabel("difference in percentage points")
+
+    return _svg(draw, width=WIDTH, height=0.6 + len(pairs) * (0.6 + 0.28 * len(rows)))
 
 
 def compared_curves(curves: Mapping[str, Sequence[CurvePoint]], *, chance: float) -> str:
@@ -103,7 +137,7 @@ def compared_curves(curves: Mapping[str, Sequence[CurvePoint]], *, chance: float
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         for number, (name, points) in enumerate(curves.items()):
-            _curve(axes, points, colour=MODELS[number % len(MODELS)], label=name)
+            _curve(axes, points, colour=MODELS[number % len(MODELS)], name=label(name))
         _curve_frame(axes, next(iter(curves.values())), chance=chance)
         axes.legend(loc="upper right")
 
@@ -193,13 +227,13 @@ def _bar(axes: Axes, bar: Bar, position: float, *, colour: str, height: float) -
     axes.text(max(bar.share, high) + 0.015, position, f"{100 * bar.share:.1f} %", va="center", fontsize=9)
 
 
-def _curve(axes: Axes, points: Sequence[CurvePoint], *, colour: str, label: str = "") -> None:
+def _curve(axes: Axes, points: Sequence[CurvePoint], *, colour: str, name: str = "") -> None:
     """Robust accuracy over epsilon with a band for its interval."""
     factors = [point.factor for point in points]
     lows, highs = zip(*(point.robust_accuracy_interval for point in points), strict=True)
     axes.fill_between(factors, lows, highs, color=colour, alpha=0.2, linewidth=0)
     shares = [point.robust_accuracy for point in points]
-    axes.plot(factors, shares, color=colour, linewidth=2, marker="o", markersize=5, label=label)
+    axes.plot(factors, shares, color=colour, linewidth=2, marker="o", markersize=5, label=name)
 
 
 def _curve_frame(axes: Axes, points: Sequence[CurvePoint], *, chance: float) -> None:

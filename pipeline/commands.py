@@ -15,6 +15,7 @@ from pipeline.environment import set_up_environment
 from pipeline.settings.help import Command, CommandGroup, SettingsCommand, config_class_of
 from pipeline.settings.load import Config, load, override
 from pipeline.settings.places import absolute_places, refuse_relative
+from pipeline.settings.words import file_and_changes, spelled_out
 from pipeline.tracking.choice import Tracking
 from preprocessing.errors import PlaceError, SettingsError
 
@@ -161,6 +162,29 @@ def evaluate(words: Words = None, tracking: TrackingOption = "required") -> None
 
 
 @app.command(cls=SettingsCommand)
+def compare(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FILE] [DIR|NAME=DIR[,DIR]...]... [KEY=VALUE]...",
+            help="A YAML file; folders of finished evaluations, one of each method or one of each of its trainings, "
+            "separated by commas; and settings such as output=DIR. A word before = that is no setting is a name.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Say which method is better, and how sure that is: compare DIR NAME=DIR,DIR output=DIR. Writes page and tables."""
+    from evaluation.comparison import compare as run
+    from evaluation.comparison.config import CompareConfig
+    from evaluation.comparison.tables import print_tables
+
+    config = load(CompareConfig, *file_and_changes(spelled_out("compare", words)))
+    refuse_relative({"output": config.output} | {f"methods.{name}": each for name, each in config.methods.items()})
+    comparison = run(config.methods, config.output, num_resamples=config.num_resamples, seed=config.seed)
+    print_tables(comparison)
+
+
+@app.command(cls=SettingsCommand)
 def doctor(
     words: Annotated[
         list[str] | None,
@@ -188,7 +212,7 @@ def show_settings(
     from pipeline.settings.resolved import resolved
 
     config_class = config_class_of(command)
-    file, changes = _file_and_changes(words)
+    file, changes = file_and_changes(spelled_out(command, words))
     sys.stdout.write(resolved(command, config_class, file, changes))
 
 
@@ -236,14 +260,8 @@ def _problems_of(place: str, config: VerifyConfig) -> Sequence[str]:
 
 def _load(config_class: type[Config], words: Sequence[str] | None) -> Config:
     """The config that `[FILE] [key=value ...]` describes, its local paths made absolute: workers run elsewhere."""
-    config = load(config_class, *_file_and_changes(words))
+    config = load(config_class, *file_and_changes(words))
     return override(config, absolute_places(config))
-
-
-def _file_and_changes(words: Sequence[str] | None) -> tuple[Path | None, list[str]]:
-    """`[FILE] [key=value ...]` taken apart."""
-    changes = list(words or ())
-    return (Path(changes.pop(0)) if changes and "=" not in changes[0] else None), changes
 
 
 def set_up_logging() -> None:

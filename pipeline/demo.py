@@ -10,7 +10,9 @@ from pathlib import Path
 
 from pydantic import NonNegativeInt, PositiveInt
 
-from evaluation.comparison import Comparison, compare
+from evaluation.comparison import compare
+from evaluation.comparison.result import Comparison
+from evaluation.comparison.tables import print_tables
 from evaluation.config import EvaluateConfig
 from pipeline.settings.load import load, override
 from pipeline.tracked_stages import tracked_evaluation, tracked_training
@@ -52,7 +54,7 @@ def run_demo(config: DemoConfig, *, tracking: Tracking = "required") -> Comparis
         with _timed(f"attacking the {name} model"):
             tracked_evaluation(evaluation_of(name, config, trained.checkpoint), tracking=tracking)
     comparison = compare({name: f"{config.output}/{name}" for name in MODELS}, config.output)
-    comparison.print()
+    print_tables(comparison)
     for name in MODELS:
         logger.info("report of the %s model: %s/%s/report.html", name, config.output, name)
     logger.info("both side by side: %s/comparison.html", config.output)

@@ -28,6 +28,7 @@ CONFIG_CLASSES = {
     "tune": ("pipeline.search.tune", "TuneConfig"),
     "verify": ("preprocessing.checks.config", "VerifyConfig"),
     "evaluate": ("evaluation.config", "EvaluateConfig"),
+    "compare": ("evaluation.comparison.config", "CompareConfig"),
     "doctor": ("pipeline.doctor.config", "DoctorConfig"),
 }
 _GROUPS = "groups of settings to explain"

@@ -1,0 +1,81 @@
+"""The charts of a comparison's page, each in the colours of light and of dark paper."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from evaluation.comparison.crossed import Draws
+from evaluation.comparison.evaluations import Method
+from evaluation.comparison.result import ComparedMethod, Comparison
+from evaluation.config import attack_label
+from evaluation.picture_style import in_dark
+from evaluation.pictures import Bar, compared_bars, compared_curves, compared_differences
+from evaluation.report import CurvePoint
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One chart as two data URIs."""
+
+    light: str
+    dark: str
+
+    @classmethod
+    def of(cls, light: str) -> Chart:
+        """The chart that is drawn for light paper, and the same for dark."""
+        kind, _, data = light.partition(",")
+        svg = in_dark(base64.b64decode(data).decode())
+        return cls(light, f"{kind},{base64.b64encode(svg.encode()).decode()}")
+
+
+def accuracy_chart(comparison: Comparison) -> Chart:
+    """Accuracy of every method by every measure, with intervals."""
+    bars = {name_of(name, method): _bars(comparison, method) for name, method in comparison.methods.items()}
+    return Chart.of(compared_bars(comparison.measures, bars))
+
+
+def difference_chart(comparison: Comparison) -> Chart:
+    """Differences of every pair by every measure, with intervals; ties are faint."""
+    pairs = {}
+    for pair in comparison.pairs():
+        found = {each.measure: Bar(each.difference, each.interval, each.is_tie) for each in pair.differences}
+        pairs[f"{pair.later} - {pair.earlier}"] = [found.get(measure) for measure in comparison.measures]
+    return Chart.of(compared_differences(comparison.measures, pairs))
+
+
+def curve_chart(comparison: Comparison, methods: Sequence[Method], draws: Draws) -> Chart | None:
+    """Robust accuracy over epsilon; None if the evaluations have no points or no reference attack in common."""
+    reports = [report for method in methods for report in method.reports]
+    factors = set.intersection(*({point.factor for point in report.curve} for report in reports))
+    if not factors or any(report.config.reference_attack != reports[0].config.reference_attack for report in reports):
+        return None
+    compared = comparison.methods
+    curves = {name_of(method.name, compared[method.name]): _curve(method, sorted(factors), draws) for method in methods}
+    chance = max(row.num_clips for row in reports[0].classes) / reports[0].num_clips
+    return Chart.of(compared_curves(curves, chance=chance))
+
+
+def name_of(name: str, method: ComparedMethod) -> str:
+    """A method's name, marked if its numbers are upper bounds alone."""
+    return f"{name} (withheld)" if method.withheld else name
+
+
+def _bars(comparison: Comparison, method: ComparedMethod) -> list[Bar | None]:
+    found = map(method.estimate, comparison.measures)
+    return [Bar(each.value, each.interval) if each else None for each in found]
+
+
+def _curve(method: Method, factors: Sequence[float], draws: Draws) -> list[CurvePoint]:
+    """The curve of a method: the mean over its trainings."""
+    report = method.reports[0]
+    attack = attack_label(report.config.reference_attack)
+    points: Mapping[float, CurvePoint] = {point.factor: point for point in report.curve}
+    found = []
+    for factor in factors:
+        outcomes = method.outcomes_under(attack, points[factor].threat)
+        share = draws.share(outcomes)
+        changes = {"robust_accuracy": share.value, "robust_accuracy_interval": share.interval}
+        found.append(points[factor].model_copy(update=changes))
+    return found

@@ -1,0 +1,40 @@
+"""What the checkpoint that a report measured still says of the model's making; it may have been moved or replaced."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from evaluation.report import Report
+from preprocessing.errors import DataError
+from training.checkpoint import CONFIG_NAME, CheckpointInfo, load_info, model_sha256
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A checkpoint's record of itself and the settings of its training as plain data."""
+
+    info: CheckpointInfo
+    settings: dict[str, Any]
+
+    @property
+    def has_additional_data(self) -> bool:
+        """True if an encoder began with weights from elsewhere, which were learnt from other data."""
+        return self.info.model.video_weights != "none" or self.info.model.audio_weights != "none"
+
+
+def origin_of(report: Report) -> Origin | None:
+    """The origin of the model that a report measured; None if its checkpoint is gone or its place holds another."""
+    folder = Path(report.config.checkpoint)
+    try:
+        if model_sha256(folder) != report.model_sha256:
+            return None
+        info = load_info(folder)
+    except DataError:
+        return None
+    file = folder / CONFIG_NAME
+    settings = yaml.safe_load(file.read_text()) if file.is_file() else None
+    return Origin(info, settings if isinstance(settings, dict) else {})

@@ -1,0 +1,44 @@
+"""comparison.html: one file that needs nothing else, no network and no other file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from evaluation.comparison.charts import accuracy_chart, curve_chart, difference_chart
+from evaluation.comparison.crossed import Draws
+from evaluation.comparison.evaluations import WORST_CASE, Method
+from evaluation.comparison.result import Comparison
+from evaluation.comparison.tables import differences
+from evaluation.comparison.wording import notes
+from evaluation.page import render, threat_sentence
+
+
+def comparison_page(comparison: Comparison, methods: Sequence[Method], *, num_draws: int, seed: int) -> str:
+    """The comparison as HTML with its pictures inside.
+
+    Args:
+        comparison: what was found.
+        methods: the evaluations that it was found in.
+        num_draws: bootstrap draws behind each interval.
+        seed: of the bootstrap.
+    """
+    report = methods[0].reports[0]
+    draws = Draws.draw(report.num_clips, num_draws=num_draws, seed=seed)
+    reference = report.curve[0].name if report.curve else ""
+    return render(
+        "comparison.html.jinja",
+        comparison=comparison,
+        reports={method.name: method.reports for method in methods},
+        first=report,
+        worst_case=WORST_CASE,
+        notes=notes(comparison),
+        pairs=tuple(comparison.pairs()),
+        differences=differences(comparison),
+        accuracy_chart=accuracy_chart(comparison),
+        difference_chart=difference_chart(comparison),
+        curve_chart=curve_chart(comparison, methods, draws),
+        reference_attack=reference,
+        threat_sentence=threat_sentence(report.config.threat),
+        num_draws=num_draws,
+        seed=seed,
+    )

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from evaluation.comparison.config import CompareConfig
+from pipeline.settings.load import load
+from pipeline.settings.words import file_and_changes, spelled_out
+from preprocessing.errors import SettingsError
+
+
+def methods(*words: str) -> dict[str, tuple[str, ...]]:
+    file, changes = file_and_changes(spelled_out("compare", [*words, "output=out"]))
+    return load(CompareConfig, file, changes).methods
+
+
+def test_a_file_is_a_first_word_without_an_equals_sign() -> None:
+    assert file_and_changes(["a.yaml", "b=1"]) == (Path("a.yaml"), ["b=1"])
+    assert file_and_changes(["b=1"]) == (None, ["b=1"])
+    assert file_and_changes(None) == (None, [])
+
+
+def test_other_commands_keep_their_words() -> None:
+    assert spelled_out("train", ["a.yaml", "b=1"]) == ["a.yaml", "b=1"]
+
+
+def test_folders_are_methods_by_their_last_part_or_their_name() -> None:
+    assert methods("runs/a", "mine=runs/b", "seeds=c,d/e") == {
+        "a": ("runs/a",),
+        "mine": ("runs/b",),
+        "seeds": ("c", "d/e"),
+    }
+
+
+def test_names_may_hold_anything_but_an_equals_sign() -> None:
+    given = methods("a.b 'c': {ü}%_\n=x", "methods_2=y")
+    assert given == {"a.b 'c': {ü}%_\n": ("x",), "methods_2": ("y",)}
+
+
+def test_a_yaml_file_holds_methods_too_and_words_add_to_them(tmp_path: Path) -> None:
+    file = tmp_path / "compare.yaml"
+    file.write_text("methods:\n  one: runs/one\n  two: [runs/two, runs/three]\n")
+    assert methods(str(file)) == {"one": ("runs/one",), "two": ("runs/two", "runs/three")}
+    assert list(methods(str(file), "runs/four")) == ["one", "two", "four"]
+
+
+def test_two_folders_of_one_name_are_refused_with_a_way_out() -> None:
+    with pytest.raises(SettingsError, match="'one/report' and 'two/report' are both 'report': name them, NAME=DIR"):
+        spelled_out("compare", ["one/report", "two/report"])
