@@ -112,7 +112,8 @@ def compared_differences(rows: Sequence[str], pairs: Mapping[str, Sequence[Bar |
 
     def draw(figure: Figure) -> None:
         reach = max(0.05, *(abs(end) for bars in pairs.values() for bar in bars if bar for end in bar.interval))
-        for axes, (name, bars) in zip(panels(figure, len(pairs), columns=1), pairs.items(), strict=True):
+        stacked = panels(figure, len(pairs), columns=1)
+        for axes, (name, bars) in zip(stacked, pairs.items(), strict=True):
             axes.axvline(0.0, color=MUTED, linewidth=1)
             for row, bar in enumerate(bars):
                 if bar is None:
@@ -123,7 +124,7 @@ def compared_differences(rows: Sequence[str], pairs: Mapping[str, Sequence[Bar |
             axes.set_xlim(-1.1 * reach, 1.1 * reach)
             axes.set_ylim(len(rows) - 0.5, -0.5)
             axes.grid(axis="x")
-            axes.tick_params(axis="x", labelbottom=axes.get_subplotspec().is_last_row(), length=0)
+            axes.tick_params(axis="x", labelbottom=axes is stacked[-1], length=0)
             named_rows(axes, rows)
             axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:+.3g}" if share else "0")
         axes.set_xlabel("difference in percentage points")

@@ -32,7 +32,7 @@ class DemoConfig(Settings):
     """The demo's few settings; everything else stands in the YAML files `demo*.yaml` of each command."""
 
     output: str = "runs/demo"
-    """Folder that receives `videos/`, `dataset/`, `standard/`, `robust/` and `comparison.json`."""
+    """Folder that receives `videos/`, `dataset/`, `standard/`, `robust/` and the files of a comparison."""
     seed: NonNegativeInt = 0
     """Seed of the clips, the models and the attacks."""
     workers: PositiveInt = 2

@@ -28,6 +28,8 @@ RIDDLES = ("How", "What", "When", "Where", "Who", "Why")
 """Words that a docstring does not open with: its first line says what the thing is or does."""
 
 PROVEN_BY = {
+    "evaluation/comparison/origins.py": "tests/evaluation/comparison/test_leaderboard.py",
+    "evaluation/comparison/result.py": "tests/evaluation/comparison/test_summary.py",
     "pipeline/doctor/config.py": "tests/pipeline/doctor/test_run.py",
     "pipeline/tracking/mirror.py": "tests/pipeline/tracking/test_recorder.py",  # what is sent, once and only once
     "pipeline/tracking/record.py": "tests/pipeline/tracking/test_recorder.py",

@@ -126,7 +126,7 @@ def _interaction(outcomes: Outcomes) -> float:
     if trainings == 1 or clips == 1:
         return 0.0
     residual = outcomes - outcomes.mean(0) - outcomes.mean(1, keepdims=True) + outcomes.mean()
-    return float((residual**2).sum()) / ((trainings - 1) * (clips - 1)) / (trainings * clips)
+    return float((residual**2).sum() / ((trainings - 1) * (clips - 1) * trainings * clips))
 
 
 def _around(value: float, error: float, freedom: float, *, lowest: float) -> Interval:

@@ -1,4 +1,4 @@
-"""What the checkpoint that a report measured still says of the model's making; it may have been moved or replaced."""
+"""The making of a model, as far as its checkpoint still says: it may have been moved or replaced since."""
 
 from __future__ import annotations
 

@@ -203,7 +203,7 @@ def _csv(lines: Sequence[Sequence[str]]) -> str:
     return text.getvalue()
 
 
-def _number(value: float | None) -> str:
+def _number(value: int | float | None) -> str:
     return "" if value is None else repr(value)
 
 

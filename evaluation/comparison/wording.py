@@ -1,4 +1,4 @@
-"""What was found, in words: which is better, what is a tie, and what cannot be told."""
+"""A comparison in words: which method is better, what is a tie, and what cannot be told."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def is_tie(corrected_p_value: float) -> bool:
 
 
 def verdict(earlier: str, later: str, *, measure: str, found: Estimate, corrected: float, num_comparisons: int) -> str:
-    """Who is better by which measure and by how much, or that it is a tie.
+    """The better method by a measure, and by how much; or that it is a tie.
 
     Args:
         earlier: the method that is compared with.
@@ -63,7 +63,7 @@ def doubt(earlier: str, later: str, num_earlier: int, num_later: int) -> str | N
 
 
 def notes(comparison: Comparison) -> list[str]:
-    """What a reader must know before the numbers."""
+    """Sentences that a reader must know before the numbers."""
     found = []
     methods = comparison.methods
     if told := [f"{name}: {', '.join(each.left_out)}" for name, each in methods.items() if each.left_out]:

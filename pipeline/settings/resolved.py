@@ -71,8 +71,8 @@ def _setting(
 
 
 def _is_within(key: str, given: set[str]) -> bool:
-    """Whether a key, or a group that holds it, was given."""
-    return any(key == each or key.startswith(f"{each}.") for each in given)
+    """Whether a key, a group that holds it, or an entry of the mapping that it names was given."""
+    return any(key == each or key.startswith(f"{each}.") or each.startswith(f"{key}.") for each in given)
 
 
 def _below(value: object, key: str, indent: int, origins: Mapping[str, set[str]]) -> Iterator[str]:

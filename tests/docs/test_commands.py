@@ -12,6 +12,7 @@ import pytest
 from docs.generator.commands import commands_by_name
 from docs.generator.sources import configs, source
 from pipeline.settings.load import load
+from pipeline.settings.words import spelled_out
 from preprocessing.settings import Settings
 from tests.docs.pages import ALL, ROOT, name_of, pipeline_commands, shell_lines
 from training.config import TrainConfig
@@ -50,6 +51,7 @@ def test_every_command_of_the_pipeline_parses(
     elif command in ("inspect", "verify"):  # the first word is a folder
         load(configs()[command], None, rest[1:])
     else:
+        rest = spelled_out(command, rest)
         file = ROOT / rest.pop(0) if rest and "=" not in rest[0] else None
         if file and not file.is_relative_to(ROOT / "pipeline"):  # one that an earlier command of the page writes
             file = None

@@ -86,8 +86,8 @@ def test_an_interval_where_one_alone_is_right_on_every_clip_is_exact() -> None:
     """20 wins of 20: the lower end l solves l^20 = 0.025."""
     all_right, none_right = outcomes(20, 20), outcomes(0, 20)
     draws = Resampling.draw(20, num_draws=50, seed=0)
-    assert draws.difference(all_right, none_right) == (pytest.approx(0.025 ** (1 / 20)), 1.0)
-    assert draws.difference(none_right, all_right) == (-1.0, pytest.approx(-(0.025 ** (1 / 20))))
+    assert draws.difference(all_right, none_right) == pytest.approx((0.025 ** (1 / 20), 1.0))
+    assert draws.difference(none_right, all_right) == pytest.approx((-1.0, -(0.025 ** (1 / 20))))
 
 
 @pytest.mark.parametrize(

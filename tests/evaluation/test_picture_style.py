@@ -6,7 +6,18 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from evaluation.picture_style import dot_with_interval, named_rows, panel_grid, panels
+from evaluation.picture_style import (
+    DARK,
+    INK,
+    LABEL_LENGTH,
+    MODELS,
+    dot_with_interval,
+    in_dark,
+    label,
+    named_rows,
+    panel_grid,
+    panels,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,3 +49,16 @@ def test_no_other_module_sets_up_matplotlib() -> None:
     )
     found = {str(path.relative_to(ROOT)) for path in files if setup.search(path.read_text(encoding="utf-8"))}
     assert found == {"evaluation/picture_style.py"}
+
+
+def test_every_colour_of_a_chart_has_one_for_dark_paper() -> None:
+    assert in_dark(f"fill: {INK}; stroke: {MODELS[0]}; fill: #ffffff; fill: #123456") == (
+        f"fill: {DARK[INK]}; stroke: {DARK[MODELS[0]]}; fill: {DARK['#ffffff']}; fill: #123456"
+    )
+    assert set(MODELS) <= DARK.keys()
+
+
+def test_a_users_text_is_no_mathematics_and_stays_in_a_legend() -> None:
+    assert label("a $x$\nb") == r"a \$x\$ b"
+    assert label("_hidden") == " _hidden"
+    assert len(label("word " * 30)) == LABEL_LENGTH

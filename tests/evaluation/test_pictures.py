@@ -13,7 +13,15 @@ import pytest
 from PIL import Image
 
 from evaluation.measurement import Example
-from evaluation.pictures import Bar, class_dumbbells, clip_pictures, compared_bars, compared_curves, epsilon_curve
+from evaluation.pictures import (
+    Bar,
+    class_dumbbells,
+    clip_pictures,
+    compared_bars,
+    compared_curves,
+    compared_differences,
+    epsilon_curve,
+)
 from evaluation.report import ClassResult, CurvePoint
 
 POINTS = [
@@ -48,6 +56,9 @@ CHARTS: dict[str, Callable[[], str]] = {
     "epsilon_curve": lambda: epsilon_curve(POINTS, chance=0.25),
     "compared_curves": lambda: compared_curves({"one": POINTS, "two": POINTS}, chance=0.25),
     "compared_bars": lambda: compared_bars(["clean", "worst"], {"one": [BAR, None], "two": [BAR, BAR]}),
+    "compared_differences": lambda: compared_differences(
+        ["clean", "worst"], {"two - one": [Bar(-0.1, (-0.2, 0.1), True), None], "_x - $": [BAR, BAR]}
+    ),
     "class_dumbbells": lambda: class_dumbbells(CLASSES),
 }
 

@@ -15,7 +15,7 @@ from pipeline.endings import EXPLANATION, ExitStatus
 from pipeline.settings.help import CONFIG_CLASSES, config_class_of
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("demo", "preprocess", "inspect", "train", "tune", "evaluate", "settings", "verify", "doctor")
+COMMANDS = ("demo", "preprocess", "inspect", "train", "tune", "evaluate", "compare", "settings", "verify", "doctor")
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -174,6 +174,11 @@ REFUSED = {
     f"{PREPROCESS} output={{tmp}}/file": "'{tmp}/file' is none",
     f"{PREPROCESS} output=/proc/out": "output='/proc/out' cannot be written",
     "preprocess dataset.name=demo dataset.root={tmp}/file output={tmp}/out": "dataset.root='{tmp}/file' cannot",
+    "compare {tmp}/bad output={tmp}/out": "methods: got 1; at least two",
+    "compare {tmp}/bad {tmp}/out": "output: missing",
+    "compare {tmp}/bad {data} output={tmp}/out": "holds no finished evaluation",
+    "compare {tmp}/bad x={data} output={tmp}/file": "'{tmp}/file' is none",
+    "compare {tmp}/bad other/bad output={tmp}/out": "are both 'bad': name them, NAME=DIR",
     "inspect {tmp}/none": "neither a data set",
     "inspect {data} output={tmp}/bad": "'{tmp}/bad' is a folder",
     "inspect {data} output={tmp}/file/page.html": "'{tmp}/file' is none",

@@ -28,10 +28,10 @@ def test_differences_are_paired_by_clip(standard: Path, robust: Path) -> None:
     """
     comparison = compare({"standard": standard, "robust": robust})
     worst, clean = (found(comparison, "robust", measure) for measure in (WORST_CASE, CLEAN))
-    assert (worst.difference, worst.wins, worst.losses) == (pytest.approx(0.6), 12, 0)
+    assert [worst.difference, worst.wins, worst.losses] == pytest.approx([0.6, 12, 0])
     assert worst.p_value == pytest.approx(2 / 2**12)
     assert worst.corrected_p_value == pytest.approx(5 * 2 / 2**12)
-    assert (clean.difference, clean.wins, clean.losses) == (pytest.approx(-0.1), 0, 2)
+    assert [clean.difference, clean.wins, clean.losses] == pytest.approx([-0.1, 0, 2])
     assert (clean.p_value, clean.is_tie, worst.is_tie) == (0.5, True, False)
     assert comparison.num_comparisons == 5
     assert [comparison.methods[name].rank for name in ("standard", "robust")] == [2, 1]
@@ -63,7 +63,7 @@ def test_several_trainings_have_mean_deviation_and_a_t_test(standard: Path, seve
     method = comparison.methods["robust"]
     assert method.worst_case_robust_accuracy == pytest.approx(0.6)
     assert method.worst_case_robust_accuracy_deviation == pytest.approx(0.1)
-    assert method.clean_accuracy_deviation == 0.0
+    assert method.clean_accuracy_deviation == pytest.approx(0.0)
     assert [each.worst_case_robust_accuracy for each in method.trainings] == pytest.approx([0.5, 0.6, 0.7])
     difference = found(comparison, "robust", WORST_CASE)
     assert (difference.wins, difference.losses) == (None, None)

@@ -16,6 +16,7 @@ GIVEN = {
     "train": ["data=data", "output=out"],
     "tune": ["data=data", "output=out"],
     "evaluate": ["data=data", "output=out", "checkpoint=model"],
+    "compare": ["output=out"],
 }
 FILES = sorted(CONFIGS.glob("*/*.yaml"))
 
@@ -34,6 +35,7 @@ def test_what_must_be_given_stands_as_a_comment(command: str, tmp_path: Path) ->
     """Text that loads back once the same words are given."""
     words = {
         "preprocess": ["dataset.name=folder"],
+        "compare": ["methods={one: runs/a, two: 'runs/b,runs/c'}"],
         "tune": ["space={optimizer.warmup: {name: uniform, low: 0, high: 0.5}}"],
     }
     config_class = config_class_of(command)
@@ -77,3 +79,9 @@ def test_a_command_without_settings_says_so(capsys: pytest.CaptureFixture[str]) 
 def test_wrong_settings_are_told_as_the_command_would(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["settings", "train", "no=such", "data=d", "output=o"]) == 2
     assert "no: unknown setting" in capsys.readouterr().err
+
+
+def test_a_mapping_of_plain_values_comes_from_where_its_entries_do() -> None:
+    words = ["methods={one: runs/a, two: 'runs/b,runs/c'}", "output=out"]
+    text = resolved("compare", config_class_of("compare"), None, words)
+    assert origin_of(text, "methods: {one: [runs/a], two: [runs/b, runs/c]}") == "command line"
