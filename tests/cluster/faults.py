@@ -105,6 +105,7 @@ def lose_node(cluster: RayFarm, job: Job) -> None:
 
 def lose_all_but_one_node(cluster: RayFarm, job: Job) -> None:
     """The nodes that are free, and one that works: the training has one left, and needs two."""
+    busiest(cluster, job)
     working = sorted(cluster.workers_of(job))
     for name, host in list(cluster.farm.hosts.items()):
         if host.is_alive and name != "head" and name not in working:
