@@ -6,10 +6,10 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from evaluation.attack_lists import attack_label
 from evaluation.comparison.crossed import Draws
 from evaluation.comparison.evaluations import Method
 from evaluation.comparison.result import ComparedMethod, Comparison
-from evaluation.config import attack_label
 from evaluation.picture_style import in_dark
 from evaluation.pictures import Bar, compared_bars, compared_curves, compared_differences
 from evaluation.report import CurvePoint

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from evaluation.attack_lists import attack_label
 from evaluation.comparison.evaluations import Evaluation, Method
-from evaluation.config import attack_label
 from preprocessing.errors import DataError
 from preprocessing.settings import describe_differences
 from training.attacks import Attack
@@ -36,11 +36,17 @@ def require_comparable(methods: Sequence[Method]) -> None:
 def common_attacks(methods: Sequence[Method]) -> tuple[Attack, ...]:
     """The attacks that every evaluation has, in the order of the first.
 
+    Where the lists differ, without those that left out clips which another attack had fooled: that other one may not be
+    among the common ones.
+
     Raises:
         DataError: if there is none.
     """
     reports = [report for method in methods for report in method.reports]
-    shared = [each for each in reports[0].config.attacks if all(each in report.config.attacks for report in reports)]
+    lists = [report.config.attacks for report in reports]
+    shared = [each for each in lists[0] if all(each in attacks for attacks in lists)]
+    if any(attacks != lists[0] for attacks in lists):
+        shared = [each for each in shared if saw_every_clip(methods, each)]
     if not shared:
         listed = "\n".join(
             f"  {_told(method, each)}: {', '.join(map(attack_label, each.report.config.attacks))}"
@@ -49,6 +55,12 @@ def common_attacks(methods: Sequence[Method]) -> tuple[Attack, ...]:
         )
         raise DataError(f"no attack is in every evaluation; evaluate again with one in common. They have:\n{listed}")
     return tuple(shared)
+
+
+def saw_every_clip(methods: Sequence[Method], attack: Attack) -> bool:
+    """True if an attack was run on every clip in all evaluations, so that its accuracies are its own."""
+    results = [result for method in methods for report in method.reports for result in report.attacks]
+    return all(result.num_left_out == 0 for result in results if result.name == attack_label(attack))
 
 
 def left_out(method: Method, attacks: Sequence[Attack]) -> tuple[str, ...]:

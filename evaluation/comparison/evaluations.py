@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool
 
+from evaluation.attack_lists import attack_label
 from evaluation.certificates import CERTIFICATES_NAME, Certificates, file_sha256
 from evaluation.comparison.crossed import Outcomes
-from evaluation.config import attack_label
 from evaluation.report import Report
 from preprocessing.errors import DataError, SettingsError
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from evaluation.comparison.comparable import common_attacks, left_out
+from evaluation.attack_lists import attack_label
+from evaluation.comparison.comparable import common_attacks, left_out, saw_every_clip
 from evaluation.comparison.crossed import Draws, Estimate, count_differing
 from evaluation.comparison.evaluations import CLEAN, WORST_CASE, Evaluation, Method
 from evaluation.comparison.result import ComparedAttack, ComparedMethod, Comparison, Difference, Doubt, Training
 from evaluation.comparison.wording import doubt, is_tie, verdict
-from evaluation.config import attack_label
 from evaluation.intervals import holm
 
 
@@ -29,14 +29,15 @@ def summarise(methods: Sequence[Method], *, num_draws: int, seed: int) -> Compar
     """Compute every number of a comparison; the evaluations must be comparable."""
     shared = common_attacks(methods)
     attacks = [attack_label(each) for each in shared]
+    alone = [attack_label(each) for each in shared if saw_every_clip(methods, each)]
     num_clips = methods[0].reports[0].num_clips
     draws = Draws.draw(num_clips, num_draws=num_draws, seed=seed)
-    differences = _corrected(list(_tests(methods, attacks, draws)), attacks)
+    differences = _corrected(list(_tests(methods, attacks, alone, draws)), attacks)
     ranks = _ranks(methods, differences)
     return Comparison(
         {
             method.name: ComparedMethod(
-                **_shares(method, attacks, draws),
+                **_shares(method, attacks, alone, draws),
                 rank=ranks[method.name],
                 left_out=left_out(method, shared),
                 differences=differences[method.name],
@@ -48,7 +49,7 @@ def summarise(methods: Sequence[Method], *, num_draws: int, seed: int) -> Compar
     )
 
 
-def _shares(method: Method, attacks: Sequence[str], draws: Draws) -> dict[str, object]:
+def _shares(method: Method, attacks: Sequence[str], alone: Sequence[str], draws: Draws) -> dict[str, object]:
     """A method's own numbers."""
     first = method.reports[0]
     clean = draws.share(method.outcomes(CLEAN, attacks))
@@ -66,7 +67,7 @@ def _shares(method: Method, attacks: Sequence[str], draws: Draws) -> dict[str, o
         "num_clips": first.num_clips,
         "dataset_content_sha256": first.dataset_content_sha256,
         "objective": first.objective,
-        "attacks": tuple(_attack(method, attack, attacks, draws) for attack in attacks),
+        "attacks": tuple(_attack(method, attack, attacks, draws) for attack in alone),
         "trainings": tuple(_training(each, attacks) for each in method.evaluations),
     }
 
@@ -97,12 +98,15 @@ def _training(evaluation: Evaluation, attacks: Sequence[str]) -> Training:
     )
 
 
-def _tests(methods: Sequence[Method], attacks: Sequence[str], draws: Draws) -> list[_Test]:
-    """Every comparison, each pair by each measure; robust accuracies only where neither headline is withheld."""
+def _tests(methods: Sequence[Method], attacks: Sequence[str], alone: Sequence[str], draws: Draws) -> list[_Test]:
+    """Every comparison, each pair by each measure; robust accuracies only where neither headline is withheld.
+
+    The worst case is taken over `attacks`; those that saw every clip, `alone`, are compared each by itself, too.
+    """
     found = []
     for earlier, later in combinations(methods, 2):
         is_withheld = earlier.is_withheld or later.is_withheld
-        for measure in [CLEAN] if is_withheld else [CLEAN, *attacks, WORST_CASE]:
+        for measure in [CLEAN] if is_withheld else [CLEAN, *alone, WORST_CASE]:
             outcomes = later.outcomes(measure, attacks), earlier.outcomes(measure, attacks)
             found.append(_Test(earlier, later, measure, draws.difference(*outcomes)))
     return found
