@@ -9,7 +9,15 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from training.attacks.engine.gradients import Gradient, GradientAt, classification_gradient, detached_inputs, vjp
+from training.attacks.engine.expectation import Expectation
+from training.attacks.engine.gradients import (
+    Gradient,
+    GradientAt,
+    classification_gradient,
+    detached_inputs,
+    mean_gradient,
+    vjp,
+)
 from training.attacks.engine.losses import LossName, UnsuitedModelError, attack_loss, slope_at_logits
 from training.attacks.engine.terms import (
     AgreementName,
@@ -68,6 +76,8 @@ def tempered_gradient(
     numbers = count()
 
     def gradient(model: nn.Module, batch: Batch, modalities: Sequence[Modality]) -> Gradient:
+        if isinstance(model, Expectation):  # its logits do not depend on the clip through the features that it gives
+            return mean_gradient([gradient(each, batch, modalities) for each in model.passes])
         stands_still = batch.num_segments == 1 and temporal is not None and temporal.temporal == "consecutive"
         varying = None if stands_still else temporal
         if varying is None and agreement is None:

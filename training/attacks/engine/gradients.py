@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from training.attacks.engine.expectation import Expectation
 from training.attacks.engine.losses import LossName, slope_at_logits
 from training.attacks.engine.randomness import uniform_like
 from training.batch import MODALITIES, Batch, Modality, per_clip
@@ -40,6 +41,14 @@ class Gradient:
         return Gradient(streams, log_scale)
 
 
+def mean_gradient(found: Sequence[Gradient]) -> Gradient:
+    """The mean of gradients of the same streams."""
+    total = found[0]
+    for other in found[1:]:
+        total = total.plus(other)
+    return Gradient({name: stream / len(found) for name, stream in total.streams.items()}, total.log_scale)
+
+
 GradientAt = Callable[[nn.Module, Batch, Sequence[Modality]], Gradient]
 """(model, clips, modalities) -> gradient of the attack's objective at these clips."""
 
@@ -62,7 +71,13 @@ def classification_gradient(loss: LossName = "cross_entropy") -> GradientAt:
 def scored_gradient(
     model: nn.Module, batch: Batch, modalities: Sequence[Modality], loss: LossName
 ) -> tuple[Float[Tensor, "batch classes"], Gradient]:
-    """The logits and the gradient of the classification loss, of one forward and one backward pass."""
+    """The logits and the gradient of the classification loss, of one forward and one backward pass.
+
+    Of an `Expectation` both are means over its passes, which are taken one after the other: E[grad loss].
+    """
+    if isinstance(model, Expectation):
+        every = [scored_gradient(each, batch, modalities, loss) for each in model.passes]
+        return torch.stack([logits for logits, _ in every]).mean(0), mean_gradient([found for _, found in every])
     clips, streams = detached_inputs(batch, modalities)
     logits = model(clips.video, clips.audio).logits
     slope, log_scale = slope_at_logits(logits, batch, loss)
