@@ -11,7 +11,7 @@ from typing import cast
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 from preprocessing.errors import DataError
@@ -39,6 +39,24 @@ class Certificate(Settings):
     """True if the logits change when the log-mel patches are inverted or the waveform is replaced by noise."""
     forward_difference: float | None
     """Largest difference between the logits of repeated passes, over their spread; None = not finite."""
+    companion_difference: float | None
+    """Largest difference between the clip's logits in its batch and alone or among other clips, over their spread;
+    None = not finite."""
+    video_alignment: tuple[float | None, ...] | None = None
+    """Share of its promise that a step along the gradient in the frames keeps, over the same of random steps, for steps
+    of epsilon / 64 and epsilon / 8 from a random point of the ball, then from where three steps of PGD lead: 1 where
+    the gradient is the loss's own, 0 where it has nothing to do with it. None = too faint to measure, or no budget."""
+    audio_alignment: tuple[float | None, ...] | None = None
+    """The same in the sound."""
+    video_rise: float | None = None
+    """Growth of the margin one epsilon along the gradient in the frames, over the logits' spread; None = not finite, or
+    no budget."""
+    audio_rise: float | None = None
+    """The same in the sound."""
+    video_smoothed_rise: float | None = None
+    """The same along the mean of the gradients of points around."""
+    audio_smoothed_rise: float | None = None
+    """The same in the sound."""
     attack: str
     """Label of the attack, as the report names it."""
     threat: str
@@ -86,6 +104,13 @@ SCHEMA = pa.schema(
         pa.field("uses_video", pa.bool_(), nullable=False),
         pa.field("uses_audio", pa.bool_(), nullable=False),
         pa.field("forward_difference", pa.float64()),
+        pa.field("companion_difference", pa.float64()),
+        pa.field("video_alignment", pa.list_(pa.float64())),
+        pa.field("audio_alignment", pa.list_(pa.float64())),
+        pa.field("video_rise", pa.float64()),
+        pa.field("audio_rise", pa.float64()),
+        pa.field("video_smoothed_rise", pa.float64()),
+        pa.field("audio_smoothed_rise", pa.float64()),
         pa.field("attack", pa.string(), nullable=False),
         pa.field("threat", pa.string(), nullable=False),
         pa.field("perturbed_prediction", pa.int32()),
@@ -106,6 +131,25 @@ SCHEMA = pa.schema(
     ]
 )
 
+ADDED_COLUMNS = (
+    "companion_difference",
+    "video_alignment",
+    "audio_alignment",
+    "video_rise",
+    "audio_rise",
+    "video_smoothed_rise",
+    "audio_smoothed_rise",
+)
+"""Columns that certificates of reports of format version 3 and before do not have."""
+
+EARLIER_SCHEMA = pa.schema(
+    [
+        field.with_nullable(False) if field.name == "perturbed_prediction" else field
+        for field in SCHEMA
+        if field.name not in ADDED_COLUMNS
+    ]
+)
+
 CLIP_COLUMNS = (
     "key",
     "label",
@@ -115,6 +159,7 @@ CLIP_COLUMNS = (
     "uses_video",
     "uses_audio",
     "forward_difference",
+    *ADDED_COLUMNS,
 )
 """Columns that say something about the clip itself: equal in all of its rows."""
 
@@ -137,7 +182,7 @@ class Certificates:
 
     @classmethod
     def read(cls, path: Path) -> Certificates:
-        """Read a file that `write` made.
+        """Read a file that `write` made, also an earlier version's.
 
         Raises:
             ValueError: if it is not a table of certificates.
@@ -146,7 +191,7 @@ class Certificates:
             table = pa.parquet.read_table(path)
         except (OSError, pa.ArrowException) as error:
             raise DataError(f"'{path}' cannot be read as a table of certificates: {error}") from error
-        if not table.schema.equals(SCHEMA):
+        if not (table.schema.equals(SCHEMA) or table.schema.equals(EARLIER_SCHEMA)):
             raise DataError(f"'{path}' has other columns than a table of certificates: {', '.join(table.column_names)}")
         return cls(table)
 
@@ -154,6 +199,16 @@ class Certificates:
         """Write the table; the same rows give the same bytes."""
         with replacing(path) as temporary:
             pa.parquet.write_table(self.table, temporary, compression="zstd")
+
+    @property
+    def is_of_an_earlier_version(self) -> bool:
+        """True if they lack what the later checks for gradient masking ask for."""
+        return not set(ADDED_COLUMNS) <= set(self.table.column_names)
+
+    @property
+    def clips(self) -> pa.Table:
+        """The columns about the clips themselves."""
+        return self.table.select([name for name in CLIP_COLUMNS if name in self.table.column_names])
 
     @property
     def measurements(self) -> tuple[tuple[str, str], ...]:
@@ -179,6 +234,11 @@ class Certificates:
     def numbers(self, name: str) -> NDArray[np.float64]:
         """One column of numbers as float64; missing ones are NaN."""
         return self.column(name).astype(np.float64)
+
+    def lists(self, name: str, length: int) -> Float[np.ndarray, "rows length"]:
+        """One column of lists of numbers; missing numbers and missing lists are NaN."""
+        rows = [[np.nan] * length if row is None else row for row in self.table[name].to_pylist()]
+        return np.array(rows, dtype=np.float64).reshape(len(rows), length)
 
     @property
     def is_right_when_clean(self) -> Bool[np.ndarray, " rows"]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from pathlib import PurePath
+
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from evaluation.attack_lists import ATTACK_LISTS, AttackList, NamedAttack, attack_label
 from preprocessing.schema import Split
 from preprocessing.settings import Settings
 from preprocessing.storage.places import Place
-from training.attacks import PGD
+from training.attacks import MIFGSM, PGD
 from training.models.foreign import ModelInput
 from training.threat import ThreatModel
 
@@ -25,11 +29,19 @@ class CheckLimits(Settings):
     """Clips that may have no usable input gradient although the model looks at that modality."""
     max_forward_difference: PositiveFloat = 1e-4
     """Largest difference between the logits of two passes over the same clip, in units of their spread."""
+    max_companion_difference: PositiveFloat = 1e-3
+    """Largest difference between the logits of a clip alone and among others, in units of their spread."""
+    min_alignment: float = Field(default=0.25, gt=0, lt=1)
+    """The gradient misleads on a clip where a step along it keeps less of its promise than this, over random steps."""
+    max_smoothing_gain: float = Field(default=2.0, gt=1)
+    """It misleads as well where the mean of the gradients of points nearby leads more than so many times as high."""
+    max_misled_share: float = Field(default=0.1, ge=0, lt=1)
+    """Clips that the gradient may mislead."""
 
 
 MACHINE_SETTINGS = frozenset(
     (
-        *("checkpoint", "weights", "data", "output", "plan"),
+        *("checkpoint", "weights", "surrogates", "data", "output", "plan"),
         *("workers", "gpu", "gpus_per_worker", "cpus_per_worker", "max_wait_minutes"),
     )
 )
@@ -64,6 +76,15 @@ class EvaluateConfig(Settings):
     worst case stays the same, and costs less; of such an attack the report then tells what is left after it, not what
     it would have done alone. An attack that follows gradients is only ever spared clips that another one of its kind
     has fooled, so that the checks for gradient masking lose nothing."""
+    surrogates: tuple[str, ...] = ()
+    """Folders of checkpoints of other models for the same classes and clips. `transfer_attack` is crafted on each and
+    tried on the checkpoint; the worst case contains it. An attack that works better so than by the checkpoint's own
+    gradient tells that this gradient misleads."""
+    transfer_attack: NamedAttack = MIFGSM()
+    """The attack that is crafted on the surrogates, under `threat`."""
+    eot_samples: PositiveInt = 1
+    """Passes over the same clip whose gradients every step of an attack averages (expectation over transformation,
+    arXiv:1802.00420, Section 4.2): for models that are not deterministic. It multiplies the cost of all attacks."""
     reference_attack: NamedAttack = PGD(steps=20)
     """The attack behind the curve over epsilon, the single modalities, and the check that with budgets without a limit
     no clip withstands it."""
@@ -116,8 +137,22 @@ class EvaluateConfig(Settings):
         repeated = sorted({label for label in labels if labels.count(label) > 1})
         if repeated:
             raise ValueError(f"attacks: {', '.join(repeated)} is listed more than once; remove the repetition")
+        folders = [str(PurePath(folder)) for folder in self.surrogates]
+        if repeated := sorted({folder for folder in folders if folders.count(folder) > 1}):
+            raise ValueError(f"surrogates: {', '.join(repeated)} is listed more than once; remove the repetition")
         if list(self.curve) != sorted(set(self.curve)):
             raise ValueError(f"curve: factors must rise without repetition, got {list(self.curve)}")
         if self.threat.video == 0 and self.threat.audio == 0:
             raise ValueError("threat: both epsilons are 0, so there is nothing to measure; raise one of them")
         return self
+
+
+def surrogate_names(folders: Sequence[str]) -> tuple[str, ...]:
+    """A name for each checkpoint: as much of the end of its path as tells them apart, letters, digits and `_ - .`."""
+    parts = [[re.sub(r"[^\w.-]", "_", part, flags=re.ASCII) for part in PurePath(folder).parts] for folder in folders]
+    names: list[str] = []
+    for depth in range(1, max(map(len, parts), default=0) + 1):
+        names = ["-".join(part for part in each[-depth:] if part.strip("_")) or "root" for each in parts]
+        if len(set(names)) == len(names):
+            return tuple(names)
+    return tuple(f"{name}-{number}" for number, name in enumerate(names, 1))

@@ -14,23 +14,23 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from evaluation.certificates import Certificate, Certificates
-from evaluation.gradient_masking import ClipFacts, clip_facts, full_precision
+from evaluation.changes import REPORTED_NORMS, allowed_distance, change_outside, sizes
+from evaluation.masking.facts import ClipFacts, clip_facts, full_precision
 from evaluation.perturbations import SCHEMA as PERTURBATIONS_SCHEMA
 from evaluation.perturbations import Perturbation
 from evaluation.pieces import Piece, Position
 from evaluation.plan import Measurement
 from preprocessing.storage.provenance import device_name
+from training.attacks.engine.expectation import repeated
 from training.attacks.engine.gradients import count_unusable_gradients
 from training.batch import MODALITIES, Batch
 from training.models.classifier import predicted_classes
-from training.norms import NORMS
 from training.threat import ThreatModel
-
-REPORTED_NORMS = ("linf", "l2")
-"""Norms in which every change is measured, whichever bounds it."""
 
 HELD_BYTES = 2**30
 """Clips that a worker keeps in memory while all attacks run over them."""
+
+NO_SURROGATES: Mapping[str, nn.Module] = MappingProxyType({})
 
 IsFooled = Bool[np.ndarray, " batch"]
 NOTHING_KEPT: Mapping[Position, IsFooled] = MappingProxyType({})
@@ -44,9 +44,6 @@ NOT_ATTACKED: dict[str, object] = {
     **{f"{what}_{name}": 0.0 for what in ("distance", *REPORTED_NORMS) for name in MODALITIES},
 }
 """Columns of a clip that was left out: nothing was done to it."""
-
-ROUNDING = 1e-5
-"""The fraction by which a distance may exceed its epsilon: sums in 32-bit floating point."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +80,12 @@ def measure_all(
     seed: int,
     model_sha256: str,
     first_batch: int = 0,
+    surrogates: Mapping[str, nn.Module] = NO_SURROGATES,
     stored: Collection[str] = (),
     kept: Mapping[Position, IsFooled] = NOTHING_KEPT,
     held_bytes: int = HELD_BYTES,
 ) -> Iterator[Piece]:
-    """Run every measurement over the batches, attack after attack.
+    """Run every measurement over the batches, attack after attack; facts about clips are under the first one's threat.
 
     Clips are read once: as many batches as fit into `held_bytes` are held while all attacks run over them.
 
@@ -98,6 +96,7 @@ def measure_all(
         seed: decides all randomness, with the clips' keys.
         model_sha256: names the model.
         first_batch: number of the first batch among all those of the evaluation.
+        surrogates: the models that attacks are crafted on, by name, on the same device.
         stored: keys of the clips whose perturbations are kept.
         kept: pieces that are there already, and the clips that were fooled in each: they are not measured again.
         held_bytes: memory for the clips of one group.
@@ -105,8 +104,10 @@ def measure_all(
     device = next(model.parameters()).device
     name = device_name(str(device))
     for group in _groups(enumerate(batches, first_batch), held_bytes):
-        held = [BatchUnderAttack(number, batch, model, device) for number, batch in group]
+        threat = measurements[0].threat
+        held = [BatchUnderAttack(number, batch, model, device, threat) for number, batch in group]
         for position, measurement in enumerate(measurements):
+            source = model if measurement.surrogate is None else surrogates[measurement.surrogate]
             for clips in held:
                 if (position, clips.number) in kept:
                     clips.is_fooled[position] = kept[position, clips.number]
@@ -116,6 +117,7 @@ def measure_all(
                     clips.batch.to(device),
                     measurement,
                     facts=clips.facts,
+                    source=source,
                     left_out=clips.left_out(measurement),
                     stored=stored,
                     seed=seed,
@@ -129,18 +131,19 @@ def measure_all(
 class BatchUnderAttack:
     """A batch with what is known of its clips while one attack after the other runs over it."""
 
-    def __init__(self, number: int, batch: Batch, model: nn.Module, device: torch.device) -> None:
+    def __init__(self, number: int, batch: Batch, model: nn.Module, device: torch.device, threat: ThreatModel) -> None:
         self.number = number
         self.batch = batch
         self.is_fooled: dict[int, IsFooled] = {}
         """By measurement, True for clips that were wrong untouched or under it."""
         self._model = model
         self._device = device
+        self._threat = threat
 
     @cached_property
     def facts(self) -> ClipFacts:
         """Facts about the untouched clips."""
-        return clip_facts(self._model, self.batch.to(self._device))
+        return clip_facts(self._model, self.batch.to(self._device), self._threat)
 
     def left_out(self, measurement: Measurement) -> IsFooled:
         """True for clips that a measurement need not attack."""
@@ -174,10 +177,13 @@ def measure(
     facts: ClipFacts,
     seed: int,
     model_sha256: str,
+    source: nn.Module | None = None,
     left_out: IsFooled | None = None,
     stored: Collection[str] = (),
 ) -> tuple[list[Certificate], pa.Table]:
     """Attack the clips of a batch, but for those that are left out, and write down what happened to each.
+
+    `source` is the model that the attack is crafted on; None = the one that is measured.
 
     Returns:
         A certificate of each clip, and the perturbations of those whose keys are in `stored`.
@@ -193,7 +199,7 @@ def measure(
     perturbations = PERTURBATIONS_SCHEMA.empty_table()
     if len(attacked):
         with count_unusable_gradients() as gradients:
-            perturbation = attack_checked(model, clips, measurement, seed=seed)
+            perturbation = attack_checked(source or model, clips, measurement, seed=seed)
         unusable = [{"unusable_gradients": gradients.share_of(key)} for key in clips.keys]
         outcomes = outcomes_of(model, clips, perturbation.applied(clips, threat), threat)
         found = [outcome | lost for outcome, lost in zip(outcomes, unusable, strict=True)]
@@ -218,14 +224,8 @@ def outcomes_of(model: nn.Module, clean: Batch, perturbed: Batch, threat: Threat
     """The columns of each clip's certificate that say what a perturbation is and what the model makes of it."""
     columns: dict[str, Sequence[object]] = {
         "perturbed_prediction": predict(model, perturbed).tolist(),
-        "linf_outside": change_outside(threat, perturbed, clean).tolist(),
-        "psnr_video_db": peak_signal_to_noise_db(perturbed.video, clean.video),
-        "snr_audio_db": signal_to_noise_db(perturbed.audio, clean.audio),
+        **sizes(threat, perturbed, clean),
     }
-    for name in MODALITIES:
-        change = perturbed.stream(name) - clean.stream(name)
-        columns[f"distance_{name}"] = threat.length(change).tolist()
-        columns |= {f"{norm}_{name}": NORMS[norm].length(change).tolist() for norm in REPORTED_NORMS}
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
@@ -240,7 +240,7 @@ def attack_checked(model: nn.Module, batch: Batch, measurement: Measurement, *, 
     """
     generator, threat = torch.Generator().manual_seed(seed), measurement.threat
     with full_precision(batch):
-        perturbed = measurement.attack(model, batch, threat, generator)
+        perturbed = measurement.attack(repeated(model, measurement.eot_samples), batch, threat, generator)
     distances, outside = threat.distances(perturbed, batch), change_outside(threat, perturbed, batch)
     for name in MODALITIES:
         distance, stream, epsilon, (low, high) = (
@@ -261,40 +261,7 @@ def attack_checked(model: nn.Module, batch: Batch, measurement: Measurement, *, 
     return Perturbation.of(perturbed, batch)
 
 
-def change_outside(threat: ThreatModel, perturbed: Batch, clean: Batch) -> Float[Tensor, " batch"]:
-    """Largest change of any value in a segment that the threat model spares, per clip: 0 if it was obeyed."""
-    if threat.segments is None:
-        return torch.zeros(len(clean), device=clean.video.device)
-    changes = (perturbed.stream(name) - clean.stream(name) for name in MODALITIES)
-    return torch.stack([(change * ~threat.support(change)).abs().flatten(1).amax(1) for change in changes]).amax(0)
-
-
 def predict(model: nn.Module, batch: Batch) -> Int[Tensor, " batch"]:
     """The model's class for each clip, in full precision; -1 where its scores are not finite."""
     with torch.no_grad(), full_precision(batch):
         return predicted_classes(model(batch.video, batch.audio).logits)
-
-
-def allowed_distance(epsilon: float) -> float:
-    """The largest distance that counts as within `epsilon`, given 32-bit rounding; exactly 0 for epsilon 0."""
-    return epsilon * (1.0 + ROUNDING) + (1e-7 if epsilon else 0.0)
-
-
-def peak_signal_to_noise_db(
-    perturbed: Float[Tensor, "batch *shape"], clean: Float[Tensor, "batch *shape"]
-) -> list[float | None]:
-    """10 log10(1 / mean squared change) per clip, for values in [0, 1]; None where nothing changed."""
-    errors = (perturbed - clean).double().square().flatten(1).mean(1)
-    return [None if error == 0 else float(-10.0 * error.log10()) for error in errors.cpu()]
-
-
-def signal_to_noise_db(
-    perturbed: Float[Tensor, "batch *shape"], clean: Float[Tensor, "batch *shape"]
-) -> list[float | None]:
-    """10 log10(mean square / mean squared change) per clip; None where nothing changed or the clip is all zero."""
-    errors = (perturbed - clean).double().square().flatten(1).mean(1).cpu()
-    powers = clean.double().square().flatten(1).mean(1).cpu()
-    return [
-        None if error == 0 or power == 0 else float(10.0 * (power / error).log10())
-        for power, error in zip(powers, errors, strict=True)
-    ]

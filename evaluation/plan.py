@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evaluation.attack_lists import attack_label
-from evaluation.config import EvaluateConfig
+from evaluation.config import EvaluateConfig, surrogate_names
+from evaluation.masking.noise import UniformNoise
 from preprocessing.schema import ClipFormat
 from training.attacks import Attack
 from training.passes import Passes
@@ -25,45 +26,64 @@ class Measurement:
     leaves_out: tuple[int, ...] | None = None
     """Positions of measurements whose fooled clips are left out here, and with them the clips that are wrong untouched;
     None = every clip is attacked."""
+    surrogate: str | None = None
+    """Name of the model that the attack is crafted on; None = the one that is measured."""
+    eot_samples: int = 1
+    """Passes over the same clip whose gradients each step averages."""
+
+    @property
+    def is_white_box(self) -> bool:
+        """True if it follows the gradients of the model that is measured."""
+        return self.attack.cost.backward > 0 and self.surrogate is None
 
     @property
     def label(self) -> str:
         """The attack's name in the report."""
-        return attack_label(self.attack)
+        return attack_label(self.attack) + (f" from {self.surrogate}" if self.surrogate else "")
 
     @property
     def cost(self) -> Passes:
         """Forward and backward passes per clip, at most; none without a budget."""
-        return self.attack.cost if self.threat.modalities else Passes()
+        return self.attack.cost * self.eot_samples if self.threat.modalities else Passes()
 
 
 def measurements_of(config: EvaluateConfig, clip_format: ClipFormat) -> tuple[Measurement, ...]:
     """Everything an evaluation measures, each once, the attacks of the list first."""
-    reference = config.reference_attack
-    wanted = listed_measurements(config)
-    wanted += [Measurement(reference, threat) for threat in modality_threats(config.threat).values()]
-    wanted += [Measurement(reference, config.threat.scaled(factor)) for factor in config.curve]
-    wanted.append(Measurement(reference, unbounded_threat(config.threat, clip_format)))
+    unbounded = unbounded_threat(config.threat, clip_format)
+    threats = [*modality_threats(config.threat).values(), *map(config.threat.scaled, config.curve), unbounded]
+    wanted = [*listed(config), *(reference(config, threat) for threat in threats), baseline(unbounded)]
     found: dict[tuple[str, str], Measurement] = {}
     for measurement in wanted:
         found.setdefault((measurement.label, str(measurement.threat)), measurement)
     return tuple(found.values())
 
 
-def listed_measurements(config: EvaluateConfig) -> list[Measurement]:
-    """The attacks of the list under the threat; with `skip_fooled`, the dear ones on the clips that are left."""
+def listed(config: EvaluateConfig) -> tuple[Measurement, ...]:
+    """The measurements that the worst case is taken over: the attacks of the list, then those from each surrogate.
+
+    With `skip_fooled` the dear ones run on the clips that are left.
+    """
     measurements: list[Measurement] = []
     dear = work(config.reference_attack.cost)
-    for attack in config.attacks:
-        follows_gradients = attack.cost.backward > 0
-        earlier = tuple(
-            position
-            for position, one in enumerate(measurements)
-            if one.attack.cost.backward > 0 or not follows_gradients
-        )
+    names = surrogate_names(config.surrogates)
+    wanted = [*((attack, None) for attack in config.attacks), *((config.transfer_attack, name) for name in names)]
+    for attack, surrogate in wanted:
+        is_white_box = attack.cost.backward > 0 and surrogate is None
+        earlier = tuple(position for position, one in enumerate(measurements) if one.is_white_box or not is_white_box)
         spares = config.skip_fooled and work(attack.cost) > dear
-        measurements.append(Measurement(attack, config.threat, leaves_out=earlier if spares else None))
-    return measurements
+        leaves_out = earlier if spares else None
+        measurements.append(Measurement(attack, config.threat, leaves_out, surrogate, config.eot_samples))
+    return tuple(measurements)
+
+
+def reference(config: EvaluateConfig, threat: ThreatModel) -> Measurement:
+    """The reference attack under a threat model."""
+    return Measurement(config.reference_attack, threat, eot_samples=config.eot_samples)
+
+
+def baseline(unbounded: ThreatModel) -> Measurement:
+    """Plain noise with room to do anything, which the reference attack must beat there."""
+    return Measurement(UniformNoise(), unbounded)
 
 
 def work(cost: Passes) -> int | float:

@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from evaluation.certificates import Certificates
+from evaluation.changes import allowed_distance
 from evaluation.config import EvaluateConfig
-from evaluation.measurement import allowed_distance, outcomes_of
+from evaluation.measurement import outcomes_of
 from evaluation.perturbations import PERTURBATIONS_NAME, Perturbation, read_perturbations, sampled_keys
 from evaluation.report import Report
 from evaluation.victim import load_victim

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from evaluation.config import EvaluateConfig
-from evaluation.gradient_masking import Check
 from evaluation.intervals import CONFIDENCE, Interval
+from evaluation.masking.check import Check
 from preprocessing.errors import DataError, PlaceError
 from preprocessing.settings import Settings, first_problem
 from preprocessing.storage.atomic_file import write_text
@@ -30,7 +30,7 @@ def _to_3(record: Record) -> Record:
 
 
 def _to_4(record: Record) -> Record:
-    """Version 3 had every attack run on every clip, and said with 0 GPUs for a task that there is none."""
+    """Version 3 had every attack run on every clip, knew no surrogates, and said with 0 GPUs that there is none."""
     config = dict(record["config"])
     gpus = config.pop("gpus_per_worker")
     config |= {"gpu": gpus > 0, "gpus_per_worker": gpus or 1.0, "stored_perturbations": 0}
@@ -134,6 +134,7 @@ class Facts(Settings):
     class_names: tuple[str, ...]
     unbounded_threat: str
     model_sha256: str
+    surrogates_sha256: tuple[str, ...] = ()
     dataset_content_sha256: str
     certificates_sha256: str
     seconds: float
@@ -170,6 +171,8 @@ class Report(Settings):
     class_names: tuple[str, ...]
     """All classes; a label is an index into them."""
     model_sha256: str
+    surrogates_sha256: tuple[str, ...] = ()
+    """Hashes of the models that transferred attacks were crafted on, in the order of the settings."""
     dataset_content_sha256: str
     certificates_sha256: str
     seconds: float

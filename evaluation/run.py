@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,13 +20,14 @@ from evaluation.page import PAGE_NAME, pictures_of, report_page
 from evaluation.perturbations import PERTURBATIONS_NAME, write_perturbations
 from evaluation.pictures import clip_pictures
 from evaluation.pieces import KeptPieces
-from evaluation.plan import Measurement, measurements_of, total_cost, unbounded_threat
+from evaluation.plan import Measurement, listed, measurements_of, total_cost, unbounded_threat
 from evaluation.progress import EvaluationProgress
 from evaluation.report import REPORT_NAME, ExampleFacts, Facts, Report
 from evaluation.summary import summarise
 from evaluation.verification import verify, verify_files
-from evaluation.victim import Victim, answer_to_a_clip, load_victim
+from evaluation.victim import Victim, answer_to_a_clip, load_surrogates, load_victim
 from evaluation.workers import (
+    Models,
     device_in_words,
     measure_on_ray,
     measure_speed_on_ray,
@@ -55,6 +57,8 @@ class Prepared:
     """The settings, without the attacks that cannot be run on this model."""
     index: DatasetIndex
     victim: Victim
+    surrogates: Mapping[str, Victim]
+    """The models that transferred attacks are crafted on, by name."""
     left_out: tuple[str, ...] = ()
     """Attacks of the list that are not run, each with its reason."""
 
@@ -70,10 +74,16 @@ class Prepared:
         return -(-self.num_clips // self.config.batch_size)
 
     @property
+    def models(self) -> Models:
+        """All models, as tasks get them."""
+        return Models(self.victim.model, self.victim.sha256, {name: one.model for name, one in self.surrogates.items()})
+
+    @property
     def fingerprint(self) -> dict[str, object]:
         """Everything that decides the certificates."""
         return self.config.fingerprint() | {
             "model_sha256": self.victim.sha256,
+            "surrogates_sha256": [each.sha256 for each in self.surrogates.values()],
             "dataset_sha256": self.index.content_sha256,
             "version": project_version(),
         }
@@ -100,7 +110,7 @@ def evaluate(config: EvaluateConfig, *, model: nn.Module | None = None) -> Repor
     measurements = measurements_of(config, index.format)
     pieces = KeptPieces(folder, prepared.fingerprint)
     certificates, devices = certify(prepared, measurements, pieces)
-    example = find_example(prepared, certificates, measurements)
+    example = find_example(prepared, certificates)
     shown, picture = (None, {}) if example is None else picture_of(example)
     (folder / REPORT_NAME).unlink(missing_ok=True)
     certificates.write(folder / CERTIFICATES_NAME)
@@ -108,6 +118,7 @@ def evaluate(config: EvaluateConfig, *, model: nn.Module | None = None) -> Repor
         class_names=index.classes,
         unbounded_threat=str(unbounded_threat(config.threat, index.format)),
         model_sha256=prepared.victim.sha256,
+        surrogates_sha256=tuple(each.sha256 for each in prepared.surrogates.values()),
         dataset_content_sha256=index.content_sha256,
         certificates_sha256=file_sha256(folder / CERTIFICATES_NAME),
         seconds=time.monotonic() - started,
@@ -139,7 +150,7 @@ def estimate(config: EvaluateConfig) -> Estimate:
         measurements=measurements_of(prepared.config, prepared.index.format),
         num_clips=prepared.num_clips,
         num_tasks=min(prepared.config.workers, prepared.num_batches),
-        speed=measure_speed_on_ray(prepared.config, prepared.victim),
+        speed=measure_speed_on_ray(prepared.config, prepared.models),
         left_out=prepared.left_out,
     )
 
@@ -155,10 +166,11 @@ def check(config: EvaluateConfig, model: nn.Module | None = None) -> Prepared:
     require_writable(config.output)
     index = open_data(config)
     victim = load_victim(config, index, model)
+    surrogates = load_surrogates(config, index)
     config, left_out = suited_to(config, victim.model, index)
     require_resources(config)
     require_shared(*shared_places(config))
-    return Prepared(config, index, victim, left_out)
+    return Prepared(config, index, victim, surrogates, left_out)
 
 
 def suited_to(config: EvaluateConfig, model: nn.Module, index: DatasetIndex) -> tuple[EvaluateConfig, tuple[str, ...]]:
@@ -190,6 +202,7 @@ def finished_report(prepared: Prepared) -> Report | None:
     is_same = (
         report.config.model_dump(include=wanted) == prepared.config.model_dump(include=wanted)
         and report.model_sha256 == prepared.victim.sha256
+        and report.surrogates_sha256 == tuple(each.sha256 for each in prepared.surrogates.values())
         and report.dataset_content_sha256 == prepared.index.content_sha256
         and report.provenance is not None
         and report.provenance.version == project_version()
@@ -216,7 +229,7 @@ def certify(
         progress.keep(piece)
     for piece in measure_on_ray(
         config,
-        prepared.victim,
+        prepared.models,
         measurements,
         num_batches=prepared.num_batches,
         kept=dict(found),
@@ -228,21 +241,19 @@ def certify(
     return Certificates.joined([piece.certificates for piece in ordered]), {piece.device for piece in ordered}
 
 
-def find_example(
-    prepared: Prepared, certificates: Certificates, measurements: tuple[Measurement, ...]
-) -> Example | None:
+def find_example(prepared: Prepared, certificates: Certificates) -> Example | None:
     """The clip that most attacks of the list fooled, under the first iterative one that did; None if none was."""
     config = prepared.config
-    listed = measurements[: len(config.attacks)]
-    rows = [certificates.select(one.label, str(one.threat)) for one in listed]
+    attacks = listed(config)
+    rows = [certificates.select(one.label, str(one.threat)) for one in attacks]
     fooled = np.stack([~one.is_robust & ~one.is_left_out for one in rows])
     fooled &= rows[0].is_right_when_clean
     if not fooled.any():
         return None
     position = int(fooled.sum(0).argmax())
-    candidates = [one for one, has_fooled in zip(listed, fooled[:, position], strict=True) if has_fooled]
+    candidates = [one for one, has_fooled in zip(attacks, fooled[:, position], strict=True) if has_fooled]
     shown = next((one for one in candidates if one.cost.backward > 1), candidates[0])
-    return show_on_ray(config, prepared.victim, shown, position=position, class_names=prepared.index.classes)
+    return show_on_ray(config, prepared.models, shown, position=position, class_names=prepared.index.classes)
 
 
 def picture_of(example: Example) -> tuple[ExampleFacts, dict[str, str]]:

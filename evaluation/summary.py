@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from evaluation.attack_lists import attack_label
 from evaluation.certificates import Certificates
 from evaluation.config import EvaluateConfig
-from evaluation.gradient_masking import AttackOutcome, Check, run_checks
 from evaluation.intervals import Resampling
-from evaluation.plan import Measurement, modality_threats
+from evaluation.masking.check import AttackOutcome, Check
+from evaluation.masking.checks import run_checks
+from evaluation.plan import Measurement, baseline, listed, modality_threats, reference
 from evaluation.report import AttackResult, ClassResult, CurvePoint, Facts, ModalityResult, Report
 from preprocessing.errors import DataError
-from training.attacks import Attack
 from training.threat import ThreatModel
 
 
@@ -36,23 +35,27 @@ class _Summary:
         self.certificates = certificates
         self.config = config
         self.facts = facts
-        self.clips = certificates.select(attack_label(config.attacks[0]), str(config.threat))
+        self.clips = certificates.select(listed(config)[0].label, str(config.threat))
         self.resampling = Resampling.draw(self.clips.table.num_rows, num_draws=config.num_resamples, seed=config.seed)
 
     def report(self) -> Report:
         """Put the parts together."""
-        config, reference = self.config, self.config.reference_attack
-        survivors = [self.outcome(attack, config.threat) for attack in config.attacks]
+        config = self.config
+        attacks = listed(config)
+        survivors = [self.outcome(attack) for attack in attacks]
         worst_case = np.logical_and.reduce([outcome.is_robust for outcome in survivors])
-        unbounded = ThreatModel.model_validate(self.facts.unbounded_threat)
-        curve = [config.threat.scaled(factor) for factor in config.curve]
+        unbounded = reference(config, ThreatModel.model_validate(self.facts.unbounded_threat))
+        curve = [reference(config, config.threat.scaled(factor)) for factor in config.curve]
+        is_earlier = self.clips.is_of_an_earlier_version
         checks = run_checks(
             self.clips,
             attacks=survivors,
-            curve=[self.outcome(reference, threat) for threat in curve],
-            unbounded=self.outcome(reference, unbounded),
+            curve=[self.outcome(point) for point in curve],
+            unbounded=self.outcome(unbounded),
+            noise=None if is_earlier else self.outcome(baseline(unbounded.threat)),
             attacked=[name for name in ("video", "audio") if getattr(config.threat, name) > 0],
             limits=config.checks,
+            eot_samples=config.eot_samples,
         )
         is_right = self.clips.is_right_when_clean
         return Report(
@@ -60,16 +63,16 @@ class _Summary:
             clean_accuracy_interval=self.resampling.share(is_right),
             **self.headline(worst_case, checks),
             threat=str(config.threat),
-            attacks=tuple(AttackResult(**self.result(attack, config.threat)) for attack in config.attacks),
+            attacks=tuple(AttackResult(**self.result(attack)) for attack in attacks),
             modalities=tuple(
-                ModalityResult(perturbed=name, **self.result(reference, threat))
+                ModalityResult(perturbed=name, **self.result(reference(config, threat)))
                 for name, threat in modality_threats(config.threat).items()
             ),
             curve=tuple(
-                CurvePoint(factor=factor, **self.result(reference, threat))
-                for factor, threat in zip(config.curve, curve, strict=True)
+                CurvePoint(factor=factor, **self.result(point))
+                for factor, point in zip(config.curve, curve, strict=True)
             ),
-            unbounded=AttackResult(**self.result(reference, unbounded)),
+            unbounded=AttackResult(**self.result(unbounded)),
             classes=tuple(self.classes(is_right, worst_case)),
             checks=checks,
             num_clips=len(is_right),
@@ -77,21 +80,26 @@ class _Summary:
             **self.facts.model_dump(exclude={"unbounded_threat"}),
         )
 
-    def rows(self, attack: Attack, threat: ThreatModel) -> Certificates:
+    def rows(self, measurement: Measurement) -> Certificates:
         """The certificates of one measurement, one per clip."""
-        found = self.certificates.select(attack_label(attack), str(threat))
+        found = self.certificates.select(measurement.label, str(measurement.threat))
         num_found, num_clips = found.table.num_rows, self.clips.table.num_rows
         if num_found != num_clips:
             raise DataError(
-                f"there are {num_found} certificates of attack '{attack_label(attack)}' under {threat}; allowed: "
-                f"{num_clips}, one for each clip, as of attack '{attack_label(self.config.attacks[0])}'"
+                f"there are {num_found} certificates of attack '{measurement.label}' under {measurement.threat}; "
+                f"allowed: {num_clips}, one for each clip, as of attack '{listed(self.config)[0].label}'"
             )
         return found
 
-    def outcome(self, attack: Attack, threat: ThreatModel) -> AttackOutcome:
+    def outcome(self, measurement: Measurement) -> AttackOutcome:
         """The clips that withstood one measurement."""
-        rows = self.rows(attack, threat)
-        return AttackOutcome(attack_label(attack), str(threat), attack.cost.backward, rows.is_robust)
+        return AttackOutcome(
+            label=measurement.label,
+            threat=str(measurement.threat),
+            backward_passes=measurement.attack.cost.backward,
+            is_robust=self.rows(measurement).is_robust,
+            is_transferred=measurement.surrogate is not None,
+        )
 
     def headline(self, worst_case: Bool[np.ndarray, " clips"], checks: Sequence[Check]) -> dict[str, Any]:
         """The worst case, or the reasons why it must not be quoted."""
@@ -104,20 +112,19 @@ class _Summary:
             return {**number, "withheld": None}
         return {**dict.fromkeys(number), "withheld": {**number, "reasons": reasons}}
 
-    def result(self, attack: Attack, threat: ThreatModel) -> dict[str, Any]:
+    def result(self, measurement: Measurement) -> dict[str, Any]:
         """The numbers of one measurement."""
-        rows = self.rows(attack, threat)
+        rows = self.rows(measurement)
         is_right, is_robust = rows.is_right_when_clean, rows.is_robust
-        cost = Measurement(attack, threat).cost
-        is_left_out = rows.is_left_out
+        cost = measurement.cost
         return {
-            "name": attack_label(attack),
-            "threat": str(threat),
+            "name": measurement.label,
+            "threat": str(measurement.threat),
             "robust_accuracy": float(is_robust.mean()),
             "robust_accuracy_interval": self.resampling.share(is_robust),
             "attack_success_rate": float((~is_robust)[is_right].mean()) if is_right.any() else None,
             "attack_success_rate_interval": self.resampling.share_among(~is_robust, is_right),
-            "num_left_out": int(is_left_out.sum()),
+            "num_left_out": int(rows.is_left_out.sum()),
             "forward_passes": cost.forward,
             "backward_passes": cost.backward,
             "unusable_gradients": float(rows.numbers("unusable_gradients").mean()),

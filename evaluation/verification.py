@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from evaluation.certificates import CERTIFICATES_NAME, CLIP_COLUMNS, Certificates, file_sha256
-from evaluation.measurement import NOT_FINITE, allowed_distance
+from evaluation.certificates import CERTIFICATES_NAME, Certificates, file_sha256
+from evaluation.changes import allowed_distance
+from evaluation.measurement import NOT_FINITE
 from evaluation.page import PAGE_NAME, report_page, without_pictures
 from evaluation.replay import replay
 from evaluation.report import REPORT_NAME, Report
@@ -153,9 +154,9 @@ def _rows(report: Report, certificates: Certificates) -> Iterator[str]:
         yield f"{len(keys)} clips have certificates of {' under '.join(pairs[0])}, the report counts {report.num_clips}"
     if len(set(keys)) < len(keys):
         yield f"clips appear more than once under {' under '.join(pairs[0])}"
-    clips = first.table.select(CLIP_COLUMNS)
+    clips = first.clips
     for pair in pairs[1:]:
-        others = certificates.select(*pair).table.select(CLIP_COLUMNS)
+        others = certificates.select(*pair).clips
         if others["key"].to_pylist() != keys:
             yield f"certificates of {' under '.join(pair)} cover other clips than those of {' under '.join(pairs[0])}"
         elif not others.equals(clips):

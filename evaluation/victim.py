@@ -1,4 +1,4 @@
-"""The model that an evaluation attacks: a checkpoint of this project, a foreign model by name, or one in memory."""
+"""The models of an evaluation: the one attacked, a checkpoint or anybody's, and those that attacks are crafted on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from evaluation.config import EvaluateConfig
+from evaluation.config import EvaluateConfig, surrogate_names
 from preprocessing.errors import DataError, SettingsError
 from preprocessing.schema import ClipFormat, DatasetIndex
 from preprocessing.storage.provenance import Provenance
@@ -51,6 +51,19 @@ def load_victim(config: EvaluateConfig, index: DatasetIndex, model: nn.Module | 
     else:
         return _of_checkpoint(str(config.checkpoint), index, data=config.data)
     return _that_returns_outputs(victim, index, audio_domain=config.threat.audio_domain)
+
+
+def load_surrogates(config: EvaluateConfig, index: DatasetIndex) -> dict[str, Victim]:
+    """The models that transferred attacks are crafted on, by name.
+
+    Raises:
+        UserError: if one cannot be loaded, or is one of other classes or clips.
+    """
+    names = surrogate_names(config.surrogates)
+    return {
+        name: _of_checkpoint(folder, index, data=config.data)
+        for name, folder in zip(names, config.surrogates, strict=True)
+    }
 
 
 def _of_checkpoint(checkpoint: str, index: DatasetIndex, *, data: str) -> Victim:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -23,7 +24,6 @@ from evaluation.measurement import NOT_FINITE, Example, IsFooled, attack_checked
 from evaluation.perturbations import sampled_keys
 from evaluation.pieces import Piece, Position
 from evaluation.plan import Measurement
-from evaluation.victim import Victim
 from preprocessing.cluster.capacity import capacity
 from preprocessing.cluster.shared_places import Landmark, SharedPlace, landmarks, recognise
 from preprocessing.cluster.streams import Streams
@@ -42,6 +42,36 @@ LOST_TASKS = 3
 SECONDS_BETWEEN_LOOKS = 5.0
 
 
+@dataclass(frozen=True)
+class Models:
+    """The models of an evaluation, as every task gets a copy of them."""
+
+    victim: nn.Module
+    victim_sha256: str
+    surrogates: Mapping[str, nn.Module]
+    """Those that transferred attacks are crafted on, by name."""
+
+    def source(self, measurement: Measurement) -> nn.Module:
+        """The model that an attack is crafted on."""
+        return self.victim if measurement.surrogate is None else self.surrogates[measurement.surrogate]
+
+    def on_their_device(self) -> tuple[Models, str]:
+        """The same where their task was given them to run, and the name of that device.
+
+        Raises:
+            ResourceError: if Ray gave the task a GPU that torch cannot use.
+        """
+        is_on_gpu = bool(ray.get_gpu_ids())
+        if is_on_gpu and not torch.cuda.is_available():
+            raise ResourceError(
+                "Ray gave the evaluation a GPU that torch cannot use: mend the driver of the node (`python -m pipeline "
+                "doctor` looks at each), or set gpu=false"
+            )
+        device = "cuda" if is_on_gpu else "cpu"
+        surrogates = {name: model.to(device).eval() for name, model in self.surrogates.items()}
+        return Models(self.victim.to(device).eval(), self.victim_sha256, surrogates), device
+
+
 def shared_places(config: EvaluateConfig) -> tuple[SharedPlace, ...]:
     """The folders that every node must see."""
     return (SharedPlace("data", config.data, INDEX_NAME),)
@@ -49,7 +79,7 @@ def shared_places(config: EvaluateConfig) -> tuple[SharedPlace, ...]:
 
 def measure_on_ray(
     config: EvaluateConfig,
-    victim: Victim,
+    models: Models,
     measurements: Sequence[Measurement],
     *,
     num_batches: int,
@@ -63,13 +93,13 @@ def measure_on_ray(
     wait_for([bundle], what=f"{_in_words(bundle)} for a task", minutes=config.max_wait_minutes)
     found = {place: ~piece.certificates.is_robust for place, piece in kept.items()}
     streams: Streams[Piece] = Streams(measure_portion, options=_resources(bundle), max_losses=LOST_TASKS)
-    model = ray.put(victim.model)
+    held = ray.put(models)
     with landmarks(*shared_places(config)) as known:
         for rank in range(config.workers):
             portion = portion_of(num_batches, rank=rank, world_size=config.workers)
             if all((position, batch) in found for position in range(len(measurements)) for batch in portion):
                 continue
-            fixed = (config, known, model, victim.sha256, tuple(measurements), rank, portion.start)
+            fixed = (config, known, held, tuple(measurements), rank, portion.start)
             streams.start(f"portion {rank + 1}/{config.workers}", partial(_arguments, fixed, found, portion))
     try:
         with heartbeat(lambda: f"measuring in {len(streams)} tasks: {cluster_in_words([bundle])}"):
@@ -90,24 +120,24 @@ def _arguments(fixed: tuple[object, ...], found: Mapping[Position, IsFooled], po
 
 
 def show_on_ray(
-    config: EvaluateConfig, victim: Victim, measurement: Measurement, *, position: int, class_names: Sequence[str]
+    config: EvaluateConfig, models: Models, measurement: Measurement, *, position: int, class_names: Sequence[str]
 ) -> Example:
     """Attack again the batch that holds the clip at this position and keep that clip's pictures."""
     task = ray.remote(_show).options(**_resources(_bundle(config)))
     with landmarks(*shared_places(config)) as known:
-        return _get(task.remote(known, config, victim.model, measurement, position, tuple(class_names)))
+        return _get(task.remote(known, config, models, measurement, position, tuple(class_names)))
 
 
-def measure_speed_on_ray(config: EvaluateConfig, victim: Victim) -> Speed:
+def measure_speed_on_ray(config: EvaluateConfig, models: Models) -> Speed:
     """Time passes of the model over the first batch, where the evaluation would run."""
     bundle = _bundle(config)
     wait_for([bundle], what=f"{_in_words(bundle)} for a task", minutes=config.max_wait_minutes)
     task = ray.remote(_measure_speed).options(**_resources(bundle))
     with landmarks(*shared_places(config)) as known:
-        return _get(task.remote(known, config, victim.model))
+        return _get(task.remote(known, config, models))
 
 
-def _measure_speed(known: tuple[Landmark, ...], config: EvaluateConfig, model: nn.Module) -> Speed:
+def _measure_speed(known: tuple[Landmark, ...], config: EvaluateConfig, models: Models) -> Speed:
     recognise(known)
     batches = evaluation_batches(
         config.data,
@@ -117,15 +147,14 @@ def _measure_speed(known: tuple[Landmark, ...], config: EvaluateConfig, model: n
         audio_domain=config.threat.audio_domain,
     )
     with exact_arithmetic(config.cpus_per_worker):
-        model, device = _on_its_device(model)
-        return speed_of(model, next(batches).to(device), device=device_name(device))
+        models, device = models.on_their_device()
+        return speed_of(models.victim, next(batches).to(device), device=device_name(device))
 
 
 def measure_portion(
     config: EvaluateConfig,
     known: tuple[Landmark, ...],
-    model: nn.Module,
-    model_sha256: str,
+    models: Models,
     measurements: tuple[Measurement, ...],
     rank: int,
     first_batch: int,
@@ -143,13 +172,15 @@ def measure_portion(
         audio_domain=config.threat.audio_domain,
     )
     keys = measured_keys(open_split(config.data, config.split), config.limit)
+    models, _ = models.on_their_device()
     with exact_arithmetic(config.cpus_per_worker):
         yield from measure_all(
-            _on_its_device(model)[0],
+            models.victim,
             batches,
             measurements,
             seed=config.seed,
-            model_sha256=model_sha256,
+            model_sha256=models.victim_sha256,
+            surrogates=models.surrogates,
             first_batch=first_batch,
             stored=sampled_keys(keys, num_clips=config.stored_perturbations, seed=config.seed),
             kept=kept,
@@ -164,7 +195,7 @@ def measured_keys(stored: StoredSplit, limit: int | None) -> tuple[str, ...]:
 def _show(
     known: tuple[Landmark, ...],
     config: EvaluateConfig,
-    model: nn.Module,
+    models: Models,
     measurement: Measurement,
     position: int,
     class_names: tuple[str, ...],
@@ -184,10 +215,10 @@ def _show(
     )
     clean = next(batches)
     with exact_arithmetic(config.cpus_per_worker), torch.no_grad():
-        model, device = _on_its_device(model)
-        perturbation = attack_checked(model, clean.to(device), measurement, seed=config.seed)
+        models, device = models.on_their_device()
+        perturbation = attack_checked(models.source(measurement), clean.to(device), measurement, seed=config.seed)
         perturbed = perturbation.applied(clean.to(device), measurement.threat)
-        mistaken_for = int(predict(model, perturbed)[row])
+        mistaken_for = int(predict(models.victim, perturbed)[row])
         heard = [clip.audio[row].cpu() for clip in (clean, perturbed)]
         if clean.has_waveform:
             heard = [LogMel(stored.index.format)(waveform) for waveform in heard]
@@ -202,22 +233,6 @@ def _show(
         clean_audio=heard[0].numpy(),
         perturbed_audio=heard[1].numpy(),
     )
-
-
-def _on_its_device(model: nn.Module) -> tuple[nn.Module, str]:
-    """The model where its task was given it to run, and the name of that device.
-
-    Raises:
-        ResourceError: if Ray gave the task a GPU that torch cannot use.
-    """
-    is_on_gpu = bool(ray.get_gpu_ids())
-    if is_on_gpu and not torch.cuda.is_available():
-        raise ResourceError(
-            "Ray gave the evaluation a GPU that torch cannot use: mend the driver of the node (`python -m pipeline "
-            "doctor` looks at each), or set gpu=false"
-        )
-    device = "cuda" if is_on_gpu else "cpu"
-    return model.to(device).eval(), device
 
 
 def require_resources(config: EvaluateConfig) -> None:

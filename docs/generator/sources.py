@@ -15,7 +15,7 @@ SOURCES = {
     "AnySchedule": "training.curriculum.schedules",
     "AttackResult": "evaluation.report",
     "Certificate": "evaluation.certificates",
-    "Check": "evaluation.gradient_masking",
+    "Check": "evaluation.masking.check",
     "CheckpointInfo": "training.checkpoint",
     "ClassResult": "evaluation.report",
     "ClipFormat": "preprocessing.schema",
@@ -44,7 +44,7 @@ SOURCES = {
     "attack_label": "evaluation.attack_lists",
     "keys": "pipeline.settings.tree",
     "field_slot": "pipeline.settings.tree",
-    "run_checks": "evaluation.gradient_masking",
+    "run_checks": "evaluation.masking.checks",
     "slot": "pipeline.settings.tree",
 }
 """Name -> module."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from evaluation.attack_lists import attack_label
 from evaluation.comparison.evaluations import Evaluation, Method
+from evaluation.report import Report
 from preprocessing.errors import DataError
 from preprocessing.settings import describe_differences
-from training.attacks import Attack
 
 NUM_KEYS_TOLD = 3
 """Clips that only one of two evaluations has: so many are named."""
@@ -33,8 +32,8 @@ def require_comparable(methods: Sequence[Method]) -> None:
             )
 
 
-def common_attacks(methods: Sequence[Method]) -> tuple[Attack, ...]:
-    """The attacks that every evaluation has, in the order of the first.
+def common_attacks(methods: Sequence[Method]) -> tuple[str, ...]:
+    """The labels of the attacks that every evaluation has, in the order of the first, transferred ones among them.
 
     Where the lists differ, without those that left out clips which another attack had fooled: that other one may not be
     among the common ones.
@@ -42,14 +41,13 @@ def common_attacks(methods: Sequence[Method]) -> tuple[Attack, ...]:
     Raises:
         DataError: if there is none.
     """
-    reports = [report for method in methods for report in method.reports]
-    lists = [report.config.attacks for report in reports]
-    shared = [each for each in lists[0] if all(each in attacks for attacks in lists)]
-    if any(attacks != lists[0] for attacks in lists):
+    lists = [labels_of(report) for method in methods for report in method.reports]
+    shared = [each for each in lists[0] if all(each in labels for labels in lists)]
+    if any(labels != lists[0] for labels in lists):
         shared = [each for each in shared if saw_every_clip(methods, each)]
     if not shared:
         listed = "\n".join(
-            f"  {_told(method, each)}: {', '.join(map(attack_label, each.report.config.attacks))}"
+            f"  {_told(method, each)}: {', '.join(labels_of(each.report))}"
             for method in methods
             for each in method.evaluations
         )
@@ -57,16 +55,21 @@ def common_attacks(methods: Sequence[Method]) -> tuple[Attack, ...]:
     return tuple(shared)
 
 
-def saw_every_clip(methods: Sequence[Method], attack: Attack) -> bool:
+def labels_of(report: Report) -> tuple[str, ...]:
+    """The labels of the attacks that a report's worst case is taken over."""
+    return tuple(result.name for result in report.attacks)
+
+
+def saw_every_clip(methods: Sequence[Method], attack: str) -> bool:
     """True if an attack was run on every clip in all evaluations, so that its accuracies are its own."""
     results = [result for method in methods for report in method.reports for result in report.attacks]
-    return all(result.num_left_out == 0 for result in results if result.name == attack_label(attack))
+    return all(result.num_left_out == 0 for result in results if result.name == attack)
 
 
-def left_out(method: Method, attacks: Sequence[Attack]) -> tuple[str, ...]:
+def left_out(method: Method, attacks: Sequence[str]) -> tuple[str, ...]:
     """Labels of a method's attacks that are not among the common ones."""
-    listed = [each for report in method.reports for each in report.config.attacks if each not in attacks]
-    return tuple(dict.fromkeys(map(attack_label, listed)))
+    listed = [each for report in method.reports for each in labels_of(report) if each not in attacks]
+    return tuple(dict.fromkeys(listed))
 
 
 def _measured(evaluation: Evaluation) -> dict[str, object]:

@@ -27,7 +27,9 @@ class Origin:
 
 
 def origin_of(report: Report) -> Origin | None:
-    """The origin of the model that a report measured; None if its checkpoint is gone or its place holds another."""
+    """The origin of the model that a report measured; None if its checkpoint is gone, another, or none of ours."""
+    if report.config.checkpoint is None:
+        return None
     folder = Path(report.config.checkpoint)
     try:
         if model_sha256(folder) != report.model_sha256:

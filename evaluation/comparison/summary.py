@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from evaluation.attack_lists import attack_label
 from evaluation.comparison.comparable import common_attacks, left_out, saw_every_clip
 from evaluation.comparison.crossed import Draws, Estimate, count_differing
 from evaluation.comparison.evaluations import CLEAN, WORST_CASE, Evaluation, Method
@@ -27,9 +26,8 @@ class _Test:
 
 def summarise(methods: Sequence[Method], *, num_draws: int, seed: int) -> Comparison:
     """Compute every number of a comparison; the evaluations must be comparable."""
-    shared = common_attacks(methods)
-    attacks = [attack_label(each) for each in shared]
-    alone = [attack_label(each) for each in shared if saw_every_clip(methods, each)]
+    attacks = common_attacks(methods)
+    alone = [each for each in attacks if saw_every_clip(methods, each)]
     num_clips = methods[0].reports[0].num_clips
     draws = Draws.draw(num_clips, num_draws=num_draws, seed=seed)
     differences = _corrected(list(_tests(methods, attacks, alone, draws)), attacks)
@@ -39,7 +37,7 @@ def summarise(methods: Sequence[Method], *, num_draws: int, seed: int) -> Compar
             method.name: ComparedMethod(
                 **_shares(method, attacks, alone, draws),
                 rank=ranks[method.name],
-                left_out=left_out(method, shared),
+                left_out=left_out(method, attacks),
                 differences=differences[method.name],
                 doubts=_doubts(methods[:number], method),
                 num_comparisons=sum(map(len, differences.values())),

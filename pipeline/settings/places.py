@@ -35,7 +35,14 @@ def absolute_places(config: BaseModel) -> dict[str, object]:
 def named_places(config: BaseModel) -> dict[str, object]:
     """Every setting that names a place, or several as a tuple, by its dotted key; without those that are not set."""
     dataset = getattr(config, "dataset", None)
-    keys = ("data", "output", "checkpoint", "weights", *(f"dataset.{name}" for name in getattr(dataset, "places", ())))
+    keys = (
+        "data",
+        "output",
+        "checkpoint",
+        "weights",
+        "surrogates",
+        *(f"dataset.{name}" for name in getattr(dataset, "places", ())),
+    )
     found = {key: _value(config, key) for key in keys}
     weights = {key: _value(config, key) for key in WEIGHTS}
     found |= {key: file for key, file in weights.items() if file is not None and Path(str(file)).is_absolute()}

@@ -116,14 +116,20 @@ def few_clips(clips: Batch) -> Batch:
 
 
 @pytest.fixture(scope="session")
-def model() -> Classifier:
+def training_clips() -> Batch:
+    """Clips that models are trained on."""
+    return make_clips(256, seed=0)
+
+
+@pytest.fixture(scope="session")
+def model(training_clips: Batch) -> Classifier:
     """A tiny classifier trained for about a second."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         classifier = ModelConfig(video_encoder="tiny", audio_encoder="tiny", fusion="concat", feature_size=16).build(
             FORMAT, NUM_CLASSES
         )
-    train_briefly(classifier, make_clips(256, seed=0))
+    train_briefly(classifier, training_clips)
     return classifier
 
 
@@ -239,6 +245,13 @@ def certificate(**changes: object) -> Certificate:
         "uses_video": True,
         "uses_audio": True,
         "forward_difference": 0.0,
+        "companion_difference": 0.0,
+        "video_alignment": (1.0,) * 4,
+        "audio_alignment": (1.0,) * 4,
+        "video_rise": 0.1,
+        "audio_rise": 0.1,
+        "video_smoothed_rise": 0.1,
+        "audio_smoothed_rise": 0.1,
         "distance_video": 0.0,
         "distance_audio": 0.0,
         "linf_video": 0.0,

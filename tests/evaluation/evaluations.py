@@ -45,7 +45,7 @@ def trained_checkpoint(data: Path, folder: Path) -> Path:
 
 
 def settings(checkpoint: Path, data: Path, output: Path, **changes: Any) -> EvaluateConfig:
-    """24 clips in 4 batches of up to 7, two attacks, three points of the curve: 7 measurements, 28 pieces."""
+    """24 clips in 4 batches of up to 7, two attacks, three points of the curve: 8 measurements, 32 pieces."""
     return EvaluateConfig(
         **{
             "checkpoint": str(checkpoint),

@@ -9,7 +9,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from evaluation.attack_lists import ATTACK_LISTS, attack_label
-from evaluation.config import EvaluateConfig
+from evaluation.config import EvaluateConfig, surrogate_names
 from training.attacks import FGSM, PGD, TMA, AnyAttack, MinimalBudget, WorstCase
 
 PLACES = {"checkpoint": "model", "data": "dataset", "output": "report"}
@@ -69,6 +69,21 @@ def test_labels_can_name_metrics() -> None:
 
 
 @pytest.mark.parametrize(
+    ("folders", "names"),
+    [
+        ((), ()),
+        (("runs/a/checkpoint", "runs/b/checkpoint"), ("a-checkpoint", "b-checkpoint")),
+        (("runs/a/best", "runs/b/last/"), ("best", "last")),
+        (("/x/my model (2)",), ("my_model__2_",)),
+        (("/x/a b", "/x/a_b"), ("x-a_b-1", "x-a_b-2")),
+    ],
+)
+def test_surrogates_have_names_that_tell_them_apart(folders: tuple[str, ...], names: tuple[str, ...]) -> None:
+    """As much of the end of each path as it takes, in letters, digits and `_ - .`; numbered if nothing else helps."""
+    assert surrogate_names(folders) == names
+
+
+@pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"attacks": [{"name": "fgsm"}, {"name": "fgsm"}]}, "fgsm is listed more than once"),
@@ -77,6 +92,8 @@ def test_labels_can_name_metrics() -> None:
         ({"threat": "linf(video=0, audio=0)"}, "both epsilons are 0"),
         ({"workers": 0}, "greater than 0"),
         ({"atacks": []}, "Extra inputs"),
+        ({"surrogates": ["runs/a", "runs/a/"]}, "surrogates: runs/a is listed more than once"),
+        ({"eot_samples": 0}, "greater than 0"),
         ({"attacks": ["pgd", "cw"]}, r"'cw' is no attack \(Carlini and Wagner's loss: {name: pgd, loss: margin}\)"),
         ({"attacks": "strong"}, r"'strong' is no list of attacks \(default, quick, standard, paper\)"),
         ({"attacks": "pgd"}, r"one attack alone is written \[pgd\]"),

@@ -14,15 +14,13 @@ from evaluation.measurement import (
     BudgetError,
     attack_checked,
     measure_all,
-    peak_signal_to_noise_db,
-    signal_to_noise_db,
 )
-from evaluation.plan import Measurement, measurements_of, modality_threats, unbounded_threat
+from evaluation.plan import Measurement, listed, measurements_of, modality_threats, unbounded_threat
 from pipeline.settings.load import override
 from preprocessing.schema import ClipFormat
 from training.attacks import FGSM, PGD, Attack
 from training.batch import Batch
-from training.models import Classifier
+from training.models import Classifier, ModelConfig
 from training.models.classifier import predicted_classes
 from training.passes import Passes
 from training.threat import ThreatModel
@@ -128,7 +126,51 @@ def test_every_measurement_is_run_once(clip_format: ClipFormat) -> None:
         ("pgd-20", "linf(video=0, audio=0)", 0),
         ("pgd-20", "linf(video=2/255, audio=2/255)", 20),
         ("pgd-20", "linf(video=1, audio=1)", 20),
+        ("noise", "linf(video=1, audio=1)", 0),
     ]
+
+
+def test_every_surrogate_is_attacked_under_the_threat(clip_format: ClipFormat) -> None:
+    """After the list, before the reference attack; every step averages two gradients."""
+    config = EvaluateConfig(
+        checkpoint="a",
+        data="b",
+        output="c",
+        attacks=(FGSM(),),
+        curve=(1.0,),
+        surrogates=("runs/one/checkpoint", "runs/two/checkpoint"),
+        transfer_attack=PGD(steps=3),
+        eot_samples=2,
+    )
+    found = measurements_of(config, clip_format)
+    assert [(one.label, one.cost.backward) for one in found[:4]] == [
+        ("fgsm", 2),
+        ("pgd-3 from one-checkpoint", 6),
+        ("pgd-3 from two-checkpoint", 6),
+        ("pgd-20", 40),
+    ]
+    assert listed(config) == found[:3]
+    assert {str(one.threat) for one in found[:3]} == {str(config.threat)}
+
+
+def test_an_attack_from_another_model_is_crafted_there_and_judged_here(
+    model: Classifier, few_clips: Batch, config: EvaluateConfig, clip_format: ClipFormat
+) -> None:
+    """From a surrogate that is the model itself the result is the attack's own; from an untrained one another."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        other = ModelConfig(video_encoder="tiny", audio_encoder="tiny", fusion="concat", feature_size=16).build(
+            clip_format, 4
+        )
+    measurements = [Measurement(FGSM(), config.threat, surrogate=name) for name in (None, "same", "other")]
+    alone, same, transferred = (
+        piece.certificates.column("perturbed_prediction").tolist()
+        for piece in measure_all(
+            model, [few_clips], measurements, seed=0, model_sha256="ab", surrogates={"same": model, "other": other}
+        )
+    )
+    assert alone == same
+    assert alone != transferred
 
 
 def test_a_single_modality_is_measured_once(clip_format: ClipFormat) -> None:
@@ -140,9 +182,10 @@ def test_a_single_modality_is_measured_once(clip_format: ClipFormat) -> None:
         attacks=(PGD(steps=20),),
         curve=(1.0,),
     )
-    assert [str(one.threat) for one in measurements_of(config, clip_format)] == [
-        "linf(video=4/255, audio=0)",
-        "linf(video=1, audio=0)",
+    assert [(one.label, str(one.threat)) for one in measurements_of(config, clip_format)] == [
+        ("pgd-20", "linf(video=4/255, audio=0)"),
+        ("pgd-20", "linf(video=1, audio=0)"),
+        ("noise", "linf(video=1, audio=0)"),
     ]
 
 
@@ -155,15 +198,6 @@ def test_an_unbounded_l2_attack_reaches_every_clip(clip_format: ClipFormat) -> N
     """3 segments of 3 x 16 x 16 pixels: from all black to all white is sqrt(2304) = 48 long."""
     assert unbounded_threat(ThreatModel(norm="l2", video=1, audio=0), clip_format).video == 48.0
     assert unbounded_threat(ThreatModel(norm="l2", video=1, audio=0), clip_format).audio == 0.0
-
-
-def test_signal_to_noise_ratios_are_in_decibels_per_clip() -> None:
-    """A change of 0.1 everywhere: PSNR 20 dB; at signal 0.5 the ratio is 0.25 / 0.01 = 25, or 13.98 dB."""
-    clean = torch.full((3, 2, 2), 0.5, dtype=torch.float64)
-    clean[2] = 0.0
-    changed = clean + torch.tensor([0.0, 0.1, 0.1], dtype=torch.float64)[:, None, None]
-    assert peak_signal_to_noise_db(changed, clean) == [None, pytest.approx(20.0), pytest.approx(20.0)]
-    assert signal_to_noise_db(changed, clean) == [None, pytest.approx(13.979, abs=1e-3), None]
 
 
 def test_the_seed_decides_random_starts(

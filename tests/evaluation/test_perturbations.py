@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from evaluation.measurement import allowed_distance
+from evaluation.changes import allowed_distance
 from evaluation.perturbations import (
     PERTURBATIONS_NAME,
     SCHEMA,

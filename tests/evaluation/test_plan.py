@@ -10,7 +10,7 @@ from evaluation.attack_lists import attack_label
 from evaluation.certificates import Certificates
 from evaluation.config import EvaluateConfig
 from evaluation.measurement import measure_all
-from evaluation.plan import Measurement, measurements_of, total_cost, work
+from evaluation.plan import Measurement, listed, measurements_of, total_cost, work
 from pipeline.settings.load import override
 from preprocessing.schema import ClipFormat
 from tests.evaluation.conftest import Certify, Summarise
@@ -37,9 +37,12 @@ def sparing(config: EvaluateConfig) -> EvaluateConfig:
 def test_only_attacks_dearer_than_the_reference_leave_clips_out(
     sparing: EvaluateConfig, clip_format: ClipFormat
 ) -> None:
-    """Those with gradients look at those with gradients alone; Square looks at all."""
-    listed = measurements_of(sparing, clip_format)[:5]
-    assert [measurement.leaves_out for measurement in listed] == [None, None, (0, 1), (0, 1, 2), (0, 1, 2)]
+    """Those with the model's own gradients look at their like alone; Square and transferred attacks look at all."""
+    with_surrogate = override(sparing, {"surrogates": ("runs/other",), "transfer_attack": PGD(steps=6)})
+    measurements = listed(with_surrogate)
+    assert measurements == measurements_of(with_surrogate, clip_format)[:6]
+    left_out = [measurement.leaves_out for measurement in measurements]
+    assert left_out == [None, None, (0, 1), (0, 1, 2), (0, 1, 2), (0, 1, 2, 3, 4)]
 
 
 def test_leaving_fooled_clips_out_keeps_the_worst_case_and_says_what_it_left(

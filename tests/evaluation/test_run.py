@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -169,6 +170,8 @@ def test_a_model_of_other_classes_or_clips_is_refused(checkpoint: Path, tiny_dat
         save(folder, model=model_config.build(clip_format, len(known)), info=info, config={}, state={})
         with pytest.raises(ValueError, match=message):
             evaluate(settings(folder, tiny_dataset, tmp_path / "report"))
+        with pytest.raises(ValueError, match=f"'{folder}' {message}"):
+            evaluate(settings(checkpoint, tiny_dataset, tmp_path / "report", surrogates=(str(folder),)))
     assert not (tmp_path / "report").exists()
 
 
@@ -217,8 +220,29 @@ def test_a_threat_to_segments_that_clips_do_not_have_is_refused(
         evaluate(settings(checkpoint, tiny_dataset, tmp_path, threat=threat))
 
 
+def test_an_attack_from_a_surrogate_is_in_the_report(checkpoint: Path, tiny_dataset: Path, tmp_path: Path) -> None:
+    """The surrogate is a copy of the model, so its attack fools as many clips as the same one on the model."""
+    other = shutil.copytree(checkpoint, tmp_path / "other model")
+    changed = {
+        "surrogates": (str(other),),
+        "transfer_attack": FGSM(),
+        "attacks": (PGD(steps=1, step_size=1e-6), FGSM()),
+        "threat": ThreatModel(video=32 / 255, audio=32 / 255),
+        "curve": (1.0,),
+        "limit": 8,
+    }
+    output = tmp_path / "report"
+    report = evaluate(settings(checkpoint, tiny_dataset, output, **changed))
+    assert [attack.name for attack in report.attacks][1:] == ["fgsm", "fgsm from other_model"]
+    assert report.attacks[1].robust_accuracy == report.attacks[2].robust_accuracy
+    assert report.surrogates_sha256 == (report.model_sha256,)
+    assert verify(output) == []
+
+
 def test_missing_inputs_are_named(checkpoint: Path, tiny_dataset: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is not a finished data set"):
         evaluate(settings(checkpoint, tmp_path, tmp_path))
     with pytest.raises(ValueError, match="is not a checkpoint"):
         evaluate(settings(tmp_path, tiny_dataset, tmp_path))
+    with pytest.raises(ValueError, match="nowhere' is not a checkpoint"):
+        evaluate(settings(checkpoint, tiny_dataset, tmp_path, surrogates=(str(tmp_path / "nowhere"),)))

@@ -59,7 +59,7 @@ def test_an_interrupted_evaluation_goes_on_where_it_stood(
     assert len(list((tmp_path / FOLDER_NAME).rglob(f"*{CERTIFICATES}"))) == 5
     with caplog.at_level(logging.INFO, logger="evaluation"):
         evaluate(override(config, {"workers": 1}))
-    assert "5 of 28 pieces are there already" in caplog.text
+    assert "5 of 32 pieces are there already" in caplog.text
     for name in (CERTIFICATES_NAME, PERTURBATIONS_NAME):
         assert (tmp_path / name).read_bytes() == (undisturbed[0] / name).read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == [

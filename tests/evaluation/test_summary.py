@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pyarrow as pa
+import pyarrow.compute
 import pytest
 
-from evaluation.certificates import Certificate, Certificates
+from evaluation.certificates import ADDED_COLUMNS, Certificate, Certificates
 from evaluation.config import EvaluateConfig
 from evaluation.report import Report
 from training.attacks import FGSM, PGD
@@ -28,6 +30,7 @@ PREDICTIONS = {
     "pgd-2 linf(video=0, audio=0)": [0, 1, 2, 0],
     "pgd-2 linf(video=8/255, audio=8/255)": [1, 2, 2, 0],
     "pgd-2 linf(video=1, audio=1)": [1, 2, 3, 0],
+    "noise": [0, 1, 3, 0],
 }
 
 
@@ -108,6 +111,36 @@ def test_every_interval_covers_its_number(report: Report) -> None:
         low, high = attack.robust_accuracy_interval
         assert low <= attack.robust_accuracy <= high
     assert report.unbounded.robust_accuracy_interval[1] > 0
+
+
+def test_an_attack_from_another_model_is_named_and_part_of_the_worst_case(
+    hand_made: HandMade, summarised: Summarised
+) -> None:
+    """Of the clips 0, 1 and 2 only clip 1 withstands the list, and the attack from the surrogate turns it wrong."""
+    changed = {"surrogates": ("runs/other/checkpoint",), "eot_samples": 3}
+    config = EvaluateConfig.model_validate(CONFIG.model_dump() | changed)
+    report = summarised(hand_made(config, PREDICTIONS | {"mifgsm-10 from checkpoint": [0, 0, 2, 0]}), config)
+    assert [attack.name for attack in report.attacks] == ["fgsm", "pgd-2", "mifgsm-10 from checkpoint"]
+    assert report.attacks[-1].robust_accuracy == 0.5
+    assert report.worst_case_robust_accuracy == 0.0
+    assert [attack.backward_passes for attack in report.attacks] == [3, 6, 30]
+    deterministic = next(check for check in report.checks if check.name == "forward_is_deterministic")
+    assert deterministic.finding.endswith("; attacks followed the mean of 3 passes")
+
+
+def test_certificates_of_an_earlier_version_are_asked_what_they_can_answer(
+    hand_made: HandMade, summarised: Summarised
+) -> None:
+    table = hand_made(CONFIG, PREDICTIONS).table.drop_columns(list(ADDED_COLUMNS))
+    earlier = Certificates(table.filter(pa.compute.not_equal(table["attack"], "noise")))
+    assert [check.name for check in summarised(earlier, CONFIG).checks] == [
+        "video_gradients_are_usable",
+        "audio_gradients_are_usable",
+        "forward_is_deterministic",
+        "many_steps_beat_one",
+        "accuracy_falls_with_epsilon",
+        "unbounded_attack_succeeds",
+    ]
 
 
 def test_classes_are_counted_apart(report: Report) -> None:

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from evaluation.certificates import Certificates
+from evaluation.changes import signal_to_noise_db
 from evaluation.config import EvaluateConfig
-from evaluation.gradient_masking import clip_facts
-from evaluation.measurement import BudgetError, attack_checked, measure, signal_to_noise_db
+from evaluation.masking.facts import clip_facts
+from evaluation.measurement import BudgetError, attack_checked, measure
 from evaluation.page import report_page
 from evaluation.plan import Measurement, unbounded_threat
 from evaluation.report import Report
@@ -158,7 +159,7 @@ def test_a_touched_segment_that_is_spared_stops_the_evaluation(listening_model: 
 
 def test_certificates_say_that_spared_segments_are_as_they_were(listening_model: Classifier, tones: Batch) -> None:
     threat = ThreatModel.model_validate("linf(video=4/255, waveform=0.004, segments=2)")
-    facts = clip_facts(listening_model, tones)
+    facts = clip_facts(listening_model, tones, threat)
     rows, _ = measure(listening_model, tones, Measurement(PGD(steps=1), threat), facts=facts, seed=0, model_sha256="ab")
     assert {row.linf_outside for row in rows} == {0.0}
     assert min(row.linf_audio for row in rows) > 0
@@ -169,7 +170,7 @@ def test_a_model_that_listens_is_seen_to(listening_model: Classifier, tones: Bat
     upside_down = listening_model(tones.video, -tones.audio).logits
     assert torch.allclose(upside_down, listening_model(tones.video, tones.audio).logits, atol=1e-5)
     for clips in (tones, silent(tones)):
-        facts = clip_facts(listening_model, clips)
+        facts = clip_facts(listening_model, clips, THREAT)
         assert facts.uses_audio.all()
 
 
@@ -253,7 +254,7 @@ def test_an_evaluation_is_in_full_precision_whatever_its_caller_has_switched_on(
     measurement = Measurement(PGD(steps=1), THREAT)
 
     def rows() -> list[dict[str, object]]:
-        facts = clip_facts(recording, tones)
+        facts = clip_facts(recording, tones, THREAT)
         found, _ = measure(recording, tones, measurement, facts=facts, seed=0, model_sha256="ab")
         return [row.model_dump() for row in found]
 

@@ -75,7 +75,7 @@ def test_another_model_at_the_checkpoints_place_is_not_taken_for_it(with_checkpo
     origin = origin_of(report)
     assert origin is not None
     assert origin.settings == {"objective": {"name": "awp"}}
-    weights = Path(report.config.checkpoint) / MODEL_NAME
+    weights = Path(str(report.config.checkpoint)) / MODEL_NAME
     weights.write_bytes(weights.read_bytes() + b" ")
     assert origin_of(report) is None
 
