@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,14 @@ from evaluation.page import PAGE_NAME
 from evaluation.perturbations import PERTURBATIONS_NAME
 from evaluation.pieces import CERTIFICATES, FOLDER_NAME, KeptPieces, Piece
 from evaluation.report import REPORT_NAME, Report
-from evaluation.run import check, evaluate, finished_report, suited_to
+from evaluation.run import check, evaluate, finished_report, suited_to, verify
 from pipeline.settings.load import override
 from preprocessing.errors import DataError, SettingsError
 from preprocessing.storage.records import load_index
 from tests.evaluation.evaluations import settings, trained_checkpoint
 from training.attacks import FGSM, MMA, PGD, TIA, TMA
 from training.models.adapters import Adapter
+from training.threat import ThreatModel
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +116,27 @@ class LogitsOfFrames(nn.Module):
 def test_a_folder_above_the_checkpoint_says_where_it_is(checkpoint: Path, tiny_dataset: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"is not a checkpoint: it has no format.json; '.*/checkpoint' is one"):
         evaluate(settings(checkpoint.parent, tiny_dataset, tmp_path))
+
+
+def test_an_attack_from_a_surrogate_is_in_the_report(checkpoint: Path, tiny_dataset: Path, tmp_path: Path) -> None:
+    """The surrogate is a copy of the model, so its attack fools as many clips as the same one on the model."""
+    other = shutil.copytree(checkpoint, tmp_path / "other model")
+    changed = {
+        "surrogates": (str(other),),
+        "transfer_attack": FGSM(),
+        "attacks": (PGD(steps=1, step_size=1e-6), FGSM()),
+        "threat": ThreatModel(video=32 / 255, audio=32 / 255),
+        "curve": (1.0,),
+        "limit": 8,
+    }
+    output = tmp_path / "report"
+    report = evaluate(settings(checkpoint, tiny_dataset, output, **changed))
+    assert [attack.name for attack in report.attacks][1:] == ["fgsm", "fgsm from other_model"]
+    assert report.attacks[1].robust_accuracy == report.attacks[2].robust_accuracy
+    assert report.surrogates_sha256 == (report.model_sha256,)
+    assert verify(output) == []
+
+
+def test_a_surrogate_that_is_none_is_refused(checkpoint: Path, tiny_dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nowhere' is not a checkpoint"):
+        evaluate(settings(checkpoint, tiny_dataset, tmp_path, surrogates=(str(tmp_path / "nowhere"),)))
