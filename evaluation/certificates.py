@@ -193,7 +193,8 @@ class Certificates:
             raise DataError(f"'{path}' cannot be read as a table of certificates: {error}") from error
         if not (table.schema.equals(SCHEMA) or table.schema.equals(EARLIER_SCHEMA)):
             raise DataError(f"'{path}' has other columns than a table of certificates: {', '.join(table.column_names)}")
-        return cls(table)
+        schema = SCHEMA if table.schema.equals(SCHEMA) else EARLIER_SCHEMA
+        return cls(table.cast(schema))  # Parquet has names of its own for what is in a list, and writes them again
 
     def write(self, path: Path) -> None:
         """Write the table; the same rows give the same bytes."""

@@ -102,6 +102,5 @@ class KeptPieces:
 
 def _read(path: Path) -> Piece:
     certificates = Certificates.read(path)
-    metadata = json.loads(certificates.table.schema.metadata[b"piece"])
-    table = certificates.table.replace_schema_metadata(None)
-    return Piece(metadata["measurement"], metadata["batch"], Certificates(table), metadata["device"])
+    metadata = json.loads(pyarrow.parquet.read_schema(path).metadata[b"piece"])
+    return Piece(metadata["measurement"], metadata["batch"], certificates, metadata["device"])
