@@ -106,6 +106,8 @@ class _Look:
     def perturbed_clips(self, folder: Path) -> Iterator[str]:
         """The stored perturbations: whether all that should be there are, what they are, and what the model says."""
         config = self.report.config
+        if config.stored_perturbations == 0:
+            return  # a report of an earlier version has no such file
         wanted = sampled_keys(self.keys, num_clips=config.stored_perturbations, seed=config.seed)
         missing = {
             (row["key"], row["attack"], row["threat"])
