@@ -37,7 +37,7 @@ from evaluation.workers import (
 )
 from preprocessing.cluster.shared_places import require_shared
 from preprocessing.errors import DataError, PlaceError, SettingsError
-from preprocessing.schema import DatasetIndex
+from preprocessing.schema import DatasetIndex, Split
 from preprocessing.storage.atomic_file import write_text
 from preprocessing.storage.places import require_writable
 from preprocessing.storage.provenance import Provenance, project_version
@@ -275,19 +275,26 @@ def open_data(config: EvaluateConfig) -> DatasetIndex:
     """The data set's index, checked against the config before any work starts.
 
     Raises:
-        UserError: if the data set is not finished, the split is empty, or the threat names a segment that clips do not
-            have.
+        UserError: as `index_with_clips` says, or if the threat names a segment that clips do not have.
     """
-    index = load_index(config.data)
-    if not index.num_clips.get(config.split):
-        counts = ", ".join(f"{split}: {count}" for split, count in index.num_clips.items())
-        raise DataError(
-            f"split '{config.split}' of '{config.data}' has no clips (it has {counts}); choose another split"
-        )
+    index = index_with_clips(config.data, config.split)
     touched = config.threat.segments
     if touched and touched[-1] >= index.format.num_segments:
         raise SettingsError(
             f"threat {config.threat} names segment {touched[-1]}, but the clips of '{config.data}' have "
             f"{index.format.num_segments} segments (from 0)"
         )
+    return index
+
+
+def index_with_clips(data: str, split: Split) -> DatasetIndex:
+    """The index of a data set that has clips in the split.
+
+    Raises:
+        UserError: if the data set is not finished, or the split is empty.
+    """
+    index = load_index(data)
+    if not index.num_clips.get(split):
+        counts = ", ".join(f"{name}: {count}" for name, count in index.num_clips.items())
+        raise DataError(f"split '{split}' of '{data}' has no clips (it has {counts}); choose another split")
     return index

@@ -49,7 +49,7 @@ def load_victim(config: EvaluateConfig, index: DatasetIndex, model: nn.Module | 
         )
         victim = Victim(foreign, state_sha256(foreign))
     else:
-        return _of_checkpoint(str(config.checkpoint), index, data=config.data)
+        return load_checkpoint(str(config.checkpoint), index, data=config.data)
     return _that_returns_outputs(victim, index, audio_domain=config.threat.audio_domain)
 
 
@@ -61,12 +61,17 @@ def load_surrogates(config: EvaluateConfig, index: DatasetIndex) -> dict[str, Vi
     """
     names = surrogate_names(config.surrogates)
     return {
-        name: _of_checkpoint(folder, index, data=config.data)
+        name: load_checkpoint(folder, index, data=config.data)
         for name, folder in zip(names, config.surrogates, strict=True)
     }
 
 
-def _of_checkpoint(checkpoint: str, index: DatasetIndex, *, data: str) -> Victim:
+def load_checkpoint(checkpoint: str, index: DatasetIndex, *, data: str) -> Victim:
+    """A checkpoint that knows the data set's classes and clips.
+
+    Raises:
+        DataError: if it is none, or another; it says what both are.
+    """
     model, info = load_model(checkpoint)
     if info.classes != index.classes:
         raise DataError(

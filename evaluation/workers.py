@@ -6,11 +6,10 @@ nothing: not the batches, not the arithmetic, not the classes found.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import ray
 import torch
@@ -77,6 +76,30 @@ def shared_places(config: EvaluateConfig) -> tuple[SharedPlace, ...]:
     return (SharedPlace("data", config.data, INDEX_NAME),)
 
 
+class Work(Protocol):
+    """The settings of anything that is divided among tasks."""
+
+    @property
+    def workers(self) -> int:
+        """Number of tasks."""
+
+    @property
+    def cpus_per_worker(self) -> int:
+        """Processor cores of a task."""
+
+    @property
+    def gpu(self) -> bool | None:
+        """Whether each task gets a GPU; None = if there are any."""
+
+    @property
+    def gpus_per_worker(self) -> float:
+        """GPUs of a task, if it gets any."""
+
+    @property
+    def max_wait_minutes(self) -> float | None:
+        """Minutes to wait for a node that can run one; None = without end."""
+
+
 def measure_on_ray(
     config: EvaluateConfig,
     models: Models,
@@ -89,34 +112,53 @@ def measure_on_ray(
 
     Pieces that were `kept` are not measured again.
     """
-    bundle = _bundle(config)
-    wait_for([bundle], what=f"{_in_words(bundle)} for a task", minutes=config.max_wait_minutes)
     found = {place: ~piece.certificates.is_robust for place, piece in kept.items()}
-    streams: Streams[Piece] = Streams(measure_portion, options=_resources(bundle), max_losses=LOST_TASKS)
+
+    def arguments(rank: int) -> tuple[object, ...] | None:
+        portion = portion_of(num_batches, rank=rank, world_size=config.workers)
+        there = {place: fooled for place, fooled in found.items() if place[1] in portion}
+        is_done = len(there) == len(portion) * len(measurements)
+        return None if is_done else (config, tuple(measurements), rank, portion.start, there)
+
+    for _, piece in portions_on_ray(config, measure_portion, models, arguments, places=shared_places(config)):
+        if piece.position not in found:
+            found[piece.position] = ~piece.certificates.is_robust
+            yield piece
+
+
+def portions_on_ray(
+    work: Work,
+    portion: Callable[..., Iterator[T]],
+    models: Models,
+    arguments: Callable[[int], tuple[object, ...] | None],
+    *,
+    places: Sequence[SharedPlace],
+) -> Iterator[tuple[int, T]]:
+    """Run `portion(landmarks of the places, models, *arguments(rank))` in `work.workers` tasks.
+
+    A task without arguments is not started. One that is lost begins again, and what it had yielded then comes twice.
+
+    Yields:
+        Rank and value, as the values come, in no certain order.
+    """
+    bundle = _bundle(work)
+    wait_for([bundle], what=f"{_in_words(bundle)} for a task", minutes=work.max_wait_minutes)
+    streams: Streams[T] = Streams(portion, options=_resources(bundle), max_losses=LOST_TASKS)
     held = ray.put(models)
-    with landmarks(*shared_places(config)) as known:
-        for rank in range(config.workers):
-            portion = portion_of(num_batches, rank=rank, world_size=config.workers)
-            if all((position, batch) in found for position in range(len(measurements)) for batch in portion):
-                continue
-            fixed = (config, known, held, tuple(measurements), rank, portion.start)
-            streams.start(f"portion {rank + 1}/{config.workers}", partial(_arguments, fixed, found, portion))
+    ranks = {f"portion {rank + 1}/{work.workers}": rank for rank in range(work.workers)}
+    with landmarks(*places) as known:
+        for name, rank in ranks.items():
+            if arguments(rank) is not None:
+                streams.start(name, lambda rank=rank: (known, held, *(arguments(rank) or ())))  # type: ignore[misc]
     try:
         with heartbeat(lambda: f"measuring in {len(streams)} tasks: {cluster_in_words([bundle])}"):
             while streams:
-                for _, piece in streams.items(seconds=SECONDS_BETWEEN_LOOKS):
-                    if piece.position not in found:
-                        found[piece.position] = ~piece.certificates.is_robust
-                        yield piece
+                for name, value in streams.items(seconds=SECONDS_BETWEEN_LOOKS):
+                    yield ranks[name], value
     except RayTaskError as error:
         raise error.cause from error
     finally:
         streams.stop()
-
-
-def _arguments(fixed: tuple[object, ...], found: Mapping[Position, IsFooled], portion: range) -> tuple[object, ...]:
-    """The arguments of a task, with the pieces of its portion that are there by now."""
-    return (*fixed, {place: fooled for place, fooled in found.items() if place[1] in portion})
 
 
 def show_on_ray(
@@ -152,9 +194,9 @@ def _measure_speed(known: tuple[Landmark, ...], config: EvaluateConfig, models: 
 
 
 def measure_portion(
-    config: EvaluateConfig,
     known: tuple[Landmark, ...],
     models: Models,
+    config: EvaluateConfig,
     measurements: tuple[Measurement, ...],
     rank: int,
     first_batch: int,
@@ -235,14 +277,14 @@ def _show(
     )
 
 
-def require_resources(config: EvaluateConfig) -> None:
+def require_resources(work: Work) -> None:
     """Refuse tasks that need more than Ray has, or could have by adding nodes: they would wait for ever.
 
     Raises:
         ResourceError: with what is needed, what there is and what to change.
         SettingsError: if nobody knows whether there could be a GPU, and `gpu` does not say either.
     """
-    bundle = _bundle(config)
+    bundle = _bundle(work)
     capacity().require(
         [bundle],
         what=f"evaluation tasks take {_in_words(bundle)} each",
@@ -250,15 +292,15 @@ def require_resources(config: EvaluateConfig) -> None:
     )
 
 
-def device_in_words(config: EvaluateConfig) -> str:
+def device_in_words(work: Work) -> str:
     """The text `GPUs`, or `processors, without a GPU`: where the tasks work."""
-    return "GPUs" if "GPU" in _bundle(config) else "processors, without a GPU"
+    return "GPUs" if "GPU" in _bundle(work) else "processors, without a GPU"
 
 
-def _bundle(config: EvaluateConfig) -> dict[str, float]:
+def _bundle(work: Work) -> dict[str, float]:
     """The resources of one task."""
-    needs = {"CPU": float(config.cpus_per_worker)}
-    return needs | ({"GPU": config.gpus_per_worker} if capacity().gives_gpus(config.gpu) else {})
+    needs = {"CPU": float(work.cpus_per_worker)}
+    return needs | ({"GPU": work.gpus_per_worker} if capacity().gives_gpus(work.gpu) else {})
 
 
 def _resources(bundle: Mapping[str, float]) -> dict[str, float]:

@@ -185,6 +185,19 @@ def compare(
 
 
 @app.command(cls=SettingsCommand)
+def corruptions(words: Words = None, tracking: TrackingOption = "required") -> None:
+    """Measure a checkpoint under rain, smoke, noise, ...: corruptions FILE checkpoint=DIR data=DIR output=DIR."""
+    from evaluation.corruptions.config import CorruptionsConfig
+    from evaluation.corruptions.report import print_table
+    from pipeline.cluster import connect
+    from pipeline.tracked_stages import tracked_corruptions
+
+    config = _load(CorruptionsConfig, words)
+    with connect():
+        print_table(tracked_corruptions(config, tracking=tracking))
+
+
+@app.command(cls=SettingsCommand)
 def doctor(
     words: Annotated[
         list[str] | None,
@@ -239,6 +252,12 @@ def verify(
 
 
 def _problems_of(place: str, config: VerifyConfig) -> Sequence[str]:
+    if "://" not in place and (Path(place) / "corruptions.json").exists():
+        from evaluation.corruptions.run import verify as verify_corruptions
+
+        if config.videos:
+            raise SettingsError(f"videos is for data sets, and '{place}' is a report: leave it out")
+        return verify_corruptions(place)
     if "://" not in place and (Path(place) / "report.json").exists():
         from evaluation.run import verify as verify_report
 

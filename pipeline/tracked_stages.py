@@ -1,4 +1,4 @@
-"""A training and an evaluation with their record in MLflow: what `train`, `evaluate` and the demo run."""
+"""A training and the measurements of its model, with their record in MLflow: what the commands and the demo run."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ from pathlib import Path
 
 from evaluation.certificates import CERTIFICATES_NAME
 from evaluation.config import EvaluateConfig
+from evaluation.corruptions.config import CorruptionsConfig
+from evaluation.corruptions.page import PAGE_NAME as CORRUPTIONS_PAGE_NAME
+from evaluation.corruptions.predictions import PREDICTIONS_NAME
+from evaluation.corruptions.report import CORRUPTIONS_NAME, CorruptionReport
+from evaluation.corruptions.run import PICTURES, measure
+from evaluation.corruptions.run import check as check_corruptions
 from evaluation.page import PAGE_NAME
 from evaluation.perturbations import PERTURBATIONS_NAME
 from evaluation.report import REPORT_NAME, Report
@@ -89,6 +95,33 @@ def tracked_evaluation(config: EvaluateConfig, *, tracking: Tracking = "required
 
     with recorded(read, output=config.output, tracking=tracking):
         return evaluate(config)
+
+
+def tracked_corruptions(config: CorruptionsConfig, *, tracking: Tracking = "required") -> CorruptionReport:
+    """Measure under corruptions, with the settings, the mean accuracies and the report's files in the MLflow run of
+    `config.output`.
+
+    The caller is connected to Ray.
+    """
+    check_corruptions(config)
+    settings = flatten(config)
+    key, folder = run_key("corruptions", config.output, settings), Path(config.output)
+
+    def read(status: Status) -> Sequence[RunRecord]:
+        record = RunRecord(key, f"{folder.name} corruptions", settings, "test/clean_accuracy", status=status)
+        if status != "FINISHED":
+            return [record]
+        names = (CORRUPTIONS_NAME, CORRUPTIONS_PAGE_NAME, PREDICTIONS_NAME, *PICTURES.values())
+        points = {0: _mean_accuracies(CorruptionReport.read(folder))}
+        return [replace(record, points=points, files=dict.fromkeys((folder / name for name in names), "corruptions"))]
+
+    with recorded(read, output=config.output, tracking=tracking):
+        return measure(config)
+
+
+def _mean_accuracies(report: CorruptionReport) -> dict[str, float]:
+    means = {f"test/corrupted_accuracy/{each.perturbed}/{each.group}": each.score.accuracy for each in report.groups}
+    return {"test/clean_accuracy": report.clean_accuracy, **means}
 
 
 def _numbers(report: Report) -> dict[str, float]:

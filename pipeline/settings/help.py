@@ -28,6 +28,7 @@ CONFIG_CLASSES = {
     "tune": ("pipeline.search.tune", "TuneConfig"),
     "verify": ("preprocessing.checks.config", "VerifyConfig"),
     "evaluate": ("evaluation.config", "EvaluateConfig"),
+    "corruptions": ("evaluation.corruptions.config", "CorruptionsConfig"),
     "compare": ("evaluation.comparison.config", "CompareConfig"),
     "doctor": ("pipeline.doctor.config", "DoctorConfig"),
 }

@@ -41,6 +41,8 @@ def named_places(config: BaseModel) -> dict[str, object]:
         "checkpoint",
         "weights",
         "surrogates",
+        "noise_folder",
+        "reference",
         *(f"dataset.{name}" for name in getattr(dataset, "places", ())),
     )
     found = {key: _value(config, key) for key in keys}

@@ -104,13 +104,11 @@ def lose_node(cluster: RayFarm, job: Job) -> None:
 
 
 def lose_all_but_one_node(cluster: RayFarm, job: Job) -> None:
-    """The nodes that are free, and one that works: the training has one left, and needs two."""
+    """The training needs two nodes, and has one left."""
     busiest(cluster, job)
-    working = sorted(cluster.workers_of(job))
-    for name, host in list(cluster.farm.hosts.items()):
-        if host.is_alive and name != "head" and name not in working:
-            cluster.farm.kill(name)
-    cluster.farm.kill(working[-1])
+    nodes = sorted(name for name, host in cluster.farm.hosts.items() if host.is_alive and name != "head")
+    for name in nodes[1:]:
+        cluster.farm.kill(name)
 
 
 def cut_for_ever(cluster: RayFarm, job: Job) -> None:
