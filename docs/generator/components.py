@@ -69,6 +69,25 @@ def first_sentence(component: type[Any]) -> str:
     return cell(SENTENCE_END.split(" ".join(paragraph.split()))[0].rstrip(".") + ".")
 
 
+def corruptions() -> str:
+    """Every corruption: its group, what it does, and its parameters by severity 1 to 5."""
+    rows = [
+        (code(name), each.group, first_sentence(type(each)), cell("; ".join(_parameters(each))))
+        for name, each in source("CORRUPTIONS").items()
+    ]
+    return table(("`corruptions`", "group", "what it is", "parameters, by severity 1 to 5"), rows)
+
+
+def _parameters(corruption: Any) -> list[str]:
+    """`sigma .08 .12 .18 .26 .38`, for each number of a corruption."""
+    found = {name: getattr(corruption, name) for name in type(corruption).model_fields if name != "name"}
+    return [
+        f"{name.replace('_', ' ')} "
+        + " ".join(f"{number:g}" for number in (value if isinstance(value, tuple) else (value,)))
+        for name, value in found.items()
+    ]
+
+
 def encoders() -> str:
     """The encoders and the smallest input that each can see."""
     rows = [(code(name), str(each.smallest)) for name, each in source("ENCODERS").items()]

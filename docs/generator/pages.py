@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from docs.generator.commands import commands, environment
-from docs.generator.components import attacks, encoders, objectives, sections, subsections
+from docs.generator.components import attacks, corruptions, encoders, objectives, sections, subsections
 from docs.generator.report import attack_lists, checks
 from docs.generator.settings import command_settings, fields_table, group_table
 from docs.generator.sources import SOURCES
@@ -19,6 +19,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "attacks": attacks,
     "checks": checks,
     "commands": commands,
+    "corruptions": corruptions,
     "datasets": partial(sections, "AnyDataset"),
     "distributions": partial(subsections, "AnyDistribution"),
     "encoders": encoders,

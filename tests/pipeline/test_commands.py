@@ -15,7 +15,9 @@ from pipeline.endings import EXPLANATION, ExitStatus
 from pipeline.settings.help import CONFIG_CLASSES, config_class_of
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("demo", "preprocess", "inspect", "train", "tune", "evaluate", "compare", "settings", "verify", "doctor")
+COMMANDS = (
+    "demo", "preprocess", "inspect", "train", "tune", "evaluate", "compare", "corruptions", "settings", "verify", "doctor",
+)  # fmt: skip
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -148,6 +150,7 @@ def without_validation(tiny_dataset: Path, tmp_path: Path) -> Path:
 
 TRAIN = "train output={tmp}/out model.video_encoder=tiny model.audio_encoder=tiny"
 EVALUATE = "evaluate output={tmp}/out checkpoint={tmp}/damaged"
+CORRUPTIONS = "corruptions output={tmp}/out checkpoint={tmp}/damaged"
 TUNE = "tune {root}/pipeline/configs/tune/demo.yaml output={tmp}/out"
 PREPROCESS = "preprocess dataset.name=folder dataset.root={videos} output={tmp}/out"
 REFUSED = {
@@ -165,6 +168,8 @@ REFUSED = {
     f"{EVALUATE} data={{data}}": "format.json' does not describe a checkpoint",
     f"{EVALUATE} data={{data}} checkpoint={{tmp}}/none": "is not a checkpoint",
     f"{EVALUATE} data={{data}} output={{tmp}}/file": "'{tmp}/file' is none",
+    f"{CORRUPTIONS} data={{data}}": "format.json' does not describe a checkpoint",
+    f"{CORRUPTIONS} data={{data}} output={{tmp}}/file": "'{tmp}/file' is none",
     f"{TUNE} data={{tmp}}/none": "is not a finished data set",
     f"{TUNE} data={{data}} output={{tmp}}/file/below": "'{tmp}/file' is none",
     f"{TUNE} data={{empty}}": "has no validation clips",
@@ -277,7 +282,7 @@ def test_inspect_tells_wrong_settings_and_a_wrong_folder(tmp_path: Path, capsys:
 
 def test_a_folder_of_neither_kind_cannot_be_verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(tmp_path)]) == 2
-    assert "neither a data set (dataset.json) nor a report (report.json)" in capsys.readouterr().err
+    assert "neither a data set (dataset.json) nor a report (report.json, corruptions.json)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["verify"], ["preprocess", "dataset.name=folder", "dataset.root=."], ["train"]])

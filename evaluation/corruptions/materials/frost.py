@@ -14,7 +14,7 @@ OVERSAMPLING = 3
 FERNS_PER_BORDER = 7
 BRANCH_DEGREES = 60.0
 """Ice crystals branch in sixties."""
-MIN_BRANCH = 0.012
+MIN_BRANCH = 0.02
 """Shortest branch, as a share of the short side."""
 
 Line = tuple[float, float, float, float, float]

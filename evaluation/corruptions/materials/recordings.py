@@ -73,7 +73,7 @@ def decoded(file: Path, rate_hz: int) -> Wave:
     Raises:
         PlaceError: if it has no sound that can be decoded, or only silence.
     """
-    resampler = AudioResampler("flt", "mono", rate_hz)
+    resampler = AudioResampler("flt", "mono", rate_hz, options={"rematrix_maxval": "1.0"})  # the mean of all channels
     try:
         with av.open(str(file)) as container:
             blocks = [each for block in container.decode(audio=0) for each in resampler.resample(block)]

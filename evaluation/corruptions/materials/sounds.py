@@ -102,7 +102,8 @@ def babble(random: np.random.Generator, num_samples: int, rate_hz: int, *, num_v
     voices = np.zeros(num_samples)
     for _ in range(num_voices):
         pitch_hz = random.uniform(90.0, 230.0) * 2.0 ** (0.2 * slow_noise(random, num_samples, rate_hz, hertz=2.0))
-        voiced = together((sawtooth(pitch_hz, rate_hz), 1.0), (random.standard_normal(num_samples), 0.3))
+        pulses = np.diff(sawtooth(pitch_hz, rate_hz), prepend=0.0)  # all harmonics alike, before they are filtered
+        voiced = together((pulses, 1.0), (random.standard_normal(num_samples), 0.3))
         syllables = slow_noise(random, num_samples, rate_hz, hertz=4.0).clip(min=0.0)
         voices += syllables * filtered(voiced, rate_hz, speech_spectrum)
     return voices
@@ -120,8 +121,12 @@ def filtered(wave: Wave, rate_hz: int, spectrum: Spectrum) -> Wave:
 
 
 def slow_noise(random: np.random.Generator, num_samples: int, rate_hz: int, *, hertz: float) -> Wave:
-    """A smooth random curve of mean 0 and standard deviation 1 with little above `hertz`."""
-    return shaped_noise(random, num_samples, rate_hz, lambda hz: np.where(hz > 0.0, np.exp(-((hz / hertz) ** 2)), 0.0))
+    """A smooth random curve of mean 0 and standard deviation 1 with little above `hertz`, or one wave where that is
+    longer than the curve."""
+    highest = max(hertz, rate_hz / num_samples)
+    return shaped_noise(
+        random, num_samples, rate_hz, lambda hz: np.where(hz > 0.0, np.exp(-((hz / highest) ** 2)), 0.0)
+    )
 
 
 def events(
