@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +15,7 @@ from evaluation.corruptions.config import CorruptionsConfig, Perturbed
 from evaluation.corruptions.kinds.base import Group, Severity
 from evaluation.corruptions.kinds.listing import CorruptionName
 from evaluation.intervals import CONFIDENCE, Interval
-from evaluation.report import percent, percents
+from evaluation.report import percent
 from preprocessing.errors import DataError, PlaceError
 from preprocessing.settings import Settings, first_problem
 from preprocessing.storage.atomic_file import write_text
@@ -162,26 +163,31 @@ class CorruptionReport(Settings):
         return f"mean accuracy {percent(first.score.accuracy)} with perturbed={first.perturbed}{relative}"
 
     def table(self) -> Table:
-        """A row per corruption: the mean over severities for each set of corrupted modalities."""
+        """A row per corruption: the mean over severities for each set of corrupted modalities.
+
+        With a reference the corruption error of the first set stands beside them.
+        """
+        perturbed = self.config.perturbed
         table = Table(title=f"accuracy on {self.num_clips} clips, mean over severities", title_justify="left")
         table.add_column("corruption")
-        for perturbed in self.config.perturbed:
-            table.add_column(perturbed, justify="right")
-            table.add_column("95 %", justify="right")
-        clean = (percent(self.clean_accuracy), percents(self.clean_accuracy_interval))
-        table.add_row("none", *clean * len(self.config.perturbed))
-        for results in zip(*(self.of(perturbed) for perturbed in self.config.perturbed), strict=True):
-            table.add_row(results[0].name, *(text for result in results for text in _told(result.score)))
+        for each in perturbed:
+            table.add_column(each, justify="right")
+        if self.reference:
+            table.add_column(f"error, {perturbed[0]}", justify="right")
+        table.add_row("none", *[percent(self.clean_accuracy)] * len(perturbed))
+        for results in zip(*map(self.of, perturbed), strict=True):
+            table.add_row(results[0].name, *self._told([each.score for each in results]))
         table.add_section()
-        for groups in zip(*(self.groups_of(perturbed) for perturbed in self.config.perturbed), strict=True):
-            table.add_row(f"mean, {groups[0].group}", *(text for group in groups for text in _told(group.score)))
+        for groups in zip(*map(self.groups_of, perturbed), strict=True):
+            table.add_row(f"mean, {groups[0].group}", *self._told([each.score for each in groups]))
         return table
+
+    def _told(self, scores: Sequence[Score]) -> list[str]:
+        """One row's numbers."""
+        errors = [percent(scores[0].corruption_error)] if self.reference else []
+        return [percent(score.accuracy) for score in scores] + errors
 
 
 def print_table(report: CorruptionReport) -> None:
     """Print the report's table to the console."""
     Console().print(report.table())
-
-
-def _told(score: Score) -> tuple[str, str]:
-    return percent(score.accuracy), percents(score.accuracy_interval)

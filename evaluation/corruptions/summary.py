@@ -137,7 +137,7 @@ class _Summary:
         )
 
     def errors(self, conditions: Conditions, names: Sequence[CorruptionName], perturbed: Perturbed) -> Errors:
-        """How often each clip is misclassified under each corruption."""
+        """The share of the severities at which each clip is misclassified, under each corruption."""
         return np.stack(
             [
                 np.mean([~conditions[name, each].is_right(perturbed) for each in self.config.severities], axis=0)

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from evaluation.config import EvaluateConfig
-from pipeline.tracked_stages import tracked_evaluation
+from evaluation.corruptions.config import CorruptionsConfig
+from pipeline.tracked_stages import tracked_corruptions, tracked_evaluation
 from pipeline.tracking.address import store_address
 from pipeline.tracking.opening import open_store
 from preprocessing.storage.records import load_index
@@ -15,18 +16,23 @@ from training.checkpoint import CheckpointInfo, save
 from training.models import ModelConfig
 
 
-@pytest.mark.slow
-def test_an_evaluation_is_recorded_with_its_numbers_and_its_report(tiny_dataset: Path, tmp_path: Path) -> None:
-    """Once: the same evaluation, done again, adds no point."""
+def save_untrained(folder: Path, tiny_dataset: Path) -> str:
+    """A checkpoint of a tiny model as it begins."""
     index, model = load_index(str(tiny_dataset)), ModelConfig(video_encoder="tiny", audio_encoder="tiny")
     torch.manual_seed(0)
     info = CheckpointInfo(
         model=model, clip_format=index.format, classes=index.classes, dataset_sha256="0" * 64, epoch=1, metrics={}
     )
     built = model.build(index.format, len(index.classes))
-    save(tmp_path / "checkpoint", model=built, info=info, config={}, state={})
+    save(folder / "checkpoint", model=built, info=info, config={}, state={})
+    return str(folder / "checkpoint")
+
+
+@pytest.mark.slow
+def test_an_evaluation_is_recorded_with_its_numbers_and_its_report(tiny_dataset: Path, tmp_path: Path) -> None:
+    """Once: the same evaluation, done again, adds no point."""
     config = EvaluateConfig(
-        checkpoint=str(tmp_path / "checkpoint"),
+        checkpoint=save_untrained(tmp_path, tiny_dataset),
         data=str(tiny_dataset),
         output=str(tmp_path / "out"),
         attacks=(FGSM(),),
@@ -43,3 +49,25 @@ def test_an_evaluation_is_recorded_with_its_numbers_and_its_report(tiny_dataset:
     assert len(store.client().get_metric_history(run.info.run_id, "test/clean_accuracy")) == 1
     files = {each.path for each in store.client().list_artifacts(run.info.run_id, "report")}
     assert files == {"report/report.json", "report/report.html", "report/certificates.parquet"}
+
+
+@pytest.mark.slow
+def test_a_measurement_under_corruptions_is_recorded_with_its_means_and_its_files(
+    tiny_dataset: Path, tmp_path: Path
+) -> None:
+    config = CorruptionsConfig(
+        checkpoint=save_untrained(tmp_path, tiny_dataset),
+        data=str(tiny_dataset),
+        output=str(tmp_path / "out"),
+        corruptions=("gaussian",),
+        severities=(1, 5),
+        workers=1,
+        limit=4,
+    )
+    report = tracked_corruptions(config)
+    store = open_store(store_address(config.output))
+    [run] = store.client().search_runs([store.experiment_id])
+    assert (run.info.run_name, run.info.status) == ("out corruptions", "FINISHED")
+    assert run.data.metrics["test/corrupted_accuracy/both/all"] == report.groups[0].score.accuracy
+    files = {each.path for each in store.client().list_artifacts(run.info.run_id, "corruptions")}
+    assert files == {f"corruptions/{path.name}" for path in (tmp_path / "out").iterdir()}

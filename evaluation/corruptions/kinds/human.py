@@ -25,7 +25,7 @@ from evaluation.corruptions.materials.recordings import Recordings
 from evaluation.corruptions.materials.textures import Frames, Layer, moved, smooth_noise
 
 PEOPLE = ((0.34, 0.0), (0.68, 0.04), (0.25, 0.28), (0.75, 0.24), (0.5, 0.42))
-"""Where the heads of a crowd are, the last one in front: middle and top, as shares of the box that it fills."""
+"""Middle and top of the heads of a crowd, the last one in front, as shares of the box that it fills."""
 
 
 class Concert(NoisyCorruption):

@@ -9,8 +9,8 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from evaluation.corruptions.materials.textures import Layer, Size, smooth_noise
 
-OVERSAMPLING = 3
-"""Lines are drawn so much larger and made smaller, which smooths them."""
+CANVAS = 600
+"""Short side in pixels on which lines are drawn, and then made smaller, so that ice looks alike at any size."""
 FERNS_PER_BORDER = 7
 BRANCH_DEGREES = 60.0
 """Ice crystals branch in sixties."""
@@ -23,8 +23,8 @@ Line = tuple[float, float, float, float, float]
 
 def frost(random: np.random.Generator, size: Size) -> Layer:
     """The thickness of the ice, in [0, 1]."""
-    short = min(size) * OVERSAMPLING
-    height, width = (side * OVERSAMPLING for side in size)
+    short = max(CANVAS, min(size))
+    height, width = (round(side * short / min(size)) for side in size)
     picture = Image.new("L", (width, height))
     pen = ImageDraw.Draw(picture)
     for start_x, start_y, end_x, end_y, brightness in _ferns(random, width / short, height / short):

@@ -32,7 +32,7 @@ def test_what_is_no_report_is_named(report: CorruptionReport, tmp_path: Path) ->
 
 
 def test_the_table_has_a_row_per_corruption_and_group(report: CorruptionReport) -> None:
-    console = Console(width=200, record=True)
+    console = Console(width=80, record=True)
     console.print(report.table())
     lines = console.export_text().splitlines()
     [rain] = [line for line in lines if "rain" in line]
