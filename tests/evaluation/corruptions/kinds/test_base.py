@@ -37,7 +37,7 @@ def test_a_corrupted_clip_keeps_its_shape_and_range_and_its_source_as_it_was(
         before = clip.video.copy(), clip.waveform.copy()
         found = CORRUPTIONS[name](clip, severity, seed=0)
         assert (found.video.shape, found.waveform.shape) == (clip.video.shape, clip.waveform.shape)
-        assert (found.video.dtype, found.waveform.dtype) == (np.float32, np.float32)
+        assert found.video.dtype == found.waveform.dtype == np.dtype(np.float32)
         assert np.isfinite(found.video).all()
         assert np.isfinite(found.waveform).all()
         assert 0.0 <= found.video.min() <= found.video.max() <= 1.0

@@ -108,5 +108,5 @@ def test_it_is_red_that_water_swallows(severity: int) -> None:
 
 def test_water_takes_contrast() -> None:
     clip = made_clip(64, 64)
-    spreads = [Underwater()(clip, severity, seed=0).video[:, 1].std() for severity in (1, 3, 5)]  # type: ignore[arg-type]
+    spreads = [Underwater()(clip, severity, seed=0).video[:, 1].std() for severity in (1, 3, 5)]
     assert clip.video[:, 1].std() > spreads[0] > spreads[1] > spreads[2]
