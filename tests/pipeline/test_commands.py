@@ -16,8 +16,9 @@ from pipeline.settings.help import CONFIG_CLASSES, config_class_of
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
-    "demo", "preprocess", "inspect", "train", "tune", "evaluate", "compare", "corruptions", "settings", "verify", "doctor",
-)  # fmt: skip
+    *("demo", "preprocess", "inspect", "train", "tune", "evaluate", "compare", "corruptions"),
+    *("settings", "verify", "doctor"),
+)
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:

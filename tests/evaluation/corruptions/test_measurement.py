@@ -18,7 +18,6 @@ from evaluation.corruptions.measurement import (
 )
 from evaluation.corruptions.predictions import Predictions
 from evaluation.measurement import predict
-from evaluation.workers import load_classifier
 from preprocessing.errors import DataError
 from preprocessing.schema import ClipFormat
 from preprocessing.storage.records import load_index
@@ -36,7 +35,7 @@ def clip_format(tiny_dataset: Path) -> ClipFormat:
 
 @pytest.fixture(scope="module")
 def model(small_config: CorruptionsConfig) -> Classifier:
-    return load_classifier(small_config)
+    return load_model(small_config)
 
 
 def test_a_clip_is_corrupted_alike_in_any_batch(stored_batch: Batch, clip_format: ClipFormat) -> None:
