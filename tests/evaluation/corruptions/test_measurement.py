@@ -22,6 +22,7 @@ from preprocessing.errors import DataError
 from preprocessing.schema import ClipFormat
 from preprocessing.storage.records import load_index
 from training.batch import Batch
+from training.checkpoint import load_model
 from training.data import evaluation_batches
 from training.models import Classifier
 
@@ -35,7 +36,8 @@ def clip_format(tiny_dataset: Path) -> ClipFormat:
 
 @pytest.fixture(scope="module")
 def model(small_config: CorruptionsConfig) -> Classifier:
-    return load_model(small_config)
+    classifier, _ = load_model(small_config.checkpoint)
+    return classifier
 
 
 def test_a_clip_is_corrupted_alike_in_any_batch(stored_batch: Batch, clip_format: ClipFormat) -> None:
