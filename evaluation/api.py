@@ -6,7 +6,7 @@ import ray
 from torch import nn
 
 from evaluation.config import EvaluateConfig
-from evaluation.report import Report
+from evaluation.reporting.report import Report
 from evaluation.run import evaluate
 
 

@@ -13,13 +13,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from evaluation.certificates import Certificate, Certificates
 from evaluation.changes import REPORTED_NORMS, allowed_distance, change_outside, sizes
 from evaluation.masking.facts import ClipFacts, clip_facts, full_precision
-from evaluation.perturbations import SCHEMA as PERTURBATIONS_SCHEMA
-from evaluation.perturbations import Perturbation
-from evaluation.pieces import Piece, Position
-from evaluation.plan import Measurement
+from evaluation.planning.plan import Measurement
+from evaluation.stored.certificates import Certificate, Certificates
+from evaluation.stored.perturbations import SCHEMA as PERTURBATIONS_SCHEMA
+from evaluation.stored.perturbations import Perturbation
+from evaluation.stored.pieces import Piece, Position
 from preprocessing.storage.provenance import device_name
 from training.attacks.engine.expectation import repeated
 from training.attacks.engine.gradients import count_unusable_gradients

@@ -12,29 +12,23 @@ import numpy as np
 from torch import nn
 
 from evaluation.attack_lists import attack_label
-from evaluation.certificates import CERTIFICATES_NAME, Certificates, file_sha256
 from evaluation.config import MACHINE_SETTINGS, EvaluateConfig
-from evaluation.estimate import Estimate
 from evaluation.measurement import Example
-from evaluation.page import PAGE_NAME, pictures_of, report_page
-from evaluation.perturbations import PERTURBATIONS_NAME, write_perturbations
-from evaluation.pictures import clip_pictures
-from evaluation.pieces import KeptPieces
-from evaluation.plan import Measurement, listed, measurements_of, total_cost, unbounded_threat
-from evaluation.progress import EvaluationProgress
-from evaluation.report import REPORT_NAME, ExampleFacts, Facts, Report
-from evaluation.summary import summarise
-from evaluation.verification import verify, verify_files
+from evaluation.planning.estimate import Estimate
+from evaluation.planning.plan import Measurement, listed, measurements_of, total_cost, unbounded_threat
+from evaluation.planning.progress import EvaluationProgress
+from evaluation.reporting.page import PAGE_NAME, pictures_of, report_page
+from evaluation.reporting.pictures import clip_pictures
+from evaluation.reporting.report import REPORT_NAME, Report
+from evaluation.reporting.results import ExampleFacts, Facts
+from evaluation.reporting.summary import summarise
+from evaluation.stored.certificates import CERTIFICATES_NAME, Certificates, file_sha256
+from evaluation.stored.perturbations import PERTURBATIONS_NAME, write_perturbations
+from evaluation.stored.pieces import KeptPieces
+from evaluation.tasks.portions import Models, device_in_words, require_resources
+from evaluation.tasks.workers import measure_on_ray, measure_speed_on_ray, shared_places, show_on_ray
+from evaluation.verification.files import verify, verify_files
 from evaluation.victim import Victim, answer_to_a_clip, load_surrogates, load_victim
-from evaluation.workers import (
-    Models,
-    device_in_words,
-    measure_on_ray,
-    measure_speed_on_ray,
-    require_resources,
-    shared_places,
-    show_on_ray,
-)
 from preprocessing.cluster.shared_places import require_shared
 from preprocessing.errors import DataError, PlaceError, SettingsError
 from preprocessing.schema import DatasetIndex, Split

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,10 +16,9 @@ from pipeline.settings.load import Config, load, override
 from pipeline.settings.places import absolute_places, refuse_relative
 from pipeline.settings.words import file_and_changes, spelled_out
 from pipeline.tracking.choice import Tracking
-from preprocessing.errors import PlaceError, SettingsError
 
 if TYPE_CHECKING:
-    from preprocessing.checks.config import VerifyConfig
+    pass
 
 logger = logging.getLogger(__name__)
 
@@ -147,8 +145,8 @@ def tune(words: Words = None, tracking: TrackingOption = "required") -> None:
 def evaluate(words: Words = None, tracking: TrackingOption = "required") -> None:
     """Measure a checkpoint under attacks: evaluate FILE checkpoint=DIR data=DIR output=DIR [plan=true]."""
     from evaluation.config import EvaluateConfig
-    from evaluation.estimate import print_estimate
-    from evaluation.report import print_table
+    from evaluation.planning.estimate import print_estimate
+    from evaluation.reporting.report import print_table
     from evaluation.run import estimate
     from pipeline.cluster import connect
     from pipeline.tracked_stages import tracked_evaluation
@@ -238,43 +236,18 @@ def verify(
     ] = None,
 ) -> None:
     """Re-check a data set (every file, hash, key and clip) or a report: verify DIR [videos=DIR[,DIR2]] [clips=N]."""
+    from pipeline.verification import problems_of
     from preprocessing.checks.config import VerifyConfig
 
     config = load(VerifyConfig, None, words or ())
     places = {"DIR": place, "videos": config.videos, "checkpoint": config.checkpoint, "data": config.data}
     refuse_relative({name: value for name, value in places.items() if value})
-    problems = _problems_of(place, config)
+    problems = problems_of(place, config)
     for problem in problems:
         logger.error("%s", problem)
     if problems:
         raise typer.Exit(ExitStatus.FAULT)
     logger.info("no problems found in '%s'", place)
-
-
-def _problems_of(place: str, config: VerifyConfig) -> Sequence[str]:
-    if "://" not in place and (Path(place) / "corruptions.json").exists():
-        from evaluation.corruptions.run import verify as verify_corruptions
-
-        if config.videos:
-            raise SettingsError(f"videos is for data sets, and '{place}' is a report: leave it out")
-        return verify_corruptions(place)
-    if "://" not in place and (Path(place) / "report.json").exists():
-        from evaluation.run import verify as verify_report
-
-        if config.videos:
-            raise SettingsError(f"videos is for data sets, and '{place}' is a report: leave it out")
-        return verify_report(place, checkpoint=config.checkpoint, data=config.data)
-    from preprocessing.schema import INDEX_NAME, PLAN_NAME
-    from preprocessing.storage.store import Store
-
-    store = Store(place)
-    if all(store.size(name) is None for name in (PLAN_NAME, INDEX_NAME)):
-        raise PlaceError(f"'{place}' is neither a data set ({INDEX_NAME}) nor a report (report.json)")
-    from pipeline.cluster import connect
-    from preprocessing.run import verify as verify_dataset
-
-    with connect():
-        return verify_dataset(place, config)
 
 
 def _load(config_class: type[Config], words: Sequence[str] | None) -> Config:

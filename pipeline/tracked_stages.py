@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from evaluation.certificates import CERTIFICATES_NAME
 from evaluation.config import EvaluateConfig
 from evaluation.corruptions.config import CorruptionsConfig
 from evaluation.corruptions.page import PAGE_NAME as CORRUPTIONS_PAGE_NAME
@@ -14,15 +13,16 @@ from evaluation.corruptions.predictions import PREDICTIONS_NAME
 from evaluation.corruptions.report import CORRUPTIONS_NAME, CorruptionReport
 from evaluation.corruptions.run import PICTURES, measure
 from evaluation.corruptions.run import check as check_corruptions
-from evaluation.page import PAGE_NAME
-from evaluation.perturbations import PERTURBATIONS_NAME
-from evaluation.report import REPORT_NAME, Report
+from evaluation.reporting.page import PAGE_NAME
+from evaluation.reporting.report import REPORT_NAME, Report
 from evaluation.run import check as check_evaluation
 from evaluation.run import evaluate
-from pipeline.mlflow_runs import EPOCH, run_key
+from evaluation.stored.certificates import CERTIFICATES_NAME
+from evaluation.stored.perturbations import PERTURBATIONS_NAME
 from pipeline.schedule_picture import draw_schedules
 from pipeline.settings.load import flatten
 from pipeline.tracking.choice import Tracking
+from pipeline.tracking.mlflow_runs import EPOCH, run_key
 from pipeline.tracking.record import RunRecord, Status
 from pipeline.tracking.recorder import recorded
 from training.config import TrainConfig

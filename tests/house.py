@@ -28,6 +28,11 @@ RIDDLES = ("How", "What", "When", "Where", "Who", "Why")
 """Words that a docstring does not open with: its first line says what the thing is or does."""
 
 PROVEN_BY = {
+    "evaluation/api.py": "tests/evaluation/test_victim.py",
+    "evaluation/attack_lists.py": "tests/evaluation/test_config.py",
+    "evaluation/reporting/results.py": "tests/evaluation/reporting/test_summary.py",
+    "evaluation/tasks/portions.py": "tests/evaluation/tasks/test_workers.py",
+    "pipeline/verification.py": "tests/pipeline/test_commands.py",
     "evaluation/comparison/origins.py": "tests/evaluation/comparison/test_leaderboard.py",
     "evaluation/comparison/result.py": "tests/evaluation/comparison/test_summary.py",
     "pipeline/doctor/config.py": "tests/pipeline/doctor/test_run.py",

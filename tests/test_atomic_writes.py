@@ -24,7 +24,7 @@ ALLOWED = {
     ("training/checkpoint.py", "save", "torch.save"): "the same",
     ("training/checkpoint.py", "save", "write_text"): "the same",
     ("training/run_folder.py", "keep_best_and_last", "copytree"): "into the folder that `replacing_folder` gave",
-    ("evaluation/certificates.py", "write", "write_table"): "into the file that `replacing` gave",
+    ("evaluation/stored/certificates.py", "write", "write_table"): "into the file that `replacing` gave",
     ("evaluation/corruptions/predictions.py", "write", "write_table"): "the same",
     ("evaluation/picture_style.py", "save", "savefig"): "into memory, or into the file that `replacing` gave",
     ("preprocessing/decoding/child.py", "encode_flac", "open"): "into memory",

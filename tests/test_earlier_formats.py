@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-from evaluation.certificates import CERTIFICATES_NAME
 from evaluation.config import EvaluateConfig
-from evaluation.report import FORMAT_VERSION, REPORT_NAME, Report
+from evaluation.reporting.report import FORMAT_VERSION, REPORT_NAME, Report
 from evaluation.run import evaluate
 from evaluation.run import verify as verify_report
+from evaluation.stored.certificates import CERTIFICATES_NAME
 from preprocessing.errors import SettingsError
 from preprocessing.run import verify as verify_dataset
 from preprocessing.storage.provenance import project_version

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from docs.generator.sources import configs
-from evaluation.report import Report
+from evaluation.reporting.report import Report
 from pipeline.commands import main
-from pipeline.mlflow_runs import TrackingStore
 from pipeline.settings.load import load
 from pipeline.tracking.address import store_address
+from pipeline.tracking.mlflow_runs import TrackingStore
 from pipeline.tracking.opening import open_store
 from preprocessing.schema import ClipFormat
 from preprocessing.storage.records import load_index

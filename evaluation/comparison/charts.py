@@ -11,8 +11,8 @@ from evaluation.comparison.crossed import Draws
 from evaluation.comparison.evaluations import Method
 from evaluation.comparison.result import ComparedMethod, Comparison
 from evaluation.picture_style import in_dark
-from evaluation.pictures import Bar, compared_bars, compared_curves, compared_differences
-from evaluation.report import CurvePoint
+from evaluation.reporting.pictures import Bar, compared_bars, compared_curves, compared_differences
+from evaluation.reporting.results import CurvePoint
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from evaluation.comparison.evaluations import Evaluation, Method
-from evaluation.report import Report
+from evaluation.reporting.report import Report
 from preprocessing.errors import DataError
 from preprocessing.settings import describe_differences
 

@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Bool
 
 from evaluation.attack_lists import attack_label
-from evaluation.certificates import CERTIFICATES_NAME, Certificates, file_sha256
 from evaluation.comparison.crossed import Outcomes
-from evaluation.report import Report
+from evaluation.reporting.report import Report
+from evaluation.stored.certificates import CERTIFICATES_NAME, Certificates, file_sha256
 from preprocessing.errors import DataError, SettingsError
 
 CLEAN = "no attack"

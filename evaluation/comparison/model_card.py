@@ -9,8 +9,8 @@ from evaluation.comparison.evaluations import Method
 from evaluation.comparison.origins import Origin, origin_of
 from evaluation.comparison.result import ComparedMethod
 from evaluation.comparison.tables import escape_markdown as text
-from evaluation.page import made_with, threat_sentence
-from evaluation.report import Report, percent, percents
+from evaluation.reporting.page import made_with, threat_sentence
+from evaluation.reporting.report import Report, percent, percents
 
 UNKNOWN = "Not recorded: for the model's makers to say."
 """Stands where neither a report nor a checkpoint knows anything."""

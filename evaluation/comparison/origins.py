@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from evaluation.report import Report
+from evaluation.reporting.report import Report
 from preprocessing.errors import DataError
 from training.checkpoint import CONFIG_NAME, CheckpointInfo, load_info, model_sha256
 

@@ -10,7 +10,7 @@ from evaluation.comparison.evaluations import WORST_CASE, Method
 from evaluation.comparison.result import Comparison
 from evaluation.comparison.tables import differences
 from evaluation.comparison.wording import notes
-from evaluation.page import render, threat_sentence
+from evaluation.reporting.page import render, threat_sentence
 
 
 def comparison_page(comparison: Comparison, methods: Sequence[Method], *, num_draws: int, seed: int) -> str:

@@ -15,7 +15,7 @@ from rich.text import Text
 from evaluation.comparison.crossed import Estimate
 from evaluation.comparison.result import Comparison
 from evaluation.comparison.wording import notes, p_text, points, points_range
-from evaluation.report import percents
+from evaluation.reporting.report import percents
 
 WITHHELD = "withheld"
 _LATEX = {

@@ -10,7 +10,7 @@ import yaml
 
 from evaluation.corruptions.pictures import NAMES
 from evaluation.corruptions.report import CorruptionReport
-from evaluation.page import render
+from evaluation.reporting.page import render
 
 PAGE_NAME = "corruptions.html"
 

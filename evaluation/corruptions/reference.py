@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evaluation.certificates import file_sha256
 from evaluation.corruptions.config import CorruptionsConfig
 from evaluation.corruptions.predictions import PREDICTIONS_NAME, Predictions
 from evaluation.corruptions.report import CorruptionReport, Reference
+from evaluation.stored.certificates import file_sha256
 from preprocessing.errors import DataError, SettingsError
 from preprocessing.settings import describe_differences
 

@@ -15,7 +15,7 @@ from evaluation.corruptions.config import CorruptionsConfig, Perturbed
 from evaluation.corruptions.kinds.base import Group, Severity
 from evaluation.corruptions.kinds.listing import CorruptionName
 from evaluation.intervals import CONFIDENCE, Interval
-from evaluation.report import percent
+from evaluation.reporting.report import percent
 from preprocessing.errors import DataError, PlaceError
 from preprocessing.settings import Settings, first_problem
 from preprocessing.storage.atomic_file import write_text

@@ -6,7 +6,6 @@ import logging
 import time
 from pathlib import Path
 
-from evaluation.certificates import file_sha256
 from evaluation.corruptions.config import CorruptionsConfig
 from evaluation.corruptions.contact_sheet import contact_sheet
 from evaluation.corruptions.measurement import CorruptedPiece, clips_of, conditions_of, measure_portion, recordings_of
@@ -19,8 +18,9 @@ from evaluation.corruptions.report import CORRUPTIONS_NAME, CorruptionReport, Fa
 from evaluation.corruptions.summary import summarise
 from evaluation.corruptions.verification import verify
 from evaluation.run import index_with_clips
+from evaluation.stored.certificates import file_sha256
+from evaluation.tasks.portions import Models, device_in_words, portions_on_ray, require_resources
 from evaluation.victim import Victim, load_checkpoint
-from evaluation.workers import Models, device_in_words, portions_on_ray, require_resources
 from preprocessing.cluster.shared_places import SharedPlace, require_shared
 from preprocessing.errors import PlaceError
 from preprocessing.schema import INDEX_NAME, DatasetIndex

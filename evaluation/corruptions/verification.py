@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from evaluation.certificates import file_sha256
 from evaluation.corruptions.page import PAGE_NAME
 from evaluation.corruptions.predictions import PREDICTIONS_NAME, Predictions
 from evaluation.corruptions.reference import REFERENCE_NAME
 from evaluation.corruptions.report import CORRUPTIONS_NAME, CorruptionReport
 from evaluation.corruptions.summary import summarise
-from evaluation.verification import differences
+from evaluation.stored.certificates import file_sha256
+from evaluation.verification.files import differences
 from preprocessing.errors import DataError
 
 

@@ -8,10 +8,10 @@ from functools import partial
 import numpy as np
 from scipy.stats import binomtest
 
-from evaluation.certificates import Certificates
 from evaluation.config import CheckLimits
 from evaluation.intervals import chance_of_excess
 from evaluation.masking.check import AttackOutcome, Check, decided, is_ahead, not_run
+from evaluation.stored.certificates import Certificates
 from training.batch import MODALITIES
 
 

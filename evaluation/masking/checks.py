@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from evaluation.certificates import Certificates
 from evaluation.config import CheckLimits
 from evaluation.masking.attack_checks import (
     accuracy_falls_with_epsilon,
@@ -24,6 +23,7 @@ from evaluation.masking.clip_checks import (
     loss_rises_along_gradient,
     smoothing_finds_no_more,
 )
+from evaluation.stored.certificates import Certificates
 
 
 def run_checks(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from evaluation.certificates import Certificates
 from evaluation.config import CheckLimits
 from evaluation.masking.check import Check, decided
 from evaluation.masking.slopes import PROBES
+from evaluation.stored.certificates import Certificates
 
 
 def gradients_are_usable(clips: Certificates, *, modality: str, limits: CheckLimits) -> Check:

@@ -8,8 +8,8 @@ from typing import Literal
 
 from ray import tune
 
-from pipeline.mlflow_runs import EPOCH
 from pipeline.search.report import METRIC, SearchResult, TrialResult
+from pipeline.tracking.mlflow_runs import EPOCH
 from preprocessing.errors import users_mistake
 from training.config import TrainConfig
 from training.run import TrainingError

@@ -23,13 +23,13 @@ from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search import BasicVariantGenerator
 
 from pipeline.cluster import require_dashboard
-from pipeline.mlflow_runs import EPOCH
 from pipeline.search.outcomes import collect
 from pipeline.search.records import BEST_NAME, PICTURE_NAME, RESULT_NAME, TrialNote, note_trial, search_records
 from pipeline.search.report import METRIC, SearchResult, draw, show, text
 from pipeline.search.space import AnyDistribution, check_space
 from pipeline.settings.load import dump, flatten, override
 from pipeline.tracking.choice import Tracking
+from pipeline.tracking.mlflow_runs import EPOCH
 from pipeline.tracking.record import Status
 from pipeline.tracking.recorder import recorded
 from preprocessing.cluster.capacity import capacity

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.mlflow_runs import Run, TrackingStore
 from pipeline.tracking.address import StoreAddress
+from pipeline.tracking.mlflow_runs import Run, TrackingStore
 from pipeline.tracking.opening import open_store
 from pipeline.tracking.record import RunRecord, content_sha256
 

@@ -7,8 +7,8 @@ from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.mlflow_runs import TrackingStore, load_mlflow
 from pipeline.tracking.address import StoreAddress
+from pipeline.tracking.mlflow_runs import TrackingStore, load_mlflow
 from preprocessing.errors import PlaceError
 from preprocessing.storage.atomic_file import holding
 

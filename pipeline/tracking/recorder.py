@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 
-from pipeline.mlflow_runs import Run, load_mlflow
 from pipeline.tracking.address import StoreAddress, store_address
 from pipeline.tracking.choice import Tracking
 from pipeline.tracking.mirror import Mirror
+from pipeline.tracking.mlflow_runs import Run, load_mlflow
 from pipeline.tracking.opening import reason
 from pipeline.tracking.record import RunRecord, Status
 from preprocessing.errors import ResourceError, UserError

@@ -9,12 +9,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from evaluation.certificates import Certificate, Certificates
 from evaluation.config import EvaluateConfig
 from evaluation.measurement import measure_all
-from evaluation.plan import measurements_of, unbounded_threat
-from evaluation.report import Facts, Report
-from evaluation.summary import summarise
+from evaluation.planning.plan import measurements_of, unbounded_threat
+from evaluation.reporting.report import Report
+from evaluation.reporting.results import Facts
+from evaluation.reporting.summary import summarise
+from evaluation.stored.certificates import Certificate, Certificates
 from preprocessing.schema import ClipFormat
 from preprocessing.storage.provenance import Provenance
 from training.attacks import FGSM, PGD

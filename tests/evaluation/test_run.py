@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.certificates import CERTIFICATES_NAME, Certificates
-from evaluation.page import PAGE_NAME
-from evaluation.perturbations import PERTURBATIONS_NAME
-from evaluation.report import REPORT_NAME, Report
+from evaluation.reporting.page import PAGE_NAME
+from evaluation.reporting.report import REPORT_NAME, Report
 from evaluation.run import evaluate, verify
+from evaluation.stored.certificates import CERTIFICATES_NAME, Certificates
+from evaluation.stored.perturbations import PERTURBATIONS_NAME
 from preprocessing.schema import ClipFormat
 from preprocessing.storage.records import load_index
 from tests.evaluation.evaluations import settings, trained_checkpoint
@@ -94,7 +94,7 @@ def test_a_killed_worker_changes_nothing(checkpoint: Path, tiny_dataset: Path, t
     """Its portion is begun again; what had arrived before is not measured again."""
     config = settings(checkpoint, tiny_dataset, tmp_path / "killed", attacks=(FGSM(), PGD(steps=20)))
     killer = WorkerKiller()
-    progress = logging.getLogger("evaluation.progress")
+    progress = logging.getLogger("evaluation.planning.progress")
     level = progress.level
     progress.addHandler(killer)
     progress.setLevel(logging.INFO)

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from torch import Tensor, nn
 
-from evaluation.certificates import CERTIFICATES_NAME
-from evaluation.page import PAGE_NAME
-from evaluation.perturbations import PERTURBATIONS_NAME
-from evaluation.pieces import CERTIFICATES, FOLDER_NAME, KeptPieces, Piece
-from evaluation.report import REPORT_NAME, Report
+from evaluation.reporting.page import PAGE_NAME
+from evaluation.reporting.report import REPORT_NAME, Report
 from evaluation.run import check, evaluate, finished_report, suited_to, verify
+from evaluation.stored.certificates import CERTIFICATES_NAME
+from evaluation.stored.perturbations import PERTURBATIONS_NAME
+from evaluation.stored.pieces import CERTIFICATES, FOLDER_NAME, KeptPieces, Piece
 from pipeline.settings.load import override
 from preprocessing.errors import DataError, SettingsError
 from preprocessing.storage.records import load_index

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from evaluation.api import evaluate_model
 from evaluation.config import EvaluateConfig
-from evaluation.report import Report
+from evaluation.reporting.report import Report
 from evaluation.run import evaluate, verify
 from evaluation.victim import load_victim
 from preprocessing.errors import DataError, SettingsError

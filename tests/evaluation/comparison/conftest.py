@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.certificates import CERTIFICATES_NAME, Certificates, file_sha256
 from evaluation.comparison import compare
 from evaluation.comparison.result import Comparison
 from evaluation.config import EvaluateConfig
-from evaluation.report import Report
+from evaluation.reporting.report import Report
+from evaluation.stored.certificates import CERTIFICATES_NAME, Certificates, file_sha256
 
 Evaluated = Callable[..., Path]
 NUM_CLIPS = 20

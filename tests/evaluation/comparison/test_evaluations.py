@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.certificates import CERTIFICATES_NAME
 from evaluation.comparison.evaluations import CLEAN, WORST_CASE, Evaluation, named, read_methods
+from evaluation.stored.certificates import CERTIFICATES_NAME
 from preprocessing.errors import DataError, PlaceError, SettingsError
 from tests.evaluation.comparison.conftest import Evaluated, first
 

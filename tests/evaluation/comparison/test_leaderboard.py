@@ -12,7 +12,7 @@ from evaluation.comparison.evaluations import read_methods
 from evaluation.comparison.leaderboard import leaderboard
 from evaluation.comparison.origins import origin_of
 from evaluation.config import EvaluateConfig
-from evaluation.report import Report
+from evaluation.reporting.report import Report
 from tests.evaluation.comparison.conftest import Evaluated, first
 from tests.evaluation.conftest import FORMAT
 from training.checkpoint import MODEL_NAME, CheckpointInfo, model_sha256, save

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluation.certificates import CERTIFICATES_NAME, Certificates, file_sha256
 from evaluation.comparison import compare
 from evaluation.comparison.evaluations import CLEAN, WORST_CASE
 from evaluation.comparison.result import Comparison, Difference
 from evaluation.config import EvaluateConfig
-from evaluation.report import Report
+from evaluation.reporting.report import Report
+from evaluation.stored.certificates import CERTIFICATES_NAME, Certificates, file_sha256
 from tests.evaluation.comparison.conftest import AWKWARD, Evaluated, first, right
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.certificates import file_sha256
 from evaluation.corruptions.predictions import PREDICTIONS_NAME
 from evaluation.corruptions.reference import load_reference
 from evaluation.corruptions.summary import summarise
+from evaluation.stored.certificates import file_sha256
 from preprocessing.errors import DataError
 from tests.evaluation.corruptions.hand_made import ERRORS, FACTS, config_of, measured
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.certificates import file_sha256
 from evaluation.corruptions.page import PAGE_NAME
 from evaluation.corruptions.predictions import PREDICTIONS_NAME
 from evaluation.corruptions.report import CORRUPTIONS_NAME
 from evaluation.corruptions.summary import summarise
 from evaluation.corruptions.verification import verify
+from evaluation.stored.certificates import file_sha256
 from tests.evaluation.corruptions.hand_made import ERRORS, FACTS, config_of, measured
 
 

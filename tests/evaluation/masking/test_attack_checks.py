@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from evaluation.certificates import Certificates
 from evaluation.config import CheckLimits, EvaluateConfig
 from evaluation.masking.attack_checks import (
     accuracy_falls_with_epsilon,
@@ -16,6 +15,7 @@ from evaluation.masking.attack_checks import (
     white_box_beats_black_box,
 )
 from evaluation.masking.check import AttackOutcome
+from evaluation.stored.certificates import Certificates
 
 HandMade = Callable[..., Certificates]
 LIMITS = CheckLimits()

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from evaluation.certificates import Certificates
 from evaluation.config import EvaluateConfig
 from evaluation.measurement import measure_all
-from evaluation.plan import measurements_of
-from evaluation.report import Report
+from evaluation.planning.plan import measurements_of
+from evaluation.reporting.report import Report
+from evaluation.stored.certificates import Certificates
 from pipeline.settings.load import override
 from preprocessing.schema import ClipFormat
 from tests.evaluation.masking.zoo import HONEST, MASKED, Normalised, Wrapped, both, honest, masked, rippled

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 
-from evaluation.certificates import Certificate, Certificates
 from evaluation.config import CheckLimits, EvaluateConfig
 from evaluation.masking.clip_checks import (
     companions_change_nothing,
@@ -15,6 +14,7 @@ from evaluation.masking.clip_checks import (
     loss_rises_along_gradient,
     smoothing_finds_no_more,
 )
+from evaluation.stored.certificates import Certificate, Certificates
 
 HandMade = Callable[..., Certificates]
 Facts = Callable[..., Certificates]

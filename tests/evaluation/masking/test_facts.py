@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import torch
 
-from evaluation.certificates import ADDED_COLUMNS, CLIP_COLUMNS
 from evaluation.masking.facts import clip_facts
+from evaluation.stored.certificates import ADDED_COLUMNS, CLIP_COLUMNS
 from tests.evaluation.masking.zoo import honest, masked
 from training.batch import Batch
 from training.models import Classifier

@@ -9,9 +9,9 @@ import pytest
 from ray.exceptions import RayTaskError
 from ray.tune import Result
 
-from pipeline.mlflow_runs import EPOCH
 from pipeline.search.outcomes import collect
 from pipeline.search.report import METRIC
+from pipeline.tracking.mlflow_runs import EPOCH
 from preprocessing.errors import DataError
 from training.config import TrainConfig
 from training.run import TrainingError

@@ -14,7 +14,6 @@ import ray
 import yaml
 from ray.util.state import list_actors
 
-from pipeline.mlflow_runs import TrackingStore
 from pipeline.search.report import METRIC
 from pipeline.search.space import Choice, Uniform
 from pipeline.search.tune import (
@@ -28,6 +27,7 @@ from pipeline.search.tune import (
 )
 from pipeline.settings.load import load, override
 from pipeline.tracking.address import store_address
+from pipeline.tracking.mlflow_runs import TrackingStore
 from pipeline.tracking.opening import open_store
 from preprocessing.errors import UserError
 from training.attacks import FGSM

@@ -13,7 +13,7 @@ from preprocessing.errors import PlaceError
 ROOT = Path(__file__).parents[3]
 OPEN = """
 import sys
-from pipeline.mlflow_runs import load_mlflow
+from pipeline.tracking.mlflow_runs import load_mlflow
 from pipeline.tracking.address import store_address
 from pipeline.tracking.opening import open_store
 load_mlflow()

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.mlflow_runs import TrackingStore
 from pipeline.tracking import recorder as recorder_module
 from pipeline.tracking.address import VARIABLE, StoreAddress, store_address
+from pipeline.tracking.mlflow_runs import TrackingStore
 from pipeline.tracking.opening import open_store
 from pipeline.tracking.record import RunRecord, Status
 from pipeline.tracking.recorder import Recorder, recorded

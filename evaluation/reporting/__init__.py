@@ -1,0 +1,1 @@
+"""Certificates -> a report, its page and its pictures."""

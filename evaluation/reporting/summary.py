@@ -1,0 +1,160 @@
+"""From certificates to a report: every number is computed here, and again by `verify`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from evaluation.config import EvaluateConfig
+from evaluation.intervals import Resampling
+from evaluation.masking.check import AttackOutcome, Check
+from evaluation.masking.checks import run_checks
+from evaluation.planning.plan import Measurement, baseline, listed, modality_threats, reference
+from evaluation.reporting.report import Report
+from evaluation.reporting.results import AttackResult, ClassResult, CurvePoint, Facts, ModalityResult
+from evaluation.stored.certificates import Certificates
+from preprocessing.errors import DataError
+from training.threat import ThreatModel
+
+
+def summarise(certificates: Certificates, *, config: EvaluateConfig, facts: Facts) -> Report:
+    """Compute every number of a report.
+
+    Raises:
+        DataError: if a measurement that the config asks for has no certificates, or not one for each clip.
+    """
+    return _Summary(certificates, config, facts).report()
+
+
+class _Summary:
+    """The certificates of one evaluation with the draws that all of its intervals are made from."""
+
+    def __init__(self, certificates: Certificates, config: EvaluateConfig, facts: Facts) -> None:
+        self.certificates = certificates
+        self.config = config
+        self.facts = facts
+        self.clips = certificates.select(listed(config)[0].label, str(config.threat))
+        self.resampling = Resampling.draw(self.clips.table.num_rows, num_draws=config.num_resamples, seed=config.seed)
+
+    def report(self) -> Report:
+        """Put the parts together."""
+        config = self.config
+        attacks = listed(config)
+        survivors = [self.outcome(attack) for attack in attacks]
+        worst_case = np.logical_and.reduce([outcome.is_robust for outcome in survivors])
+        unbounded = reference(config, ThreatModel.model_validate(self.facts.unbounded_threat))
+        curve = [reference(config, config.threat.scaled(factor)) for factor in config.curve]
+        is_earlier = self.clips.is_of_an_earlier_version
+        checks = run_checks(
+            self.clips,
+            attacks=survivors,
+            curve=[self.outcome(point) for point in curve],
+            unbounded=self.outcome(unbounded),
+            noise=None if is_earlier else self.outcome(baseline(unbounded.threat)),
+            attacked=[name for name in ("video", "audio") if getattr(config.threat, name) > 0],
+            limits=config.checks,
+            eot_samples=config.eot_samples,
+        )
+        is_right = self.clips.is_right_when_clean
+        return Report(
+            clean_accuracy=float(is_right.mean()),
+            clean_accuracy_interval=self.resampling.share(is_right),
+            **self.headline(worst_case, checks),
+            threat=str(config.threat),
+            attacks=tuple(AttackResult(**self.result(attack)) for attack in attacks),
+            modalities=tuple(
+                ModalityResult(perturbed=name, **self.result(reference(config, threat)))
+                for name, threat in modality_threats(config.threat).items()
+            ),
+            curve=tuple(
+                CurvePoint(factor=factor, **self.result(point))
+                for factor, point in zip(config.curve, curve, strict=True)
+            ),
+            unbounded=AttackResult(**self.result(unbounded)),
+            classes=tuple(self.classes(is_right, worst_case)),
+            checks=checks,
+            num_clips=len(is_right),
+            config=config,
+            **self.facts.model_dump(exclude={"unbounded_threat"}),
+        )
+
+    def rows(self, measurement: Measurement) -> Certificates:
+        """The certificates of one measurement, one per clip."""
+        found = self.certificates.select(measurement.label, str(measurement.threat))
+        num_found, num_clips = found.table.num_rows, self.clips.table.num_rows
+        if num_found != num_clips:
+            raise DataError(
+                f"there are {num_found} certificates of attack '{measurement.label}' under {measurement.threat}; "
+                f"allowed: {num_clips}, one for each clip, as of attack '{listed(self.config)[0].label}'"
+            )
+        return found
+
+    def outcome(self, measurement: Measurement) -> AttackOutcome:
+        """The clips that withstood one measurement."""
+        return AttackOutcome(
+            label=measurement.label,
+            threat=str(measurement.threat),
+            backward_passes=measurement.attack.cost.backward,
+            is_robust=self.rows(measurement).is_robust,
+            is_transferred=measurement.surrogate is not None,
+        )
+
+    def headline(self, worst_case: Bool[np.ndarray, " clips"], checks: Sequence[Check]) -> dict[str, Any]:
+        """The worst case, or the reasons why it must not be quoted."""
+        number = {
+            "worst_case_robust_accuracy": float(worst_case.mean()),
+            "worst_case_robust_accuracy_interval": self.resampling.share(worst_case),
+        }
+        reasons = [f"{check.name}: {check.finding}" for check in checks if check.outcome == "fired"]
+        if not reasons:
+            return {**number, "withheld": None}
+        return {**dict.fromkeys(number), "withheld": {**number, "reasons": reasons}}
+
+    def result(self, measurement: Measurement) -> dict[str, Any]:
+        """The numbers of one measurement."""
+        rows = self.rows(measurement)
+        is_right, is_robust = rows.is_right_when_clean, rows.is_robust
+        cost = measurement.cost
+        return {
+            "name": measurement.label,
+            "threat": str(measurement.threat),
+            "robust_accuracy": float(is_robust.mean()),
+            "robust_accuracy_interval": self.resampling.share(is_robust),
+            "attack_success_rate": float((~is_robust)[is_right].mean()) if is_right.any() else None,
+            "attack_success_rate_interval": self.resampling.share_among(~is_robust, is_right),
+            "num_left_out": int(rows.is_left_out.sum()),
+            "forward_passes": cost.forward,
+            "backward_passes": cost.backward,
+            "unusable_gradients": float(rows.numbers("unusable_gradients").mean()),
+            "linf_video": float(rows.numbers("linf_video").max()),
+            "linf_audio": float(rows.numbers("linf_audio").max()),
+            "l2_video": float(rows.numbers("l2_video").mean()),
+            "l2_audio": float(rows.numbers("l2_audio").mean()),
+            "psnr_video_db": _mean_of_known(rows.numbers("psnr_video_db")),
+            "snr_audio_db": _mean_of_known(rows.numbers("snr_audio_db")),
+        }
+
+    def classes(
+        self, is_right: Bool[np.ndarray, " clips"], worst_case: Bool[np.ndarray, " clips"]
+    ) -> list[ClassResult]:
+        """Accuracy of each class that has clips."""
+        labels = self.clips.column("label")
+        members = {label: labels == label for label in range(len(self.facts.class_names))}
+        return [
+            ClassResult(
+                name=self.facts.class_names[label],
+                num_clips=int(chosen.sum()),
+                clean_accuracy=float(is_right[chosen].mean()),
+                worst_case_robust_accuracy=float(worst_case[chosen].mean()),
+            )
+            for label, chosen in members.items()
+            if chosen.any()
+        ]
+
+
+def _mean_of_known(values: Float[np.ndarray, " rows"]) -> float | None:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else None

@@ -1,0 +1,1 @@
+"""The tables that an evaluation leaves behind, and the pieces that it goes on from."""

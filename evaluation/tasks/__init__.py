@@ -1,0 +1,1 @@
+"""The Ray tasks among which the clips of an evaluation are divided."""

@@ -1,0 +1,1 @@
+"""The re-check of a report: its files among themselves, and its model once more."""

@@ -1,0 +1,47 @@
+"""The re-check of whatever a folder holds: a data set, a report, or a measurement under corruptions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from preprocessing.checks.config import VerifyConfig
+from preprocessing.errors import PlaceError, SettingsError
+
+REPORT, CORRUPTIONS = "report.json", "corruptions.json"
+
+
+def problems_of(place: str, config: VerifyConfig) -> Sequence[str]:
+    """The problems of what lies at a place, one sentence each; only what is needed for it is imported.
+
+    Raises:
+        UserError: if it is none of the three, or a setting is about another of them.
+    """
+    found = [name for name in (REPORT, CORRUPTIONS) if "://" not in place and (Path(place) / name).exists()]
+    if not found:
+        return _of_a_data_set(place, config)
+    if config.videos:
+        raise SettingsError(f"videos is for data sets, and '{place}' is a report: leave it out")
+    if found[0] == CORRUPTIONS:
+        from evaluation.corruptions.run import verify as verify_corruptions
+
+        return verify_corruptions(place)
+    from evaluation.run import verify as verify_report
+
+    return verify_report(place, checkpoint=config.checkpoint, data=config.data)
+
+
+def _of_a_data_set(place: str, config: VerifyConfig) -> Sequence[str]:
+    from preprocessing.schema import INDEX_NAME, PLAN_NAME
+    from preprocessing.storage.store import Store
+
+    if config.checkpoint or config.data:
+        raise SettingsError(f"checkpoint and data are for reports, and '{place}' holds none: leave them out")
+    store = Store(place)
+    if all(store.size(name) is None for name in (PLAN_NAME, INDEX_NAME)):
+        raise PlaceError(f"'{place}' is neither a data set ({INDEX_NAME}) nor a report ({REPORT}, {CORRUPTIONS})")
+    from pipeline.cluster import connect
+    from preprocessing.run import verify as verify_dataset
+
+    with connect():
+        return verify_dataset(place, config)

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from evaluation.config import EvaluateConfig
+from evaluation.reporting.report import REPORT_NAME, Report
+from evaluation.stored.certificates import Certificates
+from preprocessing.errors import DataError
+
+HandMade = Callable[..., Certificates]
+Summarised = Callable[[Certificates, EvaluateConfig], Report]
+
+
+@pytest.fixture
+def report(hand_made: HandMade, summarised: Summarised, config: EvaluateConfig) -> Report:
+    """3 of 4 clips right; FGSM fools one of them, PGD none."""
+    clean = [0, 1, 2, 0]
+    return summarised(hand_made(config, {"clean": clean, "else": clean, "fgsm": [0, 1, 0, 3]}), config)
+
+
+def test_a_report_survives_its_file(report: Report, tmp_path: Path) -> None:
+    report.write(tmp_path)
+    assert Report.read(tmp_path) == report
+    assert [path.name for path in tmp_path.iterdir()] == [REPORT_NAME]
+
+
+def test_a_folder_without_a_report_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="holds no finished evaluation"):
+        Report.read(tmp_path)
+
+
+def test_a_report_of_another_version_is_refused(report: Report, tmp_path: Path) -> None:
+    report.write(tmp_path)
+    path = tmp_path / REPORT_NAME
+    path.write_text(path.read_text().replace('"format_version": 4', '"format_version": 1'))
+    with pytest.raises(DataError, match="has format version 1, this code reads 2 to 4: make it again"):
+        Report.read(tmp_path)
+
+
+def test_the_table_shows_every_attack_and_the_threat_model(report: Report) -> None:
+    console = Console(width=100, record=True, quiet=False, force_terminal=False)
+    with console.capture() as capture:
+        console.print(report.table())
+    text = capture.get()
+    assert "4 clips, threat model linf(video=7/255, audio=7/255)" in text
+    for words in ("clean", "75.0 %", "fgsm", "50.0 %", "33.3 %", "pgd-5 margin", "worst case"):
+        assert words in text
