@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,11 +48,13 @@ def run_demo(config: DemoConfig, *, tracking: Tracking = "required") -> Comparis
     trainings = {name: training_of(name, config) for name in MODELS}
     with _timed("making and preprocessing clips"):
         preprocess(clips_of(config))
+    checkpoints = {}
     for name, training in trainings.items():
         with _timed(f"training the {name} model"):
-            trained = tracked_training(training, tracking=tracking)
+            checkpoints[name] = tracked_training(training, tracking=tracking).checkpoint
+    for name in MODELS:
         with _timed(f"attacking the {name} model"):
-            tracked_evaluation(evaluation_of(name, config, trained.checkpoint), tracking=tracking)
+            tracked_evaluation(evaluation_of(name, config, checkpoints), tracking=tracking)
     comparison = compare({name: f"{config.output}/{name}" for name in MODELS}, config.output)
     print_tables(comparison)
     for name in MODELS:
@@ -77,9 +79,10 @@ def training_of(name: str, config: DemoConfig) -> TrainConfig:
     return override(load(TrainConfig, CONFIGS / "train" / f"demo_{name}.yaml"), _shared(name, config))
 
 
-def evaluation_of(name: str, config: DemoConfig, checkpoint: Path) -> EvaluateConfig:
-    """The evaluation of what came of that training."""
-    changes = _shared(name, config) | {"checkpoint": str(checkpoint)}
+def evaluation_of(name: str, config: DemoConfig, checkpoints: Mapping[str, Path]) -> EvaluateConfig:
+    """The evaluation of what came of that training; an attack is crafted on the other models as well."""
+    others = [str(checkpoint) for other, checkpoint in checkpoints.items() if other != name]
+    changes = _shared(name, config) | {"checkpoint": str(checkpoints[name]), "surrogates": others}
     return override(load(EvaluateConfig, CONFIGS / "evaluate" / "demo.yaml"), changes)
 
 
