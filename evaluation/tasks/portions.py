@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import ray
 import torch
@@ -58,6 +58,7 @@ class Models:
         return Models(self.victim.to(device).eval(), self.victim_sha256, surrogates), device
 
 
+@runtime_checkable
 class Work(Protocol):
     """The settings of anything that is divided among tasks."""
 
