@@ -17,7 +17,7 @@ from rich.table import Table
 
 from benchmarks.row import Row, as_json, machine
 
-MODULES = ("preprocessing", "memory", "scaling", "loader", "attacks", "compute_options", "workers")
+MODULES = ("preprocessing", "memory", "scaling", "loader", "attacks", "autoattack", "compute_options", "workers")
 """Each has `rows() -> list[Row]`."""
 RESULTS = Path("runs/bench/results.json")
 
