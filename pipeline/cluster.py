@@ -185,6 +185,13 @@ def refusals_of(address: str) -> Iterator[None]:
             remedy = "install on both sides what constraints.txt names"
         elif "exceeds the maximum size" in said:
             remedy = "start from a clean clone, or list in a file .rayignore what workers do not need, such as data"
+        elif (
+            "Failed to connect" in said
+        ):  # somebody answers there, see `require_listener`: Ray keeps the reason to itself
+            remedy = (
+                "the token is another than the cluster's, if it has one (RAY_AUTH_MODE=token and ~/.ray/auth_token; `ray "
+                "get-auth-token` on its head prints it), or its head is not well (`ray status` there)"
+            )
         else:
             remedy = "`ray status` on the head tells whether it is well"
         raise ResourceError(f"the Ray at '{address}' cannot be used ({said}); {remedy}") from error
