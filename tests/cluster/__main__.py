@@ -25,8 +25,7 @@ def main(chosen: list[str]) -> int:
         print(f"make cluster: skipped, {reason}")
         return 0
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    if not chosen:
-        shutil.rmtree(RESULTS, ignore_errors=True)
+    shutil.rmtree(RESULTS if not chosen else RESULTS / "logs", ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix="farm-", dir="/var/tmp"))
     with ray_farm(folder, NODES, logs=RESULTS / "logs") as cluster:
         logger.info("a head and %d nodes are up", len(NODES))

@@ -66,7 +66,7 @@ def test_a_worker_is_given_our_defaults_but_for_those_that_its_job_was_submitted
             RuntimeEnvSetupError("Package size (600MiB) exceeds the maximum size of 512.0MiB"),
             "list in a file .rayignore",
         ),
-        (ConnectionError("Failed to connect to Ray cluster at 10.0.0.1:6379"), "the token is another than the cluster's"),
+        (ConnectionError("Failed to connect to Ray cluster at 10.0.0.1"), "the token is another than the cluster's"),
         (ConnectionError("GCS is gone"), r"cannot be used \(GCS is gone\); `ray status`"),
         (ValueError(), r"cannot be used \(ValueError\)"),
     ],
