@@ -189,8 +189,8 @@ def refusals_of(address: str) -> Iterator[None]:
             "Failed to connect" in said
         ):  # somebody answers there, see `require_listener`: Ray keeps the reason to itself
             remedy = (
-                "the token is another than the cluster's, if it has one (RAY_AUTH_MODE=token and ~/.ray/auth_token; `ray "
-                "get-auth-token` on its head prints it), or its head is not well (`ray status` there)"
+                "the token is another than the cluster's, if it has one (RAY_AUTH_MODE=token and ~/.ray/auth_token; "
+                "`ray get-auth-token` on its head prints it), or its head is not well (`ray status` there)"
             )
         else:
             remedy = "`ray status` on the head tells whether it is well"
