@@ -80,12 +80,12 @@ def theirs(model: Classifier, clips: Batch) -> IsRobust:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["standard", "robust"])
 def test_no_clip_that_autoattack_breaks_withstands_the_standard_list(kind: str, model: Classifier) -> None:
-    """Ours may break more, by its own attacks and by Square: by half a point of all clips at most."""
-    clips = inside(make_clips(200, seed=5))
+    """Ours may break more, by its own attacks and by Square: by one clip at most."""
+    clips = inside(make_clips(64, seed=5))
     with torch.random.fork_rng():
         torch.manual_seed(0)
         victim = model if kind == "standard" else robust(copy.deepcopy(model))
         mine, yours = ours(victim, clips), theirs(victim, clips)
     assert 0.05 < yours.mean() < 0.95
     assert not (mine & ~yours).any()
-    assert yours.mean() - mine.mean() <= 0.005
+    assert (yours & ~mine).sum() <= 1
