@@ -125,8 +125,8 @@ class EvaluateConfig(Settings):
 
     @model_validator(mode="after")
     def _names_one_model(self) -> EvaluateConfig:
-        if (self.checkpoint is None) == (self.model is None):
-            raise ValueError("give checkpoint=DIR, or model=package.module:factory for a model of another maker")
+        if self.checkpoint is not None and self.model is not None:
+            raise ValueError("checkpoint and model name two models; leave one of them out")
         if self.model is None and (self.weights is not None or self.model_input != ModelInput()):
             raise ValueError("weights and model_input are for model=package.module:factory; a checkpoint has its own")
         return self
@@ -148,8 +148,13 @@ class EvaluateConfig(Settings):
 
 
 def surrogate_names(folders: Sequence[str]) -> tuple[str, ...]:
-    """A name for each checkpoint: as much of the end of its path as tells them apart, letters, digits and `_ - .`."""
-    parts = [[re.sub(r"[^\w.-]", "_", part, flags=re.ASCII) for part in PurePath(folder).parts] for folder in folders]
+    """A name for each checkpoint: as much of the end of its path as tells them apart, letters, digits and `_ - .`.
+
+    A last folder that is called `checkpoint`, as those of trainings are, says nothing and is left out.
+    """
+    paths = [PurePath(folder) for folder in folders]
+    paths = [path.parent if path.name == "checkpoint" and path.parent.name else path for path in paths]
+    parts = [[re.sub(r"[^\w.-]", "_", part, flags=re.ASCII) for part in path.parts] for path in paths]
     names: list[str] = []
     for depth in range(1, max(map(len, parts), default=0) + 1):
         names = ["-".join(part for part in each[-depth:] if part.strip("_")) or "root" for each in parts]

@@ -48,8 +48,10 @@ def load_victim(config: EvaluateConfig, index: DatasetIndex, model: nn.Module | 
             num_classes=len(index.classes),
         )
         victim = Victim(foreign, state_sha256(foreign))
+    elif config.checkpoint is not None:
+        return load_checkpoint(config.checkpoint, index, data=config.data)
     else:
-        return load_checkpoint(str(config.checkpoint), index, data=config.data)
+        raise SettingsError("give checkpoint=DIR, or model=package.module:factory for a model of another maker")
     return _that_returns_outputs(victim, index, audio_domain=config.threat.audio_domain)
 
 

@@ -26,6 +26,8 @@ ALLOWED = {
     ("training/run_folder.py", "keep_best_and_last", "copytree"): "into the folder that `replacing_folder` gave",
     ("evaluation/stored/certificates.py", "write", "write_table"): "into the file that `replacing` gave",
     ("evaluation/corruptions/predictions.py", "write", "write_table"): "the same",
+    ("evaluation/stored/perturbations.py", "write_perturbations", "write_table"): "the same",
+    ("evaluation/stored/pieces.py", "add", "write_table"): "the same",
     ("evaluation/picture_style.py", "save", "savefig"): "into memory, or into the file that `replacing` gave",
     ("preprocessing/decoding/child.py", "encode_flac", "open"): "into memory",
     ("preprocessing/storage/sample_builder.py", "npy", "np.save"): "into memory",

@@ -72,7 +72,7 @@ def test_labels_can_name_metrics() -> None:
     ("folders", "names"),
     [
         ((), ()),
-        (("runs/a/checkpoint", "runs/b/checkpoint"), ("a-checkpoint", "b-checkpoint")),
+        (("runs/a/checkpoint", "runs/b/checkpoint"), ("a", "b")),
         (("runs/a/best", "runs/b/last/"), ("best", "last")),
         (("/x/my model (2)",), ("my_model__2_",)),
         (("/x/a b", "/x/a_b"), ("x-a_b-1", "x-a_b-2")),

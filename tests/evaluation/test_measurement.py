@@ -145,8 +145,8 @@ def test_every_surrogate_is_attacked_under_the_threat(clip_format: ClipFormat) -
     found = measurements_of(config, clip_format)
     assert [(one.label, one.cost.backward) for one in found[:4]] == [
         ("fgsm", 2),
-        ("pgd-3 from one-checkpoint", 6),
-        ("pgd-3 from two-checkpoint", 6),
+        ("pgd-3 from one", 6),
+        ("pgd-3 from two", 6),
         ("pgd-20", 40),
     ]
     assert listed(config) == found[:3]

@@ -89,8 +89,7 @@ def test_other_classes_are_named(config: EvaluateConfig, index: DatasetIndex) ->
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model": "a:b"}, "give checkpoint=DIR, or model="),
-        ({"checkpoint": None}, "give checkpoint=DIR, or model="),
+        ({"model": "a:b"}, "checkpoint and model name two models; leave one of them out"),
         ({"weights": "w.pt"}, "weights and model_input are for model="),
         ({"model_input": {"order": "audio_video"}}, "weights and model_input are for model="),
     ],
@@ -98,6 +97,11 @@ def test_other_classes_are_named(config: EvaluateConfig, index: DatasetIndex) ->
 def test_there_is_one_model(changes: dict[str, object], message: str, config: EvaluateConfig) -> None:
     with pytest.raises(ValueError, match=message):
         EvaluateConfig.model_validate(config.model_dump() | changes)
+
+
+def test_a_model_must_be_named(config: EvaluateConfig, index: DatasetIndex) -> None:
+    with pytest.raises(SettingsError, match="give checkpoint=DIR, or model="):
+        load_victim(config.model_copy(update={"checkpoint": None}), index)
 
 
 def test_a_model_by_name_has_the_same_report_as_one_in_memory(

@@ -113,7 +113,7 @@ def test_a_fault_is_raised_whatever_its_line_says(monkeypatch: pytest.MonkeyPatc
     def stumble(place: str, config: object) -> list[str]:
         raise ValueError("mat1 and mat2 shapes cannot be multiplied")
 
-    monkeypatch.setattr("pipeline.commands._problems_of", stumble)
+    monkeypatch.setattr("pipeline.verification.problems_of", stumble)
     with pytest.raises(ValueError, match="mat1 and mat2"):
         main(["verify", "somewhere"])
 
@@ -122,7 +122,7 @@ def test_a_stream_that_ends_too_early_is_a_fault_and_not_passed_over(monkeypatch
     def stumble(place: str, config: object) -> list[str]:
         raise EOFError
 
-    monkeypatch.setattr("pipeline.commands._problems_of", stumble)
+    monkeypatch.setattr("pipeline.verification.problems_of", stumble)
     with pytest.raises(RuntimeError, match="a stream ended too early"):
         main(["verify", "somewhere"])
 
@@ -131,7 +131,7 @@ def test_a_stream_that_ends_too_early_is_a_fault_and_not_passed_over(monkeypatch
 def test_an_interruption_is_told_with_status_130(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("pipeline.commands._problems_of", lambda place, config: signal.raise_signal(number))
+    monkeypatch.setattr("pipeline.verification.problems_of", lambda place, config: signal.raise_signal(number))
     before = signal.getsignal(signal.SIGTERM)
     assert main(["verify", "somewhere"]) == 130
     assert capsys.readouterr().err == "interrupted: run the same command again\n"

@@ -15,7 +15,8 @@ GIVEN = {
     "preprocess": ["dataset.root=videos", "output=out"],
     "train": ["data=data", "output=out"],
     "tune": ["data=data", "output=out"],
-    "evaluate": ["data=data", "output=out", "checkpoint=model"],
+    "evaluate": ["data=data", "output=out"],
+    "corruptions": ["data=data", "output=out", "checkpoint=model"],
     "compare": ["output=out"],
 }
 FILES = sorted(CONFIGS.glob("*/*.yaml"))

@@ -95,5 +95,6 @@ def test_lost_workers_that_find_no_place_interrupt_the_main_thread_in_the_end() 
 
 
 def look_and_wait(watch: WorkersWatch) -> None:
-    watch.line()
-    time.sleep(5)
+    for _ in range(10):
+        watch.line()
+        time.sleep(1)
