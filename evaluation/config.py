@@ -150,8 +150,11 @@ class EvaluateConfig(Settings):
 def surrogate_names(folders: Sequence[str]) -> tuple[str, ...]:
     """A name for each checkpoint: as much of the end of its path as tells them apart, letters, digits and `_ - .`.
 
-    A last folder that is called `checkpoint`, as those of trainings are, says nothing and is left out.
+    A last folder that is called `checkpoint`, as those of trainings are, says nothing and is left out. A single one is
+    the `surrogate`, so that reports of models that are attacked from each other have attacks of the same names.
     """
+    if len(folders) == 1:
+        return ("surrogate",)
     paths = [PurePath(folder) for folder in folders]
     paths = [path.parent if path.name == "checkpoint" and path.parent.name else path for path in paths]
     parts = [[re.sub(r"[^\w.-]", "_", part, flags=re.ASCII) for part in path.parts] for path in paths]

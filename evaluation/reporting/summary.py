@@ -117,7 +117,7 @@ class _Summary:
         """The numbers of one measurement."""
         rows = self.rows(measurement)
         is_right, is_robust = rows.is_right_when_clean, rows.is_robust
-        cost = measurement.cost
+        cost, attacked = measurement.cost, rows.attacked
         return {
             "name": measurement.label,
             "threat": str(measurement.threat),
@@ -128,11 +128,11 @@ class _Summary:
             "num_left_out": int(rows.is_left_out.sum()),
             "forward_passes": cost.forward,
             "backward_passes": cost.backward,
-            "unusable_gradients": float(rows.numbers("unusable_gradients").mean()),
+            "unusable_gradients": _mean(attacked.numbers("unusable_gradients")),
             "linf_video": float(rows.numbers("linf_video").max()),
             "linf_audio": float(rows.numbers("linf_audio").max()),
-            "l2_video": float(rows.numbers("l2_video").mean()),
-            "l2_audio": float(rows.numbers("l2_audio").mean()),
+            "l2_video": _mean(attacked.numbers("l2_video")),
+            "l2_audio": _mean(attacked.numbers("l2_audio")),
             "psnr_video_db": _mean_of_known(rows.numbers("psnr_video_db")),
             "snr_audio_db": _mean_of_known(rows.numbers("snr_audio_db")),
         }
@@ -153,6 +153,11 @@ class _Summary:
             for label, chosen in members.items()
             if chosen.any()
         ]
+
+
+def _mean(values: Float[np.ndarray, " rows"]) -> float:
+    """The mean; 0 of nothing."""
+    return float(values.mean()) if values.size else 0.0
 
 
 def _mean_of_known(values: Float[np.ndarray, " rows"]) -> float | None:

@@ -252,6 +252,11 @@ class Certificates:
         return np.asarray(self.table["perturbed_prediction"].is_null())
 
     @property
+    def attacked(self) -> Certificates:
+        """The rows whose clips were attacked."""
+        return Certificates(self.table.filter(pa.array(~self.is_left_out)))
+
+    @property
     def is_robust(self) -> Bool[np.ndarray, " rows"]:
         """True for rows that are right both untouched and under the attack: an attacker may also do nothing."""
         is_right_perturbed = np.asarray(self.column("perturbed_prediction") == self.column("label"))

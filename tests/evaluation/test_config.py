@@ -74,7 +74,8 @@ def test_labels_can_name_metrics() -> None:
         ((), ()),
         (("runs/a/checkpoint", "runs/b/checkpoint"), ("a", "b")),
         (("runs/a/best", "runs/b/last/"), ("best", "last")),
-        (("/x/my model (2)",), ("my_model__2_",)),
+        (("/x/my model (2)",), ("surrogate",)),
+        (("/x/my model (2)", "/x/other"), ("my_model__2_", "other")),
         (("/x/a b", "/x/a_b"), ("x-a_b-1", "x-a_b-2")),
     ],
 )

@@ -131,7 +131,7 @@ def test_an_attack_from_a_surrogate_is_in_the_report(checkpoint: Path, tiny_data
     }
     output = tmp_path / "report"
     report = evaluate(settings(checkpoint, tiny_dataset, output, **changed))
-    assert [attack.name for attack in report.attacks][1:] == ["fgsm", "fgsm from other_model"]
+    assert [attack.name for attack in report.attacks][1:] == ["fgsm", "fgsm from surrogate"]
     assert report.attacks[1].robust_accuracy == report.attacks[2].robust_accuracy
     assert report.surrogates_sha256 == (report.model_sha256,)
     assert verify(output) == []

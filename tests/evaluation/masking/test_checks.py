@@ -144,11 +144,11 @@ def test_an_attack_from_an_honest_surrogate_fools_what_hides_its_gradient(
         measurements_of(changed, clip_format),
         seed=0,
         model_sha256="ab" * 32,
-        surrogates={"open": model},
+        surrogates={"surrogate": model},
     )
     report = summarised(Certificates.joined([piece.certificates for piece in pieces]), changed)
     assert {"white_box_beats_black_box", "video_loss_rises_along_gradient"} <= fired(report)
     by_name = {attack.name: attack.robust_accuracy for attack in report.attacks}
-    assert by_name["mifgsm-10 from open"] < by_name["pgd-3"] - 0.3
+    assert by_name["mifgsm-10 from surrogate"] < by_name["pgd-3"] - 0.3
     assert report.withheld is not None
-    assert report.withheld.worst_case_robust_accuracy <= by_name["mifgsm-10 from open"]
+    assert report.withheld.worst_case_robust_accuracy <= by_name["mifgsm-10 from surrogate"]

@@ -66,6 +66,7 @@ def test_leaving_fooled_clips_out_keeps_the_worst_case_and_says_what_it_left(
     assert apgd.num_left_out == np.logical_or.reduce(fooled).sum() > 0
     assert square.num_left_out >= apgd.num_left_out
     assert all(attack.num_left_out == 0 for attack in expected.attacks)
+    assert apgd.l2_video > 0.5 * report.attacks[1].l2_video  # of the clips that it was run on
 
 
 def test_a_clip_that_is_left_out_was_not_touched(

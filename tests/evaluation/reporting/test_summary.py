@@ -119,8 +119,8 @@ def test_an_attack_from_another_model_is_named_and_part_of_the_worst_case(
     """Of the clips 0, 1 and 2 only clip 1 withstands the list, and the attack from the surrogate turns it wrong."""
     changed = {"surrogates": ("runs/other/checkpoint",), "eot_samples": 3}
     config = EvaluateConfig.model_validate(CONFIG.model_dump() | changed)
-    report = summarised(hand_made(config, PREDICTIONS | {"mifgsm-10 from other": [0, 0, 2, 0]}), config)
-    assert [attack.name for attack in report.attacks] == ["fgsm", "pgd-2", "mifgsm-10 from other"]
+    report = summarised(hand_made(config, PREDICTIONS | {"mifgsm-10 from surrogate": [0, 0, 2, 0]}), config)
+    assert [attack.name for attack in report.attacks] == ["fgsm", "pgd-2", "mifgsm-10 from surrogate"]
     assert report.attacks[-1].robust_accuracy == 0.5
     assert report.worst_case_robust_accuracy == 0.0
     assert [attack.backward_passes for attack in report.attacks] == [3, 6, 30]
