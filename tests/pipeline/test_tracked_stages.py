@@ -48,7 +48,12 @@ def test_an_evaluation_is_recorded_with_its_numbers_and_its_report(tiny_dataset:
     assert run.data.metrics["test/robust_accuracy/fgsm"] == report.attacks[0].robust_accuracy
     assert len(store.client().get_metric_history(run.info.run_id, "test/clean_accuracy")) == 1
     files = {each.path for each in store.client().list_artifacts(run.info.run_id, "report")}
-    assert files == {"report/report.json", "report/report.html", "report/certificates.parquet"}
+    assert files == {
+        "report/report.json",
+        "report/report.html",
+        "report/certificates.parquet",
+        "report/perturbations.parquet",
+    }
 
 
 @pytest.mark.slow
