@@ -36,7 +36,8 @@ GO_ON = {
     "preprocess": "run the same command again to go on: finished shards are kept",
     "train": "run the same command again to go on after the last stored epoch or step",
     "tune": "run the same command again to go on: finished trials are kept, begun ones resume",
-    "evaluate": "run the same command again; no report was written",
+    "evaluate": "run the same command again to go on: every attack that has finished a batch of clips is kept",
+    "corruptions": "run the same command again; no report was written",
 }
 """The way to go on after an interruption, by command."""
 
