@@ -23,6 +23,10 @@ def problems_of(place: str, config: VerifyConfig) -> Sequence[str]:
     if config.videos:
         raise SettingsError(f"videos is for data sets, and '{place}' is a report: leave it out")
     if found[0] == CORRUPTIONS:
+        if config.checkpoint or config.data:
+            raise SettingsError(
+                f"checkpoint and data are for {REPORT}, and '{place}' has {CORRUPTIONS}: leave them out"
+            )
         from evaluation.corruptions.run import verify as verify_corruptions
 
         return verify_corruptions(place)

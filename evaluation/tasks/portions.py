@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, TypeVar, runtime_checkable
 
 import ray
@@ -15,7 +16,7 @@ from torch import nn
 
 from evaluation.planning.plan import Measurement
 from preprocessing.cluster.capacity import capacity
-from preprocessing.cluster.shared_places import SharedPlace, landmarks
+from preprocessing.cluster.shared_places import Landmark, SharedPlace, landmarks
 from preprocessing.cluster.streams import Streams
 from preprocessing.cluster.waiting import cluster_in_words, wait_for
 from preprocessing.errors import ResourceError
@@ -106,7 +107,7 @@ def portions_on_ray(
     with landmarks(*places) as known:
         for name, rank in ranks.items():
             if arguments(rank) is not None:
-                streams.start(name, lambda rank=rank: (known, held, *(arguments(rank) or ())))  # type: ignore[misc]
+                streams.start(name, partial(_all_arguments, known, held, arguments, rank))
     try:
         with heartbeat(lambda: f"measuring in {len(streams)} tasks: {cluster_in_words([bundle])}"):
             while streams:
@@ -116,6 +117,16 @@ def portions_on_ray(
         raise error.cause from error
     finally:
         streams.stop()
+
+
+def _all_arguments(
+    known: tuple[Landmark, ...],
+    held: ObjectRef[Models],
+    arguments: Callable[[int], tuple[object, ...] | None],
+    rank: int,
+) -> tuple[object, ...]:
+    """The arguments of a task as they are by now."""
+    return (known, held, *(arguments(rank) or ()))
 
 
 def result_of(

@@ -33,6 +33,8 @@ LOST = (WorkerCrashedError, NodeDiedError, OutOfMemoryError, ObjectLostError, Lo
 SECONDS_TO_START = 30.0
 """A task that has not said where it runs so long after a node was lost may have been on its way there."""
 SECONDS_TO_STOP = 20.0
+SECONDS_BETWEEN_LOOKS = 1.0
+"""Between two questions to the cluster for the nodes that are alive, however fast items come."""
 
 
 class LostTaskError(ResourceError):
@@ -90,6 +92,7 @@ class Streams(Generic[Item]):
         self._running: dict[ObjectRefGenerator, _Stream] = {}
         self._alive = {node.id for node in alive_nodes()}
         self._last_death = 0.0
+        self._last_look = 0.0
 
     def __len__(self) -> int:
         return len(self._running)
@@ -159,7 +162,11 @@ class Streams(Generic[Item]):
 
     def _look_for_lost_nodes(self) -> None:
         """Start tasks again that run on nodes which are dead, or may have been on their way there."""
-        alive, now = {node.id for node in alive_nodes()}, time.monotonic()
+        now = time.monotonic()
+        if now - self._last_look < SECONDS_BETWEEN_LOOKS:
+            return
+        self._last_look = now
+        alive = {node.id for node in alive_nodes()}
         if self._alive - alive:
             self._last_death = now
         self._alive = alive

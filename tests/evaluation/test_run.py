@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import signal
 from pathlib import Path
 
@@ -218,25 +217,6 @@ def test_a_threat_to_segments_that_clips_do_not_have_is_refused(
     threat = ThreatModel.model_validate("linf(video=4/255, segments=2-4)")
     with pytest.raises(ValueError, match=r"names segment 4, but the clips of '.*' have 4 segments \(from 0\)"):
         evaluate(settings(checkpoint, tiny_dataset, tmp_path, threat=threat))
-
-
-def test_an_attack_from_a_surrogate_is_in_the_report(checkpoint: Path, tiny_dataset: Path, tmp_path: Path) -> None:
-    """The surrogate is a copy of the model, so its attack fools as many clips as the same one on the model."""
-    other = shutil.copytree(checkpoint, tmp_path / "other model")
-    changed = {
-        "surrogates": (str(other),),
-        "transfer_attack": FGSM(),
-        "attacks": (PGD(steps=1, step_size=1e-6), FGSM()),
-        "threat": ThreatModel(video=32 / 255, audio=32 / 255),
-        "curve": (1.0,),
-        "limit": 8,
-    }
-    output = tmp_path / "report"
-    report = evaluate(settings(checkpoint, tiny_dataset, output, **changed))
-    assert [attack.name for attack in report.attacks][1:] == ["fgsm", "fgsm from other_model"]
-    assert report.attacks[1].robust_accuracy == report.attacks[2].robust_accuracy
-    assert report.surrogates_sha256 == (report.model_sha256,)
-    assert verify(output) == []
 
 
 def test_missing_inputs_are_named(checkpoint: Path, tiny_dataset: Path, tmp_path: Path) -> None:

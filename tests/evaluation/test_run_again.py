@@ -135,8 +135,3 @@ def test_an_attack_from_a_surrogate_is_in_the_report(checkpoint: Path, tiny_data
     assert report.attacks[1].robust_accuracy == report.attacks[2].robust_accuracy
     assert report.surrogates_sha256 == (report.model_sha256,)
     assert verify(output) == []
-
-
-def test_a_surrogate_that_is_none_is_refused(checkpoint: Path, tiny_dataset: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="nowhere' is not a checkpoint"):
-        evaluate(settings(checkpoint, tiny_dataset, tmp_path, surrogates=(str(tmp_path / "nowhere"),)))

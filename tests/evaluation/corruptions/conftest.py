@@ -7,17 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from torch.nn import functional
 
 from evaluation.corruptions.config import CorruptionsConfig
 from evaluation.corruptions.kinds.base import Clip
 from evaluation.corruptions.measurement import clips_of
 from preprocessing.storage.records import load_index
+from tests.evaluation.evaluations import trained_checkpoint
 from training.batch import Batch
-from training.checkpoint import CheckpointInfo, save
 from training.data import evaluation_batches
-from training.models import ModelConfig
 
 
 @pytest.fixture(scope="session")
@@ -57,31 +54,8 @@ def silent(clip: Clip) -> Clip:
 
 @pytest.fixture(scope="session")
 def checkpoint(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny classifier trained for a second on the waveforms of the 24 training clips."""
-    index = load_index(str(tiny_dataset))
-    model_config = ModelConfig(video_encoder="tiny", audio_encoder="tiny", fusion="concat", feature_size=16)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = model_config.build(index.format, len(index.classes))
-    batches = list(evaluation_batches(str(tiny_dataset), "train", batch_size=8))
-    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
-    for _ in range(12):
-        for batch in batches:
-            loss = functional.cross_entropy(model(batch.video, batch.audio).logits, batch.labels)
-            optimizer.zero_grad()
-            torch.autograd.backward(loss)
-            optimizer.step()
-    folder = tmp_path_factory.mktemp("corrupted_model") / "checkpoint"
-    info = CheckpointInfo(
-        model=model_config,
-        clip_format=index.format,
-        classes=index.classes,
-        dataset_sha256=index.content_sha256,
-        epoch=1,
-        metrics={},
-    )
-    save(folder, model=model, info=info, config={}, state={})
-    return folder
+    """A tiny classifier trained for a second on the 24 training clips."""
+    return trained_checkpoint(tiny_dataset, tmp_path_factory.mktemp("corrupted_model") / "checkpoint")
 
 
 @pytest.fixture(scope="session")
