@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from evaluation.picture_style import CLEAN, PANEL_WIDTH, WORST, panel_grid, panels, save, title
+from evaluation.reporting.picture_style import CLEAN, PANEL_WIDTH, WORST, panel_grid, panels, save, title
 from training.config import TrainConfig
 
 POINTS = 400

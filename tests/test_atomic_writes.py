@@ -28,7 +28,7 @@ ALLOWED = {
     ("evaluation/corruptions/predictions.py", "write", "write_table"): "the same",
     ("evaluation/stored/perturbations.py", "write_perturbations", "write_table"): "the same",
     ("evaluation/stored/pieces.py", "add", "write_table"): "the same",
-    ("evaluation/picture_style.py", "save", "savefig"): "into memory, or into the file that `replacing` gave",
+    ("evaluation/reporting/picture_style.py", "save", "savefig"): "into memory, or into the file that `replacing` gave",
     ("preprocessing/decoding/child.py", "encode_flac", "open"): "into memory",
     ("preprocessing/storage/sample_builder.py", "npy", "np.save"): "into memory",
     ("preprocessing/datasets/demo/clips.py", "encode_clip", "wavfile.write"): "into a temporary folder",

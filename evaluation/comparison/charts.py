@@ -10,7 +10,7 @@ from evaluation.attack_lists import attack_label
 from evaluation.comparison.crossed import Draws
 from evaluation.comparison.evaluations import Method
 from evaluation.comparison.result import ComparedMethod, Comparison
-from evaluation.picture_style import in_dark
+from evaluation.reporting.picture_style import in_dark
 from evaluation.reporting.pictures import Bar, compared_bars, compared_curves, compared_differences
 from evaluation.reporting.results import CurvePoint
 

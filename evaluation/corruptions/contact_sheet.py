@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from evaluation.corruptions.kinds.base import Clip, Severity
 from evaluation.corruptions.kinds.listing import CORRUPTIONS, CorruptionName
 from evaluation.corruptions.materials.recordings import Recordings
-from evaluation.picture_style import MUTED, save
+from evaluation.reporting.picture_style import MUTED, save
 from preprocessing.logmel import LogMel
 from preprocessing.schema import ClipFormat
 

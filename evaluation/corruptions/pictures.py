@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from evaluation.corruptions.config import Perturbed
 from evaluation.corruptions.report import CorruptionReport, CorruptionResult
-from evaluation.picture_style import (
+from evaluation.reporting.picture_style import (
     ATTACKED,
     CLEAN,
     INK,

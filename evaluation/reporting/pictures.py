@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from evaluation.intervals import Interval
 from evaluation.measurement import Example
-from evaluation.picture_style import (
+from evaluation.reporting.picture_style import (
     ATTACKED,
     CLEAN,
     FAINT,

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from rich.console import Console
 from rich.table import Table
 
-from evaluation.picture_style import CLEAN, MUTED, PANEL_WIDTH, panel_grid, panels, save
+from evaluation.reporting.picture_style import CLEAN, MUTED, PANEL_WIDTH, panel_grid, panels, save
 from preprocessing.settings import Settings
 
 COLUMNS = 4

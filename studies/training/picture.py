@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evaluation.picture_style import ATTACKED, INK, MUTED, SMALL, dot_with_interval, named_rows, save, title
+from evaluation.reporting.picture_style import ATTACKED, INK, MUTED, SMALL, dot_with_interval, named_rows, save, title
 from studies.successes import Measured
 
 Shares = Mapping[str, Mapping[str, Measured]]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from evaluation.picture_style import ATTACKED, CLEAN, INK, MUTED, dot_with_interval, named_rows, save, title
+from evaluation.reporting.picture_style import ATTACKED, CLEAN, INK, MUTED, dot_with_interval, named_rows, save, title
 from studies.successes import Measured
 
 COLOURS = {"white-box": CLEAN, "transfer": ATTACKED}

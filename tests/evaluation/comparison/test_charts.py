@@ -13,7 +13,7 @@ from evaluation.comparison.evaluations import read_methods
 from evaluation.comparison.result import Comparison
 from evaluation.comparison.summary import summarise
 from evaluation.config import EvaluateConfig
-from evaluation.picture_style import DARK
+from evaluation.reporting.picture_style import DARK
 from tests.evaluation.comparison.conftest import AWKWARD, Evaluated, first
 from training.attacks import FGSM
 

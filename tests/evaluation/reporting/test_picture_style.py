@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from evaluation.picture_style import (
+from evaluation.reporting.picture_style import (
     DARK,
     INK,
     LABEL_LENGTH,
@@ -19,7 +19,7 @@ from evaluation.picture_style import (
     panels,
 )
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(("num_panels", "columns", "grid"), [(1, 3, (1, 1)), (3, 3, (1, 3)), (4, 3, (2, 3))])
@@ -48,7 +48,7 @@ def test_no_other_module_sets_up_matplotlib() -> None:
         path for stage in ("evaluation", "pipeline", "studies", "benchmarks") for path in (ROOT / stage).rglob("*.py")
     )
     found = {str(path.relative_to(ROOT)) for path in files if setup.search(path.read_text(encoding="utf-8"))}
-    assert found == {"evaluation/picture_style.py"}
+    assert found == {"evaluation/reporting/picture_style.py"}
 
 
 def test_every_colour_of_a_chart_has_one_for_dark_paper() -> None:
