@@ -91,6 +91,10 @@ class CommandGroup(TyperGroup):
         ctx.terminal_width = terminal_width()
         return super().parse_args(ctx, args)
 
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The commands in the order in which a user comes to them."""
+        return sorted(super().list_commands(ctx), key=[*CONFIG_CLASSES, "settings"].index)
+
 
 class SettingsCommand(Command):
     """A command whose help lists its settings, and explains the groups that are named after `--help`."""

@@ -14,7 +14,7 @@ from pipeline.commands import app, main
 from pipeline.endings import EXPLANATION, ExitStatus
 from pipeline.settings.help import CONFIG_CLASSES, config_class_of
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 COMMANDS = (
     *("demo", "preprocess", "inspect", "train", "tune", "evaluate", "compare", "corruptions"),
     *("settings", "verify", "doctor"),

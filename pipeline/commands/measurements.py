@@ -1,0 +1,67 @@
+"""The commands that measure a classifier, and compare what was measured."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pipeline.commands.app import TrackingOption, Words, app, loaded
+from pipeline.settings.help import SettingsCommand
+from pipeline.settings.load import load
+from pipeline.settings.places import refuse_relative
+from pipeline.settings.words import file_and_changes, spelled_out
+
+
+@app.command(cls=SettingsCommand)
+def evaluate(words: Words = None, tracking: TrackingOption = "required") -> None:
+    """Measure a checkpoint under attacks: evaluate FILE checkpoint=DIR data=DIR output=DIR [plan=true]."""
+    from evaluation.config import EvaluateConfig
+    from evaluation.planning.estimate import print_estimate
+    from evaluation.reporting.report import print_table
+    from evaluation.run import estimate
+    from pipeline.cluster import connect
+    from pipeline.tracked_stages import tracked_evaluation
+
+    config = loaded(EvaluateConfig, words)
+    with connect():
+        if config.plan:
+            print_estimate(estimate(config))
+        else:
+            print_table(tracked_evaluation(config, tracking=tracking))
+
+
+@app.command(cls=SettingsCommand)
+def compare(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FILE] [DIR|NAME=DIR[,DIR]...]... [KEY=VALUE]...",
+            help="A YAML file; folders of finished evaluations, one of each method or one of each of its trainings, "
+            "separated by commas; and settings such as output=DIR. A word before = that is no setting is a name.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Say which method is better, and how sure that is: compare DIR NAME=DIR,DIR output=DIR. Writes page and tables."""
+    from evaluation.comparison import compare as run
+    from evaluation.comparison.config import CompareConfig
+    from evaluation.comparison.tables import print_tables
+
+    config = load(CompareConfig, *file_and_changes(spelled_out("compare", words)))
+    refuse_relative({"output": config.output} | {f"methods.{name}": each for name, each in config.methods.items()})
+    comparison = run(config.methods, config.output, num_resamples=config.num_resamples, seed=config.seed)
+    print_tables(comparison)
+
+
+@app.command(cls=SettingsCommand)
+def corruptions(words: Words = None, tracking: TrackingOption = "required") -> None:
+    """Measure a checkpoint under rain, smoke, noise, ...: corruptions FILE checkpoint=DIR data=DIR output=DIR."""
+    from evaluation.corruptions.config import CorruptionsConfig
+    from evaluation.corruptions.report import print_table
+    from pipeline.cluster import connect
+    from pipeline.tracked_stages import tracked_corruptions
+
+    config = loaded(CorruptionsConfig, words)
+    with connect():
+        print_table(tracked_corruptions(config, tracking=tracking))

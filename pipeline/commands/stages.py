@@ -1,0 +1,62 @@
+"""The commands that make something: a demo, a data set, a classifier, the best settings for one."""
+
+from __future__ import annotations
+
+import logging
+
+from pipeline.commands.app import TrackingOption, Words, app, loaded
+from pipeline.settings.help import SettingsCommand
+
+logger = logging.getLogger(__name__)
+
+
+@app.command(cls=SettingsCommand)
+def demo(words: Words = None, tracking: TrackingOption = "required") -> None:
+    """Make a small data set of real videos, train a standard and a robust model on it, attack both, print one table."""
+    from pipeline.cluster import connect
+    from pipeline.demo import DemoConfig, run_demo
+
+    config = loaded(DemoConfig, words)
+    with connect():
+        run_demo(config, tracking=tracking)
+
+
+@app.command(cls=SettingsCommand)
+def preprocess(words: Words = None) -> None:
+    """Turn labelled videos into shards: preprocess FILE dataset.root=DIR output=DIR [workers=N] [plan|repair=true]."""
+    from pipeline.cluster import connect
+    from preprocessing.config import PreprocessConfig
+    from preprocessing.estimate.estimate import estimate
+    from preprocessing.estimate.table import show
+    from preprocessing.run import preprocess as run
+
+    config = loaded(PreprocessConfig, words)
+    if config.plan:
+        show(estimate(config))
+        return
+    with connect():
+        run(config)
+
+
+@app.command(cls=SettingsCommand)
+def train(words: Words = None, tracking: TrackingOption = "required") -> None:
+    """Train a classifier on shards: train FILE data=DIR output=DIR [workers=N] [objective.name=...]."""
+    from pipeline.cluster import connect
+    from pipeline.tracked_stages import tracked_training
+    from training.config import TrainConfig
+
+    config = loaded(TrainConfig, words)
+    with connect():
+        result = tracked_training(config, tracking=tracking)
+    logger.info("checkpoint: %s", result.checkpoint)
+
+
+@app.command(cls=SettingsCommand)
+def tune(words: Words = None, tracking: TrackingOption = "required") -> None:
+    """Search settings of a training: tune FILE data=DIR output=DIR [trials=N]. Writes OUTPUT/best.yaml for `train`."""
+    from pipeline.cluster import connect
+    from pipeline.search.tune import TuneConfig, search
+
+    config = loaded(TuneConfig, words)
+    with connect(show_workers=False):
+        search(config, tracking=tracking)
