@@ -84,9 +84,8 @@ class Streams(Generic[Item]):
             retried: errors of `work` that count as a loss.
         """
         self._work = work
-        self._task = ray.remote(_on_its_node).options(
-            num_returns="streaming", max_retries=0, name=work.__name__, **options
-        )
+        decorate = ray.remote(num_returns="streaming", max_retries=0, name=work.__name__, **options)
+        self._task: Any = decorate(_on_its_node)
         self._max_losses = max_losses
         self._retried = retried
         self._running: dict[ObjectRefGenerator, _Stream] = {}
@@ -145,7 +144,10 @@ class Streams(Generic[Item]):
                 self.items(seconds=1.0)
 
     def _submit(self, stream: _Stream) -> None:
-        self._running[cast(ObjectRefGenerator, self._task.remote(self._work, *stream.arguments()))] = stream
+        task = self._task
+        if stream.losses % 2:  # or it would wait, with all that ask for the same, for an answer from the dead node
+            task = task.options(scheduling_strategy="SPREAD")
+        self._running[cast(ObjectRefGenerator, task.remote(self._work, *stream.arguments()))] = stream
 
     def _again(self, generator: ObjectRefGenerator, reason: str) -> None:
         """Start a lost task again.

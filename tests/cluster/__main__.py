@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import shutil
 import sys
@@ -36,7 +37,7 @@ def main(chosen: list[str]) -> int:
 
 def run(cluster: RayFarm, chosen: list[str]) -> list[Outcome]:
     """The stages in order, then the faults; the table, with the rows of earlier calls, is written after each one."""
-    outcomes = read(RESULTS)
+    outcomes, numbers = read(RESULTS), itertools.count(1)
 
     def add(outcome: Outcome) -> None:
         outcomes[:] = [one for one in outcomes if one.fault != outcome.fault] + [outcome]
@@ -46,7 +47,7 @@ def run(cluster: RayFarm, chosen: list[str]) -> list[Outcome]:
         )
         cluster.farm.clear_away()
         while len(cluster.farm.hosts) <= len(NODES):
-            cluster.start_node(f"node-{len(outcomes)}-{len(cluster.farm.hosts)}")
+            cluster.start_node(f"new-{next(numbers)}")
 
     stages.write_videos(cluster.farm.shared / "videos")
     for job in (stages.preprocess(cluster, "/shared/dataset"), stages.preprocess(cluster, "s3://bucket/dataset")):
