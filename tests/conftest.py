@@ -6,6 +6,7 @@ Ray, MLflow and the S3 server are imported by the fixtures that need them alone:
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -28,6 +29,8 @@ os.environ.update(
     RAY_TRAIN_HEALTH_CHECK_INTERVAL_S="0.2",
 )
 set_up_environment(local=True)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts what runs behind it so
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 for name in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI"):
     os.environ.pop(name, None)
 S3_PORT = free_port()

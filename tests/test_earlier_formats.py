@@ -113,6 +113,7 @@ def test_a_new_report_of_the_checkpoint_has_the_same_numbers(
     assert (tmp_path / "report" / CERTIFICATES_NAME).exists()
 
 
+@pytest.mark.slow
 def test_the_training_resumes_and_ends_as_the_earlier_version_would_have_ended_it(
     stored: Path, interrupted: Path, ray_session: None
 ) -> None:

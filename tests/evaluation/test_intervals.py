@@ -120,6 +120,7 @@ def test_holms_correction_by_hand() -> None:
     assert holm([0.04]) == [0.04]
 
 
+@pytest.mark.slow
 def test_ten_comparisons_of_equal_models_raise_a_false_alarm_at_most_as_often_as_one() -> None:
     """2000 families of ten dependent comparisons: without a correction 30 % would raise one, with it 5 % at most."""
     random = np.random.default_rng(0)

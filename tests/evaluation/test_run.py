@@ -89,6 +89,7 @@ def own_tasks() -> list[int]:
     return sorted(found)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_changes_nothing(checkpoint: Path, tiny_dataset: Path, tmp_path: Path) -> None:
     """Its portion is begun again; what had arrived before is not measured again."""
     config = settings(checkpoint, tiny_dataset, tmp_path / "killed", attacks=(FGSM(), PGD(steps=20)))
@@ -174,6 +175,7 @@ def test_a_model_of_other_classes_or_clips_is_refused(checkpoint: Path, tiny_dat
     assert not (tmp_path / "report").exists()
 
 
+@pytest.mark.slow
 def test_a_model_trained_on_waveforms_is_measured_on_waveforms(tiny_dataset: Path, tmp_path: Path) -> None:
     """An epoch of training against the threat, then the report of it."""
     threat = ThreatModel.model_validate("linf(video=2/255, waveform=0.02, segments=0-2)")
@@ -198,6 +200,7 @@ def test_a_model_trained_on_waveforms_is_measured_on_waveforms(tiny_dataset: Pat
     assert (rows.numbers("linf_outside") == 0).all()
 
 
+@pytest.mark.slow
 def test_a_model_trained_on_patches_is_as_right_on_the_waveforms_that_they_were_made_of(
     two_workers: tuple[Path, Report], checkpoint: Path, tiny_dataset: Path, tmp_path: Path
 ) -> None:

@@ -101,6 +101,7 @@ def refusal(decoder: DecoderProcess, path: Path, root: Path) -> str:
     return ""
 
 
+@pytest.mark.slow
 def test_the_whole_folder_is_one_job_that_does_not_stop(
     root: Path, maker: Maker, listener: Listener, tmp_path: Path, ray_session: None
 ) -> None:

@@ -79,6 +79,7 @@ def single(tmp_path_factory: pytest.TempPathFactory, videos: Path, ray_session: 
     return output
 
 
+@pytest.mark.slow
 def test_kills_at_random_moments_change_no_byte(tmp_path: Path, videos: Path, single: Path) -> None:
     output, chance = tmp_path / "shards", random.Random("default run")
     victims = chance.sample(VICTIMS, k=3)
@@ -103,6 +104,7 @@ def test_dozens_of_kills_change_no_byte(tmp_path: Path, videos: Path, single: Pa
     assert set(killed) == set(VICTIMS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", ["worker", "decoder"])
 def test_the_loss_of_a_process_is_made_good_in_the_same_run(
     victim: str, tmp_path: Path, videos: Path, finished: Path

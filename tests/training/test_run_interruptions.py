@@ -19,6 +19,7 @@ from training.run import train
 from training.run_folder import RunFolder
 
 
+@pytest.mark.slow
 def test_a_worker_killed_in_the_middle_of_an_epoch_is_replaced_and_changes_nothing(
     two_workers: Run, tmp_path: Path
 ) -> None:

@@ -33,6 +33,7 @@ def test_other_data_under_the_same_settings_is_refused(two_workers: Run, tmp_pat
         train(settings(other, Path(config.output)))
 
 
+@pytest.mark.slow
 def test_a_damaged_shard_ends_training_once_and_for_all(tiny_dataset: Path, tmp_path: Path) -> None:
     """The second worker finds it, the first one hears of it, and Ray does not try again."""
     damaged = shutil.copytree(tiny_dataset, tmp_path / "damaged")
@@ -44,6 +45,7 @@ def test_a_damaged_shard_ends_training_once_and_for_all(tiny_dataset: Path, tmp_
         train(settings(damaged, tmp_path / "output"))
 
 
+@pytest.mark.slow
 def test_workers_that_do_not_see_the_drivers_places_end_training_once_and_for_all(
     tiny_dataset: Path, tmp_path: Path
 ) -> None:

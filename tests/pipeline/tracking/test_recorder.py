@@ -46,6 +46,7 @@ def wait_until(text: str, caplog: pytest.LogCaptureFixture, seconds: float = 60)
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_gets_every_point_once_when_it_is_back(
     server: MlflowServer, work: Work, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -102,6 +102,7 @@ def test_stopping_leaves_nothing_running() -> None:
     assert ray.get(ray.remote(whole_machine).options(num_cpus=2).remote(), timeout=60)
 
 
+@pytest.mark.slow
 def test_tasks_on_a_node_that_vanishes_are_started_elsewhere_within_seconds() -> None:
     """It closes no connection, so that Ray's own calls to it would wait for minutes."""
     done = subprocess.run(
