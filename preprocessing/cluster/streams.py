@@ -84,8 +84,11 @@ class Streams(Generic[Item]):
             retried: errors of `work` that count as a loss.
         """
         self._work = work
-        decorate = ray.remote(num_returns="streaming", max_retries=0, name=work.__name__, **options)
-        self._task: Any = decorate(_on_its_node)
+        task: Any = ray.remote(_on_its_node)
+        common = {"num_returns": "streaming", "max_retries": 0, "name": work.__name__, **options}
+        self._task = task.options(**common)
+        self._task_again = task.options(scheduling_strategy="SPREAD", **common)
+        """Apart from the others for Ray, where a task would wait with them for an answer from the dead node."""
         self._max_losses = max_losses
         self._retried = retried
         self._running: dict[ObjectRefGenerator, _Stream] = {}
@@ -144,9 +147,7 @@ class Streams(Generic[Item]):
                 self.items(seconds=1.0)
 
     def _submit(self, stream: _Stream) -> None:
-        task = self._task
-        if stream.losses % 2:  # or it would wait, with all that ask for the same, for an answer from the dead node
-            task = task.options(scheduling_strategy="SPREAD")
+        task = self._task_again if stream.losses % 2 else self._task
         self._running[cast(ObjectRefGenerator, task.remote(self._work, *stream.arguments()))] = stream
 
     def _again(self, generator: ObjectRefGenerator, reason: str) -> None:

@@ -42,7 +42,11 @@ def submit() -> Iterator[Submit]:
     Jobs are taken by an agent at a port that every Ray of a machine would take for its own, if none is named.
     """
     ray, folder, port = Path(sys.executable).with_name("ray"), tempfile.mkdtemp(prefix="ray-", dir="/tmp"), free_port()
-    options = {"port": free_port(), "dashboard-port": port, "dashboard-agent-listen-port": free_port()}
+    options: dict[str, object] = {
+        "port": free_port(),
+        "dashboard-port": port,
+        "dashboard-agent-listen-port": free_port(),
+    }
     options |= {"num-cpus": 2, "num-gpus": 0, "temp-dir": folder}
     start = [str(ray), "start", "--head", "--block", "--disable-usage-stats"]
     head = subprocess.Popen(
