@@ -13,7 +13,6 @@ from torch import nn
 
 from evaluation.attack_lists import attack_label
 from evaluation.config import MACHINE_SETTINGS, EvaluateConfig
-from evaluation.measurement import Example
 from evaluation.planning.estimate import Estimate
 from evaluation.planning.plan import Measurement, listed, measurements_of, total_cost, unbounded_threat
 from evaluation.planning.progress import EvaluationProgress
@@ -25,6 +24,7 @@ from evaluation.reporting.summary import summarise
 from evaluation.stored.certificates import CERTIFICATES_NAME, Certificates, file_sha256
 from evaluation.stored.perturbations import PERTURBATIONS_NAME, write_perturbations
 from evaluation.stored.pieces import KeptPieces
+from evaluation.tasks.measurement import Example
 from evaluation.tasks.portions import Models, device_in_words, require_resources
 from evaluation.tasks.workers import measure_on_ray, measure_speed_on_ray, shared_places, show_on_ray
 from evaluation.verification.files import verify, verify_files

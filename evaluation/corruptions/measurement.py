@@ -14,7 +14,7 @@ from evaluation.corruptions.kinds.base import Clip, Severity
 from evaluation.corruptions.kinds.listing import CORRUPTIONS, CorruptionName
 from evaluation.corruptions.materials.recordings import Recordings
 from evaluation.corruptions.predictions import Prediction, Predictions
-from evaluation.measurement import predict
+from evaluation.tasks.measurement import predict
 from evaluation.tasks.portions import Models, exact_arithmetic
 from preprocessing.cluster.shared_places import Landmark, recognise
 from preprocessing.errors import DataError

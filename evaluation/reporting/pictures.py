@@ -14,7 +14,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evaluation.intervals import Interval
-from evaluation.measurement import Example
 from evaluation.reporting.picture_style import (
     ATTACKED,
     CLEAN,
@@ -34,6 +33,7 @@ from evaluation.reporting.picture_style import (
 )
 from evaluation.reporting.report import Report
 from evaluation.reporting.results import ClassResult, CurvePoint
+from evaluation.tasks.measurement import Example
 
 TIGHT: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.05}
 """Cut off what stays empty around a picture of the report."""

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 
 from evaluation.config import EvaluateConfig
-from evaluation.measurement import NOT_FINITE, Example, IsFooled, attack_checked, measure_all, predict
 from evaluation.planning.estimate import Speed, speed_of
 from evaluation.planning.plan import Measurement
 from evaluation.stored.perturbations import sampled_keys
 from evaluation.stored.pieces import Piece, Position
+from evaluation.tasks.measurement import NOT_FINITE, Example, IsFooled, attack_checked, measure_all, predict
 from evaluation.tasks.portions import Models, exact_arithmetic, portions_on_ray, result_of
 from preprocessing.cluster.shared_places import Landmark, SharedPlace, recognise
 from preprocessing.logmel import LogMel

@@ -13,10 +13,10 @@ from torch import nn
 
 from evaluation.changes import allowed_distance
 from evaluation.config import EvaluateConfig
-from evaluation.measurement import outcomes_of
 from evaluation.reporting.report import Report
 from evaluation.stored.certificates import Certificates
 from evaluation.stored.perturbations import PERTURBATIONS_NAME, Perturbation, read_perturbations, sampled_keys
+from evaluation.tasks.measurement import outcomes_of
 from evaluation.tasks.portions import exact_arithmetic
 from evaluation.tasks.workers import measured_keys
 from evaluation.victim import load_victim

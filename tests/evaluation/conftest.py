@@ -10,12 +10,12 @@ from torch import nn
 from torch.nn import functional
 
 from evaluation.config import EvaluateConfig
-from evaluation.measurement import measure_all
 from evaluation.planning.plan import measurements_of, unbounded_threat
 from evaluation.reporting.report import Report
 from evaluation.reporting.results import Facts
 from evaluation.reporting.summary import summarise
 from evaluation.stored.certificates import Certificate, Certificates
+from evaluation.tasks.measurement import measure_all
 from preprocessing.schema import ClipFormat
 from preprocessing.storage.provenance import Provenance
 from training.attacks import FGSM, PGD

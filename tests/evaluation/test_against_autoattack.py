@@ -14,8 +14,8 @@ from torch.nn import functional
 from benchmarks.packed import Packed
 from evaluation.attack_lists import ATTACK_LISTS, attack_label
 from evaluation.config import EvaluateConfig
-from evaluation.measurement import measure_all
 from evaluation.planning.plan import listed
+from evaluation.tasks.measurement import measure_all
 from tests.evaluation.conftest import NUM_CLASSES, in_batches, make_clips
 from training.attacks import PGD
 from training.batch import Batch

@@ -17,7 +17,7 @@ from evaluation.corruptions.measurement import (
     mingled,
 )
 from evaluation.corruptions.predictions import Predictions
-from evaluation.measurement import predict
+from evaluation.tasks.measurement import predict
 from preprocessing.errors import DataError
 from preprocessing.schema import ClipFormat
 from preprocessing.storage.records import load_index

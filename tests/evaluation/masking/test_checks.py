@@ -10,10 +10,10 @@ from torch import nn
 from torch.nn import functional
 
 from evaluation.config import EvaluateConfig
-from evaluation.measurement import measure_all
 from evaluation.planning.plan import measurements_of
 from evaluation.reporting.report import Report
 from evaluation.stored.certificates import Certificates
+from evaluation.tasks.measurement import measure_all
 from pipeline.settings.load import override
 from preprocessing.schema import ClipFormat
 from tests.evaluation.masking.zoo import HONEST, MASKED, Normalised, Wrapped, both, honest, masked, rippled

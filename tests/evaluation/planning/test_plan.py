@@ -8,9 +8,9 @@ import torch
 
 from evaluation.attack_lists import attack_label
 from evaluation.config import EvaluateConfig
-from evaluation.measurement import measure_all
 from evaluation.planning.plan import Measurement, listed, measurements_of, total_cost, work
 from evaluation.stored.certificates import Certificates
+from evaluation.tasks.measurement import measure_all
 from pipeline.settings.load import override
 from preprocessing.schema import ClipFormat
 from tests.evaluation.conftest import Certify, Summarise

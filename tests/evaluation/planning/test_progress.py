@@ -5,9 +5,9 @@ import logging
 import pytest
 
 from evaluation.config import EvaluateConfig
-from evaluation.measurement import measure_all
 from evaluation.planning.plan import Measurement
 from evaluation.planning.progress import EvaluationProgress
+from evaluation.tasks.measurement import measure_all
 from training.attacks import FGSM, PGD
 from training.batch import Batch
 from training.models import Classifier

@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from evaluation.config import EvaluateConfig
-from evaluation.measurement import Example
 from evaluation.reporting.page import pictures_of, report_page, threat_sentence, without_pictures
 from evaluation.reporting.report import Report
 from evaluation.run import picture_of
 from evaluation.stored.certificates import Certificates
+from evaluation.tasks.measurement import Example
 from training.threat import ThreatModel
 
 Summarised = Callable[[Certificates, EvaluateConfig], Report]

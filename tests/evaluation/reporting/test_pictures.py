@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluation.measurement import Example
 from evaluation.reporting.pictures import (
     Bar,
     class_dumbbells,
@@ -23,6 +22,7 @@ from evaluation.reporting.pictures import (
     epsilon_curve,
 )
 from evaluation.reporting.results import ClassResult, CurvePoint
+from evaluation.tasks.measurement import Example
 
 POINTS = [
     CurvePoint(

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from evaluation.config import EvaluateConfig
-from evaluation.measurement import measure_all
 from evaluation.planning.plan import Measurement
 from evaluation.stored.pieces import CERTIFICATES, FOLDER_NAME, KeptPieces, Piece
+from evaluation.tasks.measurement import measure_all
 from training.attacks import FGSM, PGD
 from training.batch import Batch
 from training.models import Classifier

@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 from evaluation.config import EvaluateConfig
-from evaluation.measurement import (
+from evaluation.planning.plan import Measurement, listed, measurements_of, modality_threats, unbounded_threat
+from evaluation.stored.certificates import Certificates
+from evaluation.tasks.measurement import (
     BudgetError,
     attack_checked,
     measure_all,
 )
-from evaluation.planning.plan import Measurement, listed, measurements_of, modality_threats, unbounded_threat
-from evaluation.stored.certificates import Certificates
 from pipeline.settings.load import override
 from preprocessing.schema import ClipFormat
 from training.attacks import FGSM, PGD, Attack
