@@ -127,6 +127,11 @@ def attack_label(attack: Attack) -> str:
     return " ".join([attack.name + (f"-{steps}" if steps is not None else ""), *_differences(attack)])
 
 
+def method_label(attack: Attack) -> str:
+    """The same without the steps: `pgd margin`, for reports that give an attack as many as a budget pays for."""
+    return " ".join([attack.name, *_differences(attack)])
+
+
 def _differences(settings: Settings) -> list[str]:
     """The settings that are not the defaults, each with its name unless its value is a word that says enough."""
     words = []

@@ -153,8 +153,11 @@ def surrogate_names(folders: Sequence[str]) -> tuple[str, ...]:
     A last folder that is called `checkpoint`, as those of trainings are, says nothing and is left out. A single one is
     the `surrogate`, so that reports of models that are attacked from each other have attacks of the same names.
     """
-    if len(folders) == 1:
-        return ("surrogate",)
+    return ("surrogate",) if len(folders) == 1 else names_of_folders(folders)
+
+
+def names_of_folders(folders: Sequence[str]) -> tuple[str, ...]:
+    """The same, also of a single one."""
     paths = [PurePath(folder) for folder in folders]
     paths = [path.parent if path.name == "checkpoint" and path.parent.name else path for path in paths]
     parts = [[re.sub(r"[^\w.-]", "_", part, flags=re.ASCII) for part in path.parts] for path in paths]

@@ -1,0 +1,1 @@
+"""Attacks crafted on some models and tried on others: which of them transfer."""
