@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet
 from jaxtyping import Bool
-from numpy.typing import NDArray
 
 from evaluation.corruptions.config import Perturbed
 from evaluation.corruptions.kinds.base import Severity
+from evaluation.stored.row_table import RowTable
 from preprocessing.errors import DataError
 from preprocessing.settings import Settings
-from preprocessing.storage.atomic_file import replacing
 
 PREDICTIONS_NAME = "predictions.parquet"
 
@@ -70,40 +65,11 @@ CLIP_COLUMNS = ("key", "label", "clean_prediction")
 
 
 @dataclass(frozen=True)
-class Predictions:
+class Predictions(RowTable):
     """The rows of one measurement: corruption after corruption, severity after severity, over the same clips."""
 
-    table: pa.Table
-
-    @classmethod
-    def from_rows(cls, rows: Sequence[Prediction]) -> Predictions:
-        """Collect rows in the order given."""
-        return cls(pa.Table.from_pylist([row.model_dump() for row in rows], schema=SCHEMA))
-
-    @classmethod
-    def joined(cls, parts: Sequence[Predictions]) -> Predictions:
-        """All rows of several, in the order given."""
-        return cls(pa.concat_tables([part.table for part in parts]).combine_chunks())
-
-    @classmethod
-    def read(cls, path: Path) -> Predictions:
-        """Read a file that `write` made.
-
-        Raises:
-            DataError: if it is no table of predictions.
-        """
-        try:
-            table = pa.parquet.read_table(path)
-        except (OSError, pa.ArrowException) as error:
-            raise DataError(f"'{path}' cannot be read as a table of predictions: {error}") from error
-        if not table.schema.equals(SCHEMA):
-            raise DataError(f"'{path}' has other columns than a table of predictions: {', '.join(table.column_names)}")
-        return cls(table)
-
-    def write(self, path: Path) -> None:
-        """Write the table; the same rows give the same bytes."""
-        with replacing(path) as temporary:
-            pa.parquet.write_table(self.table, temporary, compression="zstd")
+    schema = SCHEMA
+    what = "predictions"
 
     @property
     def clips(self) -> pa.Table:
@@ -125,14 +91,6 @@ class Predictions:
         if not chosen.num_rows:
             raise DataError(f"no predictions under {corruption} at severity {severity}")
         return Predictions(chosen)
-
-    def column(self, name: str) -> NDArray[np.generic]:
-        """One column; missing numbers become NaN."""
-        return cast(NDArray[np.generic], self.table[name].to_numpy())
-
-    def numbers(self, name: str) -> NDArray[np.float64]:
-        """One column of numbers as float64; missing ones are NaN."""
-        return self.column(name).astype(np.float64)
 
     @property
     def is_right_when_clean(self) -> Bool[np.ndarray, " rows"]:

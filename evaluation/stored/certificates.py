@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 from jaxtyping import Bool, Float
-from numpy.typing import NDArray
 
+from evaluation.stored.row_table import RowTable
 from preprocessing.errors import DataError
 from preprocessing.settings import Settings
-from preprocessing.storage.atomic_file import replacing
 
 CERTIFICATES_NAME = "certificates.parquet"
 
@@ -165,20 +162,11 @@ CLIP_COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Certificates:
+class Certificates(RowTable):
     """The rows of one evaluation: attack after attack, each over the same clips in the same order."""
 
-    table: pa.Table
-
-    @classmethod
-    def from_rows(cls, rows: Sequence[Certificate]) -> Certificates:
-        """Collect rows in the order given."""
-        return cls(pa.Table.from_pylist([row.model_dump() for row in rows], schema=SCHEMA))
-
-    @classmethod
-    def joined(cls, parts: Sequence[Certificates]) -> Certificates:
-        """The rows of all parts, one after the other."""
-        return cls(pa.concat_tables([part.table for part in parts]).combine_chunks())
+    schema = SCHEMA
+    what = "certificates"
 
     @classmethod
     def read(cls, path: Path) -> Certificates:
@@ -195,11 +183,6 @@ class Certificates:
             raise DataError(f"'{path}' has other columns than a table of certificates: {', '.join(table.column_names)}")
         schema = SCHEMA if table.schema.equals(SCHEMA) else EARLIER_SCHEMA
         return cls(table.cast(schema))  # Parquet has names of its own for what is in a list, and writes them again
-
-    def write(self, path: Path) -> None:
-        """Write the table; the same rows give the same bytes."""
-        with replacing(path) as temporary:
-            pa.parquet.write_table(self.table, temporary, compression="zstd")
 
     @property
     def is_of_an_earlier_version(self) -> bool:
@@ -227,14 +210,6 @@ class Certificates:
         if not chosen.any():
             raise DataError(f"no certificates of attack '{attack}' under {threat}")
         return Certificates(self.table.filter(pa.array(chosen)))
-
-    def column(self, name: str) -> NDArray[np.generic]:
-        """One column; missing numbers become NaN."""
-        return cast(NDArray[np.generic], self.table[name].to_numpy())
-
-    def numbers(self, name: str) -> NDArray[np.float64]:
-        """One column of numbers as float64; missing ones are NaN."""
-        return self.column(name).astype(np.float64)
 
     def lists(self, name: str, length: int) -> Float[np.ndarray, "rows length"]:
         """One column of lists of numbers; missing numbers and missing lists are NaN."""

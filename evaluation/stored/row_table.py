@@ -1,0 +1,67 @@
+"""A Parquet table of records: the same rows give the same bytes, and another table is not taken for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Self, cast
+
+import pyarrow as pa
+import pyarrow.parquet
+from numpy import float64, generic
+from numpy.typing import NDArray
+
+from preprocessing.errors import DataError
+from preprocessing.settings import Settings
+from preprocessing.storage.atomic_file import replacing
+
+
+@dataclass(frozen=True)
+class RowTable:
+    """Rows of one kind; a subclass says which columns they have."""
+
+    table: pa.Table
+
+    schema: ClassVar[pa.Schema]
+    what: ClassVar[str]
+    """What the rows are, in the plural, as messages call them."""
+
+    @classmethod
+    def from_rows(cls, rows: Sequence[Settings]) -> Self:
+        """Collect rows in the order given."""
+        return cls(pa.Table.from_pylist([row.model_dump() for row in rows], schema=cls.schema))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """All rows of several, in the order given."""
+        return cls(pa.concat_tables([part.table for part in parts]).combine_chunks())
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a file that `write` made.
+
+        Raises:
+            DataError: if it is no such table.
+        """
+        try:
+            table = pa.parquet.read_table(path)
+        except (OSError, pa.ArrowException) as error:
+            raise DataError(f"'{path}' cannot be read as a table of {cls.what}: {error}") from error
+        if not table.schema.equals(cls.schema):
+            names = ", ".join(table.column_names)
+            raise DataError(f"'{path}' has other columns than a table of {cls.what}: {names}")
+        return cls(table)
+
+    def write(self, path: Path) -> None:
+        """Write the table; the same rows give the same bytes."""
+        with replacing(path) as temporary:
+            pa.parquet.write_table(self.table, temporary, compression="zstd")
+
+    def column(self, name: str) -> NDArray[generic]:
+        """One column; missing numbers become NaN."""
+        return cast(NDArray[generic], self.table[name].to_numpy())
+
+    def numbers(self, name: str) -> NDArray[float64]:
+        """One column of numbers as float64; missing ones are NaN."""
+        return self.column(name).astype(float64)
