@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from evaluation.comparison.evaluations import Method
 from evaluation.comparison.origins import origin_of
-from evaluation.comparison.tables import escape_latex
+from evaluation.reporting.grid import escape_latex
 from preprocessing.settings import plain
 from training.citations import Paper, papers_of
 

@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from evaluation.attack_lists import attack_label
 from evaluation.comparison.crossed import Draws
 from evaluation.comparison.evaluations import Method
 from evaluation.comparison.result import ComparedMethod, Comparison
-from evaluation.reporting.picture_style import in_dark
+from evaluation.reporting.chart import Chart
 from evaluation.reporting.pictures import Bar, compared_bars, compared_curves, compared_differences
 from evaluation.reporting.results import CurvePoint
-
-
-@dataclass(frozen=True)
-class Chart:
-    """One chart as two data URIs."""
-
-    light: str
-    dark: str
-
-    @classmethod
-    def of(cls, light: str) -> Chart:
-        """The chart that is drawn for light paper, and the same for dark."""
-        kind, _, data = light.partition(",")
-        svg = in_dark(base64.b64decode(data).decode())
-        return cls(light, f"{kind},{base64.b64encode(svg.encode()).decode()}")
 
 
 def accuracy_chart(comparison: Comparison) -> Chart:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from evaluation.comparison.evaluations import Method
 from evaluation.comparison.origins import Origin, origin_of
 from evaluation.comparison.result import ComparedMethod
-from evaluation.comparison.tables import escape_markdown as text
+from evaluation.reporting.grid import escape_markdown as text
 from evaluation.reporting.page import made_with, threat_sentence
 from evaluation.reporting.report import Report, percent, percents
 

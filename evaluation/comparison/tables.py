@@ -2,54 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from evaluation.comparison.crossed import Estimate
 from evaluation.comparison.result import Comparison
 from evaluation.comparison.wording import notes, p_text, points, points_range
+from evaluation.reporting.grid import Grid, csv_of, escape_markdown, in_full, latex_of, one_line
 from evaluation.reporting.report import percents
 
 WITHHELD = "withheld"
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-}
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table of text."""
-
-    title: str
-    headings: tuple[str, ...]
-    """One per column."""
-    rows: tuple[tuple[str, ...], ...]
-    """Each with as many cells."""
-    words: tuple[int, ...] = (0,)
-    """Columns of words, which stand at the left; those of numbers stand at the right."""
-
-    def aligned(self, *, left: str, right: str) -> list[str]:
-        """The mark of every column: `left` for words, `right` for numbers."""
-        return [left if number in self.words else right for number in range(len(self.headings))]
 
 
 def accuracies(comparison: Comparison) -> Grid:
@@ -100,30 +62,21 @@ def print_tables(comparison: Comparison) -> None:
     """Print both tables and what follows from them."""
     console = Console()
     for grid in (accuracies(comparison), differences(comparison)):
-        console.print(_rich(grid))
+        console.print(grid.rich())
     for sentence in sentences(comparison):
-        console.print(Text(f"* {_one_line(sentence)}"))
+        console.print(Text(f"* {one_line(sentence)}"))
 
 
 def markdown(comparison: Comparison) -> str:
     """Both tables and the sentences as Markdown."""
-    parts = []
-    for grid in (accuracies(comparison), differences(comparison)):
-        lines = [
-            map(escape_markdown, grid.headings),
-            grid.aligned(left=":---", right="---:"),
-            *(map(escape_markdown, row) for row in grid.rows),
-        ]
-        parts.append(f"**{escape_markdown(grid.title)}**\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines))
+    parts = [grid.markdown() for grid in (accuracies(comparison), differences(comparison))]
     listed = "\n".join(f"* {escape_markdown(sentence)}" for sentence in sentences(comparison))
     return "\n\n".join([*parts, listed]) + "\n"
 
 
 def latex(comparison: Comparison) -> str:
     """Both tables for LaTeX with the package booktabs."""
-    return "% needs \\usepackage{booktabs}\n" + "\n".join(
-        _latex_table(grid) for grid in (accuracies(comparison), differences(comparison))
-    )
+    return latex_of([accuracies(comparison), differences(comparison)])
 
 
 def accuracies_csv(comparison: Comparison) -> str:
@@ -134,8 +87,8 @@ def accuracies_csv(comparison: Comparison) -> str:
             found = method.estimate(measure)
             numbers = [found.value, *found.interval, found.deviation] if found else [None] * 4
             known = [len(method.trainings), method.num_clips, method.threat]
-            lines.append([name, measure, *map(_number, numbers), *map(str, known)])
-    return _csv(lines)
+            lines.append([name, measure, *map(in_full, numbers), *map(str, known)])
+    return csv_of(lines)
 
 
 def differences_csv(comparison: Comparison) -> str:
@@ -144,49 +97,8 @@ def differences_csv(comparison: Comparison) -> str:
     for pair in comparison.pairs():
         for each in pair.differences:
             numbers = [each.difference, *each.interval, each.wins, each.losses, each.p_value, each.corrected_p_value]
-            lines.append([pair.later, pair.earlier, each.measure, *map(_number, numbers), str(each.is_tie).lower()])
-    return _csv(lines)
-
-
-def escape_latex(text: str) -> str:
-    """Text as LaTeX shows it; line breaks become spaces."""
-    return re.sub(r"[\\{}&%$#_~^<>|]", lambda match: _LATEX[match[0]], _one_line(text))
-
-
-def escape_markdown(text: str) -> str:
-    """Text as Markdown shows it, in a cell of a table too; line breaks become spaces."""
-    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", _one_line(text))
-
-
-def _latex_table(grid: Grid) -> str:
-    def line(cells: Sequence[str]) -> str:
-        return " & ".join(map(escape_latex, cells)) + r" \\"
-
-    return "\n".join(
-        [
-            r"\begin{table}",
-            r"  \centering",
-            rf"  \caption{{{escape_latex(grid.title)}}}",
-            rf"  \begin{{tabular}}{{{''.join(grid.aligned(left='l', right='r'))}}}",
-            r"    \toprule",
-            f"    {line(grid.headings)}",
-            r"    \midrule",
-            *(f"    {line(row)}" for row in grid.rows),
-            r"    \bottomrule",
-            r"  \end{tabular}",
-            r"\end{table}",
-            "",
-        ]
-    )
-
-
-def _rich(grid: Grid) -> Table:
-    table = Table(title=Text(grid.title), title_justify="left")
-    for number, heading in enumerate(grid.headings):
-        table.add_column(Text(_one_line(heading)), justify="left" if number in grid.words else "right")
-    for row in grid.rows:
-        table.add_row(*(Text(_one_line(cell)) for cell in row))
-    return table
+            lines.append([pair.later, pair.earlier, each.measure, *map(in_full, numbers), str(each.is_tie).lower()])
+    return csv_of(lines)
 
 
 def _share(found: Estimate | None) -> str:
@@ -195,17 +107,3 @@ def _share(found: Estimate | None) -> str:
         return WITHHELD
     spread = "" if found.deviation is None else f", sd {100 * found.deviation:.1f}"
     return f"{100 * found.value:.1f} ({percents(found.interval)}){spread}"
-
-
-def _csv(lines: Sequence[Sequence[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(lines)
-    return text.getvalue()
-
-
-def _number(value: int | float | None) -> str:
-    return "" if value is None else repr(value)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

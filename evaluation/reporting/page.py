@@ -49,7 +49,7 @@ def pictures_of(report: Report) -> dict[str, str]:
 
 def without_pictures(page: str) -> str:
     """A page with every picture left out: its words and numbers."""
-    return re.sub(r'src="data:[^"]*"', 'src=""', page)
+    return re.sub(r'(src|srcset)="data:[^"]*"', r'\1=""', page)
 
 
 def render(template: str, **values: Any) -> str:

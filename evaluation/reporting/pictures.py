@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evaluation.intervals import Interval
+from evaluation.reporting.chart import TIGHT, svg
 from evaluation.reporting.picture_style import (
     ATTACKED,
     CLEAN,
@@ -34,9 +35,6 @@ from evaluation.reporting.picture_style import (
 from evaluation.reporting.report import Report
 from evaluation.reporting.results import ClassResult, CurvePoint
 from evaluation.tasks.measurement import Example
-
-TIGHT: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.05}
-"""Cut off what stays empty around a picture of the report."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ def attack_bars(report: Report) -> str:
         named_rows(axes, [name for name, *_ in rows])
         _share_axis(axes, "x", "share of clips still classified correctly", maximum=1.1)
 
-    return _svg(draw, width=WIDTH, height=0.9 + 0.36 * len(rows))
+    return svg(draw, width=WIDTH, height=0.9 + 0.36 * len(rows))
 
 
 def epsilon_curve(points: Sequence[CurvePoint], *, chance: float) -> str:
@@ -78,7 +76,7 @@ def epsilon_curve(points: Sequence[CurvePoint], *, chance: float) -> str:
         _curve(axes, points, colour=ATTACKED)
         _curve_frame(axes, points, chance=chance)
 
-    return _svg(draw, width=WIDTH, height=3.4)
+    return svg(draw, width=WIDTH, height=3.4)
 
 
 def compared_bars(rows: Sequence[str], models: Mapping[str, Sequence[Bar | None]]) -> str:
@@ -100,7 +98,7 @@ def compared_bars(rows: Sequence[str], models: Mapping[str, Sequence[Bar | None]
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(len(models), 3))
         _share_axis(axes, "x", "share of clips still classified correctly", maximum=1.1)
 
-    return _svg(draw, width=WIDTH, height=1.2 + (0.16 + 0.2 * len(models)) * len(rows))
+    return svg(draw, width=WIDTH, height=1.2 + (0.16 + 0.2 * len(models)) * len(rows))
 
 
 def compared_differences(rows: Sequence[str], pairs: Mapping[str, Sequence[Bar | None]]) -> str:
@@ -130,7 +128,7 @@ def compared_differences(rows: Sequence[str], pairs: Mapping[str, Sequence[Bar |
             axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:+.3g}" if share else "0")
         axes.set_xlabel("difference in percentage points")
 
-    return _svg(draw, width=WIDTH, height=0.6 + len(pairs) * (0.6 + 0.28 * len(rows)))
+    return svg(draw, width=WIDTH, height=0.6 + len(pairs) * (0.6 + 0.28 * len(rows)))
 
 
 def compared_curves(curves: Mapping[str, Sequence[CurvePoint]], *, chance: float) -> str:
@@ -143,7 +141,7 @@ def compared_curves(curves: Mapping[str, Sequence[CurvePoint]], *, chance: float
         _curve_frame(axes, next(iter(curves.values())), chance=chance)
         axes.legend(loc="upper right")
 
-    return _svg(draw, width=WIDTH, height=3.4)
+    return svg(draw, width=WIDTH, height=3.4)
 
 
 def class_dumbbells(classes: Sequence[ClassResult]) -> str:
@@ -163,7 +161,7 @@ def class_dumbbells(classes: Sequence[ClassResult]) -> str:
         _share_axis(axes, "x", "accuracy (number of clips in brackets)", maximum=1.03)
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 
-    return _svg(draw, width=WIDTH, height=1.1 + 0.3 * len(ordered))
+    return svg(draw, width=WIDTH, height=1.1 + 0.3 * len(ordered))
 
 
 def clip_pictures(example: Example, *, num_shown: int = 10) -> tuple[str, int, int]:
@@ -276,12 +274,6 @@ def _bare(axes: Axes, title: str) -> None:
         spine.set_visible(False)
     if title:
         axes.set_ylabel(title, rotation=0, ha="right", va="center", fontsize=9, labelpad=6)
-
-
-def _svg(draw: Draw, *, width: float, height: float) -> str:
-    picture = io.BytesIO()
-    save(draw, picture, width=width, height=height, format="svg", metadata={"Date": None}, **TIGHT)
-    return "data:image/svg+xml;base64," + base64.b64encode(picture.getvalue()).decode()
 
 
 def _png(draw: Draw, *, width: float, height: float) -> str:

@@ -7,12 +7,13 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
-from evaluation.comparison.charts import Chart, accuracy_chart, curve_chart, difference_chart, name_of
+from evaluation.comparison.charts import accuracy_chart, curve_chart, difference_chart, name_of
 from evaluation.comparison.crossed import Draws
 from evaluation.comparison.evaluations import read_methods
 from evaluation.comparison.result import Comparison
 from evaluation.comparison.summary import summarise
 from evaluation.config import EvaluateConfig
+from evaluation.reporting.chart import Chart
 from evaluation.reporting.picture_style import DARK
 from tests.evaluation.comparison.conftest import AWKWARD, Evaluated, first
 from training.attacks import FGSM

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from evaluation.comparison import tables
 from evaluation.comparison.result import Comparison
+from evaluation.reporting.grid import escape_latex
 from tests.evaluation.comparison.conftest import AWKWARD
 
 SHOWN = [" ".join(name.split()) for name in AWKWARD]
@@ -57,7 +58,7 @@ def test_latex_names_its_package_and_its_rules(awkward: Comparison) -> None:
 
 @pytest.mark.parametrize("name", AWKWARD)
 def test_escaped_text_is_itself_again(name: str) -> None:
-    assert from_latex(tables.escape_latex(name)) == " ".join(name.split())
+    assert from_latex(escape_latex(name)) == " ".join(name.split())
 
 
 def test_csv_is_read_back_in_full(awkward: Comparison) -> None:
