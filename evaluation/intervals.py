@@ -66,14 +66,37 @@ class Resampling:
         Where the two agree on every clip, or one alone is right on every clip, bootstrap draws would claim certainty:
         there the exact binomial bound on how often they may differ is given.
         """
-        if (first == second).all():
-            _, most = exact_interval(0, len(first))
-            return (-most, most)
-        if (first != second).all() and (first.all() or second.all()):
-            least, _ = exact_interval(len(first), len(first))
-            return (least, 1.0) if first.all() else (-1.0, -least)
+        if (certain := _certain_difference(first, second)) is not None:
+            return certain
         paired = first.astype(np.float64) - second.astype(np.float64)
         return percentiles(self.weights @ paired / len(paired))
+
+    def difference_among(
+        self,
+        first: Bool[np.ndarray, " clips"],
+        second: Bool[np.ndarray, " clips"],
+        chosen: Bool[np.ndarray, " clips"],
+    ) -> Interval | None:
+        """Interval of the difference of two shares among the chosen clips; None if none is chosen."""
+        if not chosen.any():
+            return None
+        if (certain := _certain_difference(first[chosen], second[chosen])) is not None:
+            return certain
+        totals = self.weights @ chosen
+        drawn = totals > 0
+        paired = (first.astype(np.float64) - second.astype(np.float64)) * chosen
+        return percentiles((self.weights @ paired)[drawn] / totals[drawn])
+
+
+def _certain_difference(first: Bool[np.ndarray, " clips"], second: Bool[np.ndarray, " clips"]) -> Interval | None:
+    """The interval of a difference of which every draw is the same; None if draws differ."""
+    if (first == second).all():
+        _, most = exact_interval(0, len(first))
+        return (-most, most)
+    if (first != second).all() and (first.all() or second.all()):
+        least, _ = exact_interval(len(first), len(first))
+        return (least, 1.0) if first.all() else (-1.0, -least)
+    return None
 
 
 def exact_interval(hits: int, trials: int) -> Interval:

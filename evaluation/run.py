@@ -13,6 +13,7 @@ from torch import nn
 
 from evaluation.attack_lists import attack_label
 from evaluation.config import MACHINE_SETTINGS, EvaluateConfig
+from evaluation.planning.clips import open_data
 from evaluation.planning.estimate import Estimate
 from evaluation.planning.plan import Measurement, listed, measurements_of, total_cost, unbounded_threat
 from evaluation.planning.progress import EvaluationProgress
@@ -31,11 +32,10 @@ from evaluation.verification.files import verify, verify_files
 from evaluation.victim import Victim, answer_to_a_clip, load_surrogates, load_victim
 from preprocessing.cluster.shared_places import require_shared
 from preprocessing.errors import DataError, PlaceError, SettingsError
-from preprocessing.schema import DatasetIndex, Split
+from preprocessing.schema import DatasetIndex
 from preprocessing.storage.atomic_file import write_text
 from preprocessing.storage.places import require_writable
 from preprocessing.storage.provenance import Provenance, project_version
-from preprocessing.storage.records import load_index
 from training.models.classifier import Outputs
 
 __all__ = ["estimate", "evaluate", "verify"]
@@ -158,7 +158,7 @@ def check(config: EvaluateConfig, model: nn.Module | None = None) -> Prepared:
     if "://" in config.output:
         raise PlaceError(f"output='{config.output}' is a URL; it must be a folder")
     require_writable(config.output)
-    index = open_data(config)
+    index = open_data(config.data, config.split, config.threat)
     victim = load_victim(config, index, model)
     surrogates = load_surrogates(config, index)
     config, left_out = suited_to(config, victim.model, index)
@@ -263,32 +263,3 @@ def picture_of(example: Example) -> tuple[ExampleFacts, dict[str, str]]:
         audio_gain=audio_gain,
     )
     return facts, {"clip": picture}
-
-
-def open_data(config: EvaluateConfig) -> DatasetIndex:
-    """The data set's index, checked against the config before any work starts.
-
-    Raises:
-        UserError: as `index_with_clips` says, or if the threat names a segment that clips do not have.
-    """
-    index = index_with_clips(config.data, config.split)
-    touched = config.threat.segments
-    if touched and touched[-1] >= index.format.num_segments:
-        raise SettingsError(
-            f"threat {config.threat} names segment {touched[-1]}, but the clips of '{config.data}' have "
-            f"{index.format.num_segments} segments (from 0)"
-        )
-    return index
-
-
-def index_with_clips(data: str, split: Split) -> DatasetIndex:
-    """The index of a data set that has clips in the split.
-
-    Raises:
-        UserError: if the data set is not finished, or the split is empty.
-    """
-    index = load_index(data)
-    if not index.num_clips.get(split):
-        counts = ", ".join(f"{name}: {count}" for name, count in index.num_clips.items())
-        raise DataError(f"split '{split}' of '{data}' has no clips (it has {counts}); choose another split")
-    return index

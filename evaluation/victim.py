@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from preprocessing.storage.provenance import Provenance
 from training.checkpoint import load_model, model_sha256
 from training.models.adapters import Adapter
 from training.models.classifier import Outputs
-from training.models.foreign import load_foreign, state_sha256
+from training.models.foreign import ModelInput, load_foreign, state_sha256
 from training.threat import AudioDomain
 
 
@@ -31,6 +32,27 @@ class Victim:
     """The code, libraries and machine that trained it, if they are known."""
 
 
+@runtime_checkable
+class NamesAModel(Protocol):
+    """Settings that name a checkpoint, or a model of another maker."""
+
+    @property
+    def checkpoint(self) -> str | None:
+        """Folder of a checkpoint."""
+
+    @property
+    def model(self) -> str | None:
+        """Factory of a model of another maker."""
+
+    @property
+    def weights(self) -> str | None:
+        """Its weights."""
+
+    @property
+    def model_input(self) -> ModelInput:
+        """The form in which it takes frames and audio."""
+
+
 def load_victim(config: EvaluateConfig, index: DatasetIndex, model: nn.Module | None = None) -> Victim:
     """The model of a config, or the one given in its place, checked against the data set.
 
@@ -39,20 +61,28 @@ def load_victim(config: EvaluateConfig, index: DatasetIndex, model: nn.Module | 
     """
     if model is not None:
         victim = Victim(model.eval(), state_sha256(model))
-    elif config.model is not None:
+        return _that_returns_outputs(victim, index, audio_domain=config.threat.audio_domain)
+    return load_named(config, index, data=config.data, audio_domain=config.threat.audio_domain)
+
+
+def load_named(named: NamesAModel, index: DatasetIndex, *, data: str, audio_domain: AudioDomain) -> Victim:
+    """The model that settings name, checked against the data set in `data`.
+
+    Raises:
+        UserError: if it cannot be loaded, or is one of other classes or clips, or returns no logits.
+    """
+    if named.model is not None:
         foreign = load_foreign(
-            config.model,
-            config.weights,
-            config.model_input,
+            named.model,
+            named.weights,
+            named.model_input,
             clip_format=index.format,
             num_classes=len(index.classes),
         )
-        victim = Victim(foreign, state_sha256(foreign))
-    elif config.checkpoint is not None:
-        return load_checkpoint(config.checkpoint, index, data=config.data)
-    else:
-        raise SettingsError("give checkpoint=DIR, or model=package.module:factory for a model of another maker")
-    return _that_returns_outputs(victim, index, audio_domain=config.threat.audio_domain)
+        return _that_returns_outputs(Victim(foreign, state_sha256(foreign)), index, audio_domain=audio_domain)
+    if named.checkpoint is not None:
+        return load_checkpoint(named.checkpoint, index, data=data)
+    raise SettingsError("give checkpoint=DIR, or model=package.module:factory for a model of another maker")
 
 
 def load_surrogates(config: EvaluateConfig, index: DatasetIndex) -> dict[str, Victim]:

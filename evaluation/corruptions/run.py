@@ -17,7 +17,7 @@ from evaluation.corruptions.reference import REFERENCE_NAME, load_reference
 from evaluation.corruptions.report import CORRUPTIONS_NAME, CorruptionReport, Facts, Reference
 from evaluation.corruptions.summary import summarise
 from evaluation.corruptions.verification import verify
-from evaluation.run import index_with_clips
+from evaluation.planning.clips import index_with_clips
 from evaluation.stored.certificates import file_sha256
 from evaluation.tasks.portions import Models, device_in_words, portions_on_ray, require_resources
 from evaluation.victim import Victim, load_checkpoint

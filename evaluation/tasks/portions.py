@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import ray
 import torch
@@ -48,15 +48,24 @@ class Models:
         Raises:
             ResourceError: if Ray gave the task a GPU that torch cannot use.
         """
-        is_on_gpu = bool(ray.get_gpu_ids())
-        if is_on_gpu and not torch.cuda.is_available():
-            raise ResourceError(
-                "Ray gave the evaluation a GPU that torch cannot use: mend the driver of the node (`python -m pipeline "
-                "doctor` looks at each), or set gpu=false"
-            )
-        device = "cuda" if is_on_gpu else "cpu"
+        device = device_of_the_task()
         surrogates = {name: model.to(device).eval() for name, model in self.surrogates.items()}
         return Models(self.victim.to(device).eval(), self.victim_sha256, surrogates), device
+
+
+def device_of_the_task() -> str:
+    """The device that Ray gave this task: `cuda` or `cpu`.
+
+    Raises:
+        ResourceError: if it is a GPU that torch cannot use.
+    """
+    is_on_gpu = bool(ray.get_gpu_ids())
+    if is_on_gpu and not torch.cuda.is_available():
+        raise ResourceError(
+            "Ray gave the evaluation a GPU that torch cannot use: mend the driver of the node (`python -m pipeline "
+            "doctor` looks at each), or set gpu=false"
+        )
+    return "cuda" if is_on_gpu else "cpu"
 
 
 @runtime_checkable
@@ -87,7 +96,7 @@ class Work(Protocol):
 def portions_on_ray(
     work: Work,
     portion: Callable[..., Iterator[T]],
-    models: Models,
+    models: object,
     arguments: Callable[[int], tuple[object, ...] | None],
     *,
     places: Sequence[SharedPlace],
@@ -121,7 +130,7 @@ def portions_on_ray(
 
 def _all_arguments(
     known: tuple[Landmark, ...],
-    held: ObjectRef[Models],
+    held: ObjectRef[Any],
     arguments: Callable[[int], tuple[object, ...] | None],
     rank: int,
 ) -> tuple[object, ...]:

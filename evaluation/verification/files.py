@@ -19,7 +19,7 @@ from evaluation.stored.certificates import CERTIFICATES_NAME, Certificates, file
 from evaluation.tasks.measurement import NOT_FINITE
 from evaluation.verification.replay import replay
 from preprocessing.errors import DataError
-from preprocessing.storage.provenance import commit, project_version
+from preprocessing.storage.provenance import Provenance, commit, project_version
 from training.batch import MODALITIES
 from training.threat import ThreatModel
 
@@ -77,27 +77,30 @@ def verify_files(folder: Path) -> list[str]:
 
 def _unchecked(report: Report) -> Iterator[str]:
     """Parts that a report of its kind does not let anybody check."""
-    if not _is_of_this_version(report):
+    if not is_of_this_version(report.provenance):
         yield f"{PAGE_NAME}, which another version wrote"
     if report.config.stored_perturbations == 0:
         yield "predictions under attack: no perturbations are stored (stored_perturbations=0)"
 
 
-def _is_of_this_version(report: Report) -> bool:
-    made_by = report.provenance
+def is_of_this_version(made_by: Provenance | None) -> bool:
+    """True if this very code made something: then it would make it again, word for word."""
     return made_by is not None and (made_by.version, made_by.commit) == (project_version(), commit())
 
 
 def _page(folder: Path, report: Report) -> Iterator[str]:
-    """The page's words must be those of the report; its pictures are not compared."""
-    if not _is_of_this_version(report):
-        return
-    expected = without_pictures(report_page(report, {})).splitlines()
-    found = without_pictures((folder / PAGE_NAME).read_text()).splitlines()
-    if found != expected:
-        pairs = zip_longest(found, expected, fillvalue="nothing")
+    if is_of_this_version(report.provenance):
+        yield from page_problems(folder / PAGE_NAME, report_page(report, {}))
+
+
+def page_problems(page: Path, expected: str) -> Iterator[str]:
+    """The first words in which a stored page differs from what its report gives; pictures are not compared."""
+    lines = without_pictures(expected).splitlines()
+    found = without_pictures(page.read_text()).splitlines()
+    if found != lines:
+        pairs = zip_longest(found, lines, fillvalue="nothing")
         stated, computed = next((one, other) for one, other in pairs if one != other)
-        yield f"{PAGE_NAME} says {shortened(stated)}, the report gives {shortened(computed)}"
+        yield f"{page.name} says {shortened(stated)}, the report gives {shortened(computed)}"
 
 
 def shortened(line: str) -> str:

@@ -105,6 +105,19 @@ def test_mcnemars_test_is_that_of_a_fair_coin(wins: int, losses: int, p_value: f
     assert mcnemar(wins, losses) == pytest.approx(min(1.0, p_value), abs=1e-12)
 
 
+def test_a_difference_among_some_clips_is_that_of_these_clips_alone() -> None:
+    """As if the others did not exist, up to how often each number of clips is drawn; None without clips."""
+    random = np.random.default_rng(3)
+    chosen, one, other = (random.random(400) < share for share in (0.5, 0.6, 0.4))
+    among = Resampling.draw(400, num_draws=4000, seed=0).difference_among(one, other, chosen)
+    alone = Resampling.draw(int(chosen.sum()), num_draws=4000, seed=1).difference(one[chosen], other[chosen])
+    assert among == pytest.approx(alone, abs=0.02)
+    draws = Resampling.draw(400, num_draws=10, seed=0)
+    assert draws.difference_among(one, other, np.zeros(400, bool)) is None
+    most = exact_interval(0, int(chosen.sum()))[1]
+    assert draws.difference_among(one, one | ~chosen, chosen) == (-most, most)
+
+
 def test_mcnemars_test_is_twice_the_tail() -> None:
     """A fair coin is symmetric: both tails weigh the same."""
     for wins, losses in ((40, 20), (12, 30), (101, 99)):
