@@ -17,12 +17,12 @@ from training.models import ModelConfig
 from training.threat import ThreatModel
 
 
-def trained_checkpoint(data: Path, folder: Path) -> Path:
+def trained_checkpoint(data: Path, folder: Path, *, seed: int = 0) -> Path:
     """A tiny classifier trained for a few seconds on the 24 training clips."""
     index = load_index(str(data))
     model_config = ModelConfig(video_encoder="tiny", audio_encoder="tiny", fusion="concat", feature_size=16)
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         model = model_config.build(index.format, len(index.classes))
     batches = list(evaluation_batches(str(data), "train", batch_size=8))
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
