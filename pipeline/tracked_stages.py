@@ -19,6 +19,11 @@ from evaluation.run import check as check_evaluation
 from evaluation.run import evaluate
 from evaluation.stored.certificates import CERTIFICATES_NAME
 from evaluation.stored.perturbations import PERTURBATIONS_NAME
+from evaluation.transfer.config import TransferConfig
+from evaluation.transfer.report import TransferReport
+from evaluation.transfer.run import FILES as TRANSFER_FILES
+from evaluation.transfer.run import check as check_transfer
+from evaluation.transfer.run import measure as measure_transfer
 from pipeline.schedule_picture import draw_schedules
 from pipeline.settings.load import flatten
 from pipeline.tracking.choice import Tracking
@@ -117,6 +122,34 @@ def tracked_corruptions(config: CorruptionsConfig, *, tracking: Tracking = "requ
 
     with recorded(read, output=config.output, tracking=tracking):
         return measure(config)
+
+
+def tracked_transfer(config: TransferConfig, *, tracking: Tracking = "required") -> TransferReport:
+    """Measure transfer, with the settings, the mean success rates and the report's files in the MLflow run of
+    `config.output`.
+
+    The caller is connected to Ray.
+    """
+    check_transfer(config)
+    settings = flatten(config)
+    key, folder = run_key("transfer", config.output, settings), Path(config.output)
+
+    def read(status: Status) -> Sequence[RunRecord]:
+        record = RunRecord(key, f"{folder.name} transfer", settings, "test/num_clips", status=status)
+        if status != "FINISHED":
+            return [record]
+        points = {0: _success_rates(TransferReport.read(folder))}
+        files = dict.fromkeys((folder / name for name in TRANSFER_FILES), "transfer")
+        return [replace(record, points=points, files=files)]
+
+    with recorded(read, output=config.output, tracking=tracking):
+        return measure_transfer(config)
+
+
+def _success_rates(report: TransferReport) -> dict[str, float]:
+    rates = {f"test/success_rate/{mean.group}/{mean.attack}": mean.success_rate for mean in report.means}
+    clean = {f"test/clean_accuracy/{each.name}": each.accuracy for each in report.models if each.accuracy is not None}
+    return {"test/num_clips": float(report.num_clips), **clean, **rates}
 
 
 def _mean_accuracies(report: CorruptionReport) -> dict[str, float]:

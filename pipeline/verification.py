@@ -1,4 +1,4 @@
-"""The re-check of whatever a folder holds: a data set, a report, or a measurement under corruptions."""
+"""The re-check of whatever a folder holds: a data set, a report, or a measurement of corruptions or of transfer."""
 
 from __future__ import annotations
 
@@ -8,28 +8,30 @@ from pathlib import Path
 from preprocessing.checks.config import VerifyConfig
 from preprocessing.errors import PlaceError, SettingsError
 
-REPORT, CORRUPTIONS = "report.json", "corruptions.json"
+REPORT, CORRUPTIONS, TRANSFER = "report.json", "corruptions.json", "transfer.json"
 
 
 def problems_of(place: str, config: VerifyConfig) -> Sequence[str]:
     """The problems of what lies at a place, one sentence each; only what is needed for it is imported.
 
     Raises:
-        UserError: if it is none of the three, or a setting is about another of them.
+        UserError: if it is none of them, or a setting is about another of them.
     """
-    found = [name for name in (REPORT, CORRUPTIONS) if "://" not in place and (Path(place) / name).exists()]
+    found = [name for name in (REPORT, CORRUPTIONS, TRANSFER) if "://" not in place and (Path(place) / name).exists()]
     if not found:
         return _of_a_data_set(place, config)
     if config.videos:
         raise SettingsError(f"videos is for data sets, and '{place}' is a report: leave it out")
+    if found[0] != REPORT and (config.checkpoint or config.data):
+        raise SettingsError(f"checkpoint and data are for {REPORT}, and '{place}' has {found[0]}: leave them out")
     if found[0] == CORRUPTIONS:
-        if config.checkpoint or config.data:
-            raise SettingsError(
-                f"checkpoint and data are for {REPORT}, and '{place}' has {CORRUPTIONS}: leave them out"
-            )
         from evaluation.corruptions.run import verify as verify_corruptions
 
         return verify_corruptions(place)
+    if found[0] == TRANSFER:
+        from evaluation.transfer.run import verify as verify_transfer
+
+        return verify_transfer(place)
     from evaluation.run import verify as verify_report
 
     return verify_report(place, checkpoint=config.checkpoint, data=config.data)
@@ -43,7 +45,8 @@ def _of_a_data_set(place: str, config: VerifyConfig) -> Sequence[str]:
         raise SettingsError(f"checkpoint and data are for reports, and '{place}' holds none: leave them out")
     store = Store(place)
     if all(store.size(name) is None for name in (PLAN_NAME, INDEX_NAME)):
-        raise PlaceError(f"'{place}' is neither a data set ({INDEX_NAME}) nor a report ({REPORT}, {CORRUPTIONS})")
+        reports = ", ".join((REPORT, CORRUPTIONS, TRANSFER))
+        raise PlaceError(f"'{place}' is neither a data set ({INDEX_NAME}) nor a report ({reports})")
     from pipeline.cluster import connect
     from preprocessing.run import verify as verify_dataset
 

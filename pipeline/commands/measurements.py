@@ -65,3 +65,27 @@ def corruptions(words: Words = None, tracking: TrackingOption = "required") -> N
     config = loaded(CorruptionsConfig, words)
     with connect():
         print_table(tracked_corruptions(config, tracking=tracking))
+
+
+@app.command(cls=SettingsCommand)
+def transfer(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FILE] [DIR|NAME=DIR]... [KEY=VALUE]...",
+            help="A YAML file; folders of checkpoints, with names or without; and settings such as output=DIR. A word "
+            "before = that is no setting is a name.",
+            show_default=False,
+        ),
+    ] = None,
+    tracking: TrackingOption = "required",
+) -> None:
+    """Measure how attacks made on some models fool others: transfer FILE checkpoint=[DIR,DIR] data=DIR output=DIR."""
+    from evaluation.transfer.config import TransferConfig
+    from evaluation.transfer.tables import print_tables
+    from pipeline.cluster import connect
+    from pipeline.tracked_stages import tracked_transfer
+
+    config = loaded(TransferConfig, spelled_out("transfer", words))
+    with connect():
+        print_tables(tracked_transfer(config, tracking=tracking))

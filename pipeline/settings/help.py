@@ -29,6 +29,7 @@ CONFIG_CLASSES = {
     "verify": ("preprocessing.checks.config", "VerifyConfig"),
     "evaluate": ("evaluation.config", "EvaluateConfig"),
     "corruptions": ("evaluation.corruptions.config", "CorruptionsConfig"),
+    "transfer": ("evaluation.transfer.config", "TransferConfig"),
     "compare": ("evaluation.comparison.config", "CompareConfig"),
     "doctor": ("pipeline.doctor.config", "DoctorConfig"),
 }

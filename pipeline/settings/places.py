@@ -46,6 +46,9 @@ def named_places(config: BaseModel) -> dict[str, object]:
         *(f"dataset.{name}" for name in getattr(dataset, "places", ())),
     )
     found = {key: _value(config, key) for key in keys}
+    models = getattr(config, "models", None)
+    for name, model in models.items() if isinstance(models, Mapping) else ():
+        found |= {f"models.{name}.{part}": getattr(model, part) for part in ("checkpoint", "weights")}
     weights = {key: _value(config, key) for key in WEIGHTS}
     found |= {key: file for key, file in weights.items() if file is not None and Path(str(file)).is_absolute()}
     return {key: place for key, place in found.items() if place is not None}

@@ -19,20 +19,20 @@ def file_and_changes(words: Sequence[str] | None) -> tuple[Path | None, list[str
 
 
 def spelled_out(command: str, words: Sequence[str] | None) -> list[str]:
-    """The words of `compare` with `DIR` and `NAME=DIR,DIR` put into the setting `methods`; of others as they are.
+    """The words of `compare` and `transfer` with `DIR` and `NAME=DIR` put into settings; of others as they are.
 
-    A word without `=` is a folder, called by its last part, unless it is the first and ends like a YAML file. A word
-    whose key is no setting is a name.
+    A word without `=` is a folder, unless it is the first and ends like a YAML file. A word whose key is no setting is
+    a name. `compare` has folders, several separated by commas, as `methods`, those without a name called by their last
+    part; `transfer` has them as `checkpoint`, and those with a name as `models`.
 
     Raises:
-        SettingsError: if two methods have one name.
+        SettingsError: if two folders have one name.
     """
     given = list(words or ())
-    if command != "compare":
+    if command not in ("compare", "transfer"):
         return given
     settings = set(config_class_of(command).model_fields)
-    methods: dict[str, list[str]] = {}
-    rest = []
+    rest, folders = [], []
     for number, word in enumerate(given):
         key, equals, value = word.partition("=")
         is_file = not equals and number == 0 and word.endswith(YAML_ENDINGS)
@@ -40,10 +40,30 @@ def spelled_out(command: str, words: Sequence[str] | None) -> list[str]:
         if is_file or is_setting:
             rest.append(word)
         else:
-            name = key if equals else Path(word).resolve().name
-            if name in methods:
-                raise SettingsError(
-                    f"'{methods[name][0]}' and '{value or word}' are both '{name}': name them, NAME=DIR"
-                )
-            methods[name] = (value if equals else word).split(",")
-    return [*rest, *([f"methods={json.dumps(methods)}"] if methods else [])]
+            folders.append((key, value) if equals else ("", word))
+    return [*rest, *(_methods(folders) if command == "compare" else _models(folders))]
+
+
+def _methods(folders: Sequence[tuple[str, str]]) -> list[str]:
+    """Folders with their names, if they have any, as a setting of `compare`."""
+    named = [(name or Path(folder).resolve().name, folder) for name, folder in folders]
+    methods = {name: folder.split(",") for name, folder in _told_apart(named).items()}
+    return [f"methods={json.dumps(methods)}"] if methods else []
+
+
+def _models(folders: Sequence[tuple[str, str]]) -> list[str]:
+    """The same as settings of `transfer`."""
+    checkpoint = [folder for name, folder in folders if not name]
+    models = _told_apart([(name, folder) for name, folder in folders if name])
+    found = {"checkpoint": checkpoint, "models": models}
+    return [f"{setting}={json.dumps(value)}" for setting, value in found.items() if value]
+
+
+def _told_apart(named: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Folders by name."""
+    found: dict[str, str] = {}
+    for name, folder in named:
+        if name in found:
+            raise SettingsError(f"'{found[name]}' and '{folder}' are both '{name}': name them, NAME=DIR")
+        found[name] = folder
+    return found

@@ -7,7 +7,8 @@ import torch
 
 from evaluation.config import EvaluateConfig
 from evaluation.corruptions.config import CorruptionsConfig
-from pipeline.tracked_stages import tracked_corruptions, tracked_evaluation
+from evaluation.transfer.config import TransferConfig
+from pipeline.tracked_stages import tracked_corruptions, tracked_evaluation, tracked_transfer
 from pipeline.tracking.address import store_address
 from pipeline.tracking.opening import open_store
 from preprocessing.storage.records import load_index
@@ -16,10 +17,10 @@ from training.checkpoint import CheckpointInfo, save
 from training.models import ModelConfig
 
 
-def save_untrained(folder: Path, tiny_dataset: Path) -> str:
+def save_untrained(folder: Path, tiny_dataset: Path, *, seed: int = 0) -> str:
     """A checkpoint of a tiny model as it begins."""
     index, model = load_index(str(tiny_dataset)), ModelConfig(video_encoder="tiny", audio_encoder="tiny")
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     info = CheckpointInfo(
         model=model, clip_format=index.format, classes=index.classes, dataset_sha256="0" * 64, epoch=1, metrics={}
     )
@@ -76,3 +77,25 @@ def test_a_measurement_under_corruptions_is_recorded_with_its_means_and_its_file
     assert run.data.metrics["test/corrupted_accuracy/both/all"] == report.groups[0].score.accuracy
     files = {each.path for each in store.client().list_artifacts(run.info.run_id, "corruptions")}
     assert files == {f"corruptions/{path.name}" for path in (tmp_path / "out").iterdir()}
+
+
+@pytest.mark.slow
+def test_a_measurement_of_transfer_is_recorded_with_its_means_and_its_files(tiny_dataset: Path, tmp_path: Path) -> None:
+    config = TransferConfig(
+        checkpoint=tuple(save_untrained(tmp_path / str(seed), tiny_dataset, seed=seed) for seed in (0, 1)),
+        data=str(tiny_dataset),
+        output=str(tmp_path / "out"),
+        attacks=(FGSM(),),
+        threat="linf(video=0.2, audio=0.2)",
+        workers=1,
+    )
+    report = tracked_transfer(config)
+    store = open_store(store_address(config.output))
+    [run] = store.client().search_runs([store.experiment_id])
+    assert (run.info.run_name, run.info.status) == ("out transfer", "FINISHED")
+    assert run.data.metrics["test/num_clips"] == 8
+    assert run.data.metrics["test/clean_accuracy/0"] == report.models[0].accuracy
+    recorded = {name for name in run.data.metrics if name.startswith("test/success_rate/")}
+    assert recorded == {f"test/success_rate/{mean.group}/fgsm" for mean in report.means}
+    files = {each.path for each in store.client().list_artifacts(run.info.run_id, "transfer")}
+    assert files == {f"transfer/{path.name}" for path in (tmp_path / "out").iterdir()}

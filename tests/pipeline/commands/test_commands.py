@@ -17,7 +17,7 @@ from pipeline.settings.help import CONFIG_CLASSES, config_class_of
 ROOT = Path(__file__).parents[3]
 COMMANDS = (
     *("demo", "preprocess", "inspect", "train", "tune", "evaluate", "compare", "corruptions"),
-    *("settings", "verify", "doctor"),
+    *("transfer", "settings", "verify", "doctor"),
 )
 
 
@@ -171,6 +171,10 @@ REFUSED = {
     f"{EVALUATE} data={{data}} output={{tmp}}/file": "'{tmp}/file' is none",
     f"{CORRUPTIONS} data={{data}}": "format.json' does not describe a checkpoint",
     f"{CORRUPTIONS} data={{data}} output={{tmp}}/file": "'{tmp}/file' is none",
+    "transfer {tmp}/damaged output={tmp}/out data={data}": "got 1 models; at least two are needed",
+    "transfer {tmp}/damaged x={tmp}/none output={tmp}/out data={data}": "is not a checkpoint",
+    "transfer x={tmp}/damaged x={tmp}/none output={tmp}/out data={data}": "are both 'x': name them, NAME=DIR",
+    "transfer {tmp}/damaged x={tmp}/none output={tmp}/file data={data}": "'{tmp}/file' is none",
     f"{TUNE} data={{tmp}}/none": "is not a finished data set",
     f"{TUNE} data={{data}} output={{tmp}}/file/below": "'{tmp}/file' is none",
     f"{TUNE} data={{empty}}": "has no validation clips",
@@ -283,7 +287,10 @@ def test_inspect_tells_wrong_settings_and_a_wrong_folder(tmp_path: Path, capsys:
 
 def test_a_folder_of_neither_kind_cannot_be_verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(tmp_path)]) == 2
-    assert "neither a data set (dataset.json) nor a report (report.json, corruptions.json)" in capsys.readouterr().err
+    assert (
+        "neither a data set (dataset.json) nor a report (report.json, corruptions.json, transfer.json)"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("words", [["verify"], ["preprocess", "dataset.name=folder", "dataset.root=."], ["train"]])

@@ -26,6 +26,11 @@ REFUSED = {
     f"train data=/d output=/o model.video_weights={COPY}/w.pt": ["model.video_weights='w.pt'"],
     "evaluate data=s3://bucket/d output=/o checkpoint=c": ["checkpoint='c': write checkpoint=/shared/c"],
     "evaluate data=/d output=/o checkpoint=/c surrogates=[/a,b]": ["surrogates='b': write surrogates=/shared/b"],
+    "transfer data=/d output=/o checkpoint=[/a,b] models.c.model=m:f models.c.weights=w d.1=e": [
+        "checkpoint='b': write checkpoint=/shared/b",
+        "models.c.weights='w': write models.c.weights=/shared/w",
+        "models.d.1.checkpoint='e'",
+    ],
     "tune pipeline/configs/tune/demo.yaml data=d output=/o": ["data='d'"],
     "preprocess dataset.name=folder dataset.root=[/a,b] output=s3://bucket/o": ["dataset.root='b'"],
     "preprocess dataset.name=kinetics_sounds dataset.root=/a dataset.split_files=[lists/a.csv] "

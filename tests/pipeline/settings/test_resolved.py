@@ -17,6 +17,7 @@ GIVEN = {
     "tune": ["data=data", "output=out"],
     "evaluate": ["data=data", "output=out"],
     "corruptions": ["data=data", "output=out", "checkpoint=model"],
+    "transfer": ["data=data", "output=out"],
     "compare": ["output=out"],
 }
 FILES = sorted(CONFIGS.glob("*/*.yaml"))
@@ -37,6 +38,7 @@ def test_what_must_be_given_stands_as_a_comment(command: str, tmp_path: Path) ->
     words = {
         "preprocess": ["dataset.name=folder"],
         "compare": ["methods={one: runs/a, two: 'runs/b,runs/c'}"],
+        "transfer": ["models={one: runs/a, two: runs/b}"],
         "tune": ["space={optimizer.warmup: {name: uniform, low: 0, high: 0.5}}"],
     }
     config_class = config_class_of(command)

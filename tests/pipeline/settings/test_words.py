@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from evaluation.comparison.config import CompareConfig
+from evaluation.transfer.config import TransferConfig
 from pipeline.settings.load import load
 from pipeline.settings.words import file_and_changes, spelled_out
 from preprocessing.errors import SettingsError
@@ -43,6 +44,14 @@ def test_a_yaml_file_holds_methods_too_and_words_add_to_them(tmp_path: Path) -> 
     file.write_text("methods:\n  one: runs/one\n  two: [runs/two, runs/three]\n")
     assert methods(str(file)) == {"one": ("runs/one",), "two": ("runs/two", "runs/three")}
     assert list(methods(str(file), "runs/four")) == ["one", "two", "four"]
+
+
+def test_folders_of_transfer_are_checkpoints_and_those_with_a_name_models() -> None:
+    """Beside settings of the same command, also of a model among them."""
+    words = ["runs/a", "b=runs/b", "data=d", "output=o", "runs/c", "models.e.model=m:f"]
+    config = load(TransferConfig, *file_and_changes(spelled_out("transfer", words)))
+    assert config.checkpoint == ("runs/a", "runs/c")
+    assert {name: each.checkpoint or each.model for name, each in config.models.items()} == {"b": "runs/b", "e": "m:f"}
 
 
 def test_two_folders_of_one_name_are_refused_with_a_way_out() -> None:
