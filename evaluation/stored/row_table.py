@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self, cast
+from typing import ClassVar, TypeVar, cast
 
 import pyarrow as pa
 import pyarrow.parquet
-from numpy import float64, generic
+from numpy import bool_, float64, generic
 from numpy.typing import NDArray
 
 from preprocessing.errors import DataError
 from preprocessing.settings import Settings
 from preprocessing.storage.atomic_file import replacing
+
+AnyTable = TypeVar("AnyTable", bound="RowTable")
 
 
 @dataclass(frozen=True)
@@ -28,17 +30,17 @@ class RowTable:
     """What the rows are, in the plural, as messages call them."""
 
     @classmethod
-    def from_rows(cls, rows: Sequence[Settings]) -> Self:
+    def from_rows(cls: type[AnyTable], rows: Sequence[Settings]) -> AnyTable:
         """Collect rows in the order given."""
         return cls(pa.Table.from_pylist([row.model_dump() for row in rows], schema=cls.schema))
 
     @classmethod
-    def joined(cls, parts: Sequence[Self]) -> Self:
+    def joined(cls: type[AnyTable], parts: Sequence[AnyTable]) -> AnyTable:
         """All rows of several, in the order given."""
         return cls(pa.concat_tables([part.table for part in parts]).combine_chunks())
 
     @classmethod
-    def read(cls, path: Path) -> Self:
+    def read(cls: type[AnyTable], path: Path) -> AnyTable:
         """Read a file that `write` made.
 
         Raises:
@@ -61,6 +63,10 @@ class RowTable:
     def column(self, name: str) -> NDArray[generic]:
         """One column; missing numbers become NaN."""
         return cast(NDArray[generic], self.table[name].to_numpy())
+
+    def truths(self, name: str) -> NDArray[bool_]:
+        """One column of truths, none of them missing."""
+        return self.column(name).astype(bool_)
 
     def numbers(self, name: str) -> NDArray[float64]:
         """One column of numbers as float64; missing ones are NaN."""

@@ -84,7 +84,7 @@ class Outcomes(RowTable):
     @property
     def counts(self) -> Bool[np.ndarray, " rows"]:
         """True for rows whose clip both the surrogate and the victim have right untouched: success is among them."""
-        return np.asarray(self.column("surrogate_right") & self.column("victim_right"))
+        return np.asarray(self.truths("surrogate_right") & self.truths("victim_right"))
 
     @property
     def is_fooled(self) -> Bool[np.ndarray, " rows"]:

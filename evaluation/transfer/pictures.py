@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -75,7 +76,7 @@ def heat_map(report: TransferReport, attack: str) -> Chart:
                     if victim in cells:
                         _cell(axes, cells[victim], row=row, column=column, paint=paint)
             named_rows(axes, names)
-            slant = {"rotation": 30, "ha": "left", "rotation_mode": "anchor"} if is_slanted else {}
+            slant: dict[str, Any] = {"rotation": 30, "ha": "left", "rotation_mode": "anchor"} if is_slanted else {}
             axes.xaxis.tick_top()
             axes.set_xticks(range(len(victims)), [label(victim) for victim in victims], **slant)
             axes.tick_params(length=0)
@@ -93,7 +94,7 @@ def heat_map(report: TransferReport, attack: str) -> Chart:
 def _cell(axes: Axes, cell: Cell, *, row: int, column: int, paint: Paint) -> None:
     """One number on its colour, and the clips that it is a share of."""
     share = cell.success_rate
-    frame = {"edgecolor": INK, "linewidth": 1.8} if cell.is_white_box else {"edgecolor": "none"}
+    frame: dict[str, Any] = {"edgecolor": INK, "linewidth": 1.8} if cell.is_white_box else {"edgecolor": "none"}
     axes.barh(row, 0.92, left=column - 0.46, height=0.88, color=paint.of(share or 0.0), **frame)
     words = paint.on_all if share is not None and share > 0.5 else paint.on_none
     number = "-" if share is None else f"{100 * share:.0f} %"
@@ -129,9 +130,9 @@ def means_chart(report: TransferReport) -> Chart | None:
             named_rows(axes, [label(attack) for attack in report.attacks])
             axes.grid(axis="x")
             axes.set_xlim(-0.02, 1.02)
-            axes.set_xticks([0.0, 0.25, 0.5, 0.75, 1.0], ["0 %", "25 %", "50 %", "75 %", "100 %"])
+            axes.set_xticks([0.0, 0.25, 0.5, 0.75, 1.0], ["0 %", "", "50 %", "", "100 %"])
             axes.set_ylim(len(report.attacks) - 0.5, -0.5)
-            num_cells = max(mean.num_cells for mean in found.values())
+            num_cells = report.means_of(group)[0].num_cells
             title(axes, f"{GROUP_NAMES[group]}, {num_cells} cell{'s' if num_cells > 1 else ''}")
 
     num_rows, _ = panel_grid(len(groups), columns=2)

@@ -46,7 +46,7 @@ class TransferProgress:
         """Enter the clips of a piece; the passes that were in it, at most."""
         number = piece.crafting
         surrogate = self._craftings[number].surrogate
-        num_clips = piece.outcomes.table.num_rows // len(surrogate.victims)
+        num_clips = int(piece.outcomes.table.num_rows) // len(surrogate.victims)
         self._seen[number] += num_clips
         victims = piece.outcomes.column("victim").tolist()
         found = zip(victims, piece.outcomes.counts.tolist(), piece.outcomes.is_fooled.tolist(), strict=True)

@@ -103,7 +103,10 @@ class Cell(Settings):
 
 
 class Mean(Settings):
-    """One attack over all cells of a group in which clips count, each cell counting the same."""
+    """One attack over the cells of a group, each counting the same.
+
+    They are the same cells for every attack of the group: those in which all of them were crafted and clips count.
+    """
 
     attack: str
     group: Group
@@ -111,8 +114,8 @@ class Mean(Settings):
     success_rate: float
     success_rate_interval: Interval
     difference: float | None
-    """Mean of the cells' differences to the baseline attack; None = of the baseline itself, or it was left out in one
-    of the cells."""
+    """Mean of the cells' differences to the baseline attack; None = of the baseline itself, or it was left out in the
+    whole group."""
     difference_interval: Interval | None
 
 

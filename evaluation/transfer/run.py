@@ -194,7 +194,7 @@ def finished_report(prepared: Prepared) -> TransferReport | None:
     wanted = set(TransferConfig.model_fields) - MACHINE_SETTINGS
     is_same = (
         report.config.model_dump(include=wanted) == config.model_dump(include=wanted)
-        and report.facts.models == prepared.models.facts
+        and {each.name: each.sha256 for each in report.facts.models} == prepared.models.for_tasks.sha256
         and report.facts.dataset_content_sha256 == prepared.index.content_sha256
         and report.facts.provenance.version == project_version()
     )

@@ -103,7 +103,7 @@ class _Summary:
         """The accuracy of a model, from the rows in which it is the victim or a surrogate by itself."""
         for column, part in (("victim_right", 2), ("surrogate_right", 1)):
             if place := next((each for each in self.places if each[part] == name), None):
-                is_right = np.asarray(self.rows[place].column(column), dtype=bool)
+                is_right = self.rows[place].truths(column)
                 interval = self.resampling.share(is_right)
                 return ModelResult(name=name, accuracy=float(is_right.mean()), accuracy_interval=interval)
         return ModelResult(name=name, accuracy=None, accuracy_interval=None)
@@ -113,7 +113,10 @@ class _Summary:
         attack, surrogate, victim = place
         tried, other = self.tried[place], self.baseline_of(place)
         has_clips = bool(tried.counts.any())
-        interval = other and self.resampling.difference_among(tried.is_fooled, other.is_fooled, tried.counts)
+        difference, interval = None, None
+        if other and has_clips:
+            difference = tried.rate - other.rate
+            interval = self.resampling.difference_among(tried.is_fooled, other.is_fooled, tried.counts)
         return Cell(
             attack=attack,
             surrogate=surrogate,
@@ -123,45 +126,53 @@ class _Summary:
             num_fooled=int(tried.is_fooled.sum()),
             success_rate=tried.rate if has_clips else None,
             success_rate_interval=self.resampling.share_among(tried.is_fooled, tried.counts),
-            difference=tried.rate - other.rate if other and has_clips else None,
+            difference=difference,
             difference_interval=interval,
         )
 
     def baseline_of(self, place: tuple[str, str, str]) -> Tried | None:
         """The baseline attack on the same surrogate and victim; None for itself, and where it was left out."""
-        attack, *pair = place
+        attack, surrogate, victim = place
         baseline = self.config.baseline_name
-        return None if attack == baseline else self.tried.get((baseline, *pair))
+        return None if attack == baseline else self.tried.get((baseline, surrogate, victim))
 
     def means(self) -> Iterator[Mean]:
         """The means over each group, attack after attack."""
         for group in GROUPS:
-            for attack in self.config.named_attacks:
-                places = [
-                    place
-                    for place in self.places
-                    if place[0] == attack
-                    and group_of(self.surrogates[place[1]], place[2]) == group
-                    and self.tried[place].counts.any()
-                ]
-                if places:
-                    yield self.mean(attack, group, places)
+            attacks, pairs = self.shared_cells(group)
+            for attack in attacks if pairs else ():
+                yield self.mean(attack, group, [(attack, *pair) for pair in pairs])
+
+    def shared_cells(self, group: Group) -> tuple[list[str], list[tuple[str, str]]]:
+        """The attacks crafted in a group, and the (surrogate, victim) that all of them have, if clips count there.
+
+        Which clips count does not depend on the attack. An attack that was left out on a surrogate takes its cells away
+        from all: means over other cells would not compare.
+        """
+        places = [place for place in self.places if group_of(self.surrogates[place[1]], place[2]) == group]
+        pairs = {attack: [place[1:] for place in places if place[0] == attack] for attack, _, _ in places}
+        shared = set.intersection(*map(set, pairs.values())) if pairs else set()
+        first = next(iter(pairs), "")
+        return list(pairs), [
+            pair for pair in pairs.get(first, ()) if pair in shared and self.tried[(first, *pair)].counts.any()
+        ]
 
     def mean(self, attack: str, group: Group, places: Sequence[tuple[str, str, str]]) -> Mean:
         """One attack over the cells at these places."""
         cells = [self.tried[place] for place in places]
         others = [other for place in places if (other := self.baseline_of(place))]
-        is_compared = len(others) == len(places)
+        difference, interval = None, None
+        if others:
+            difference = float(np.mean([one.rate - other.rate for one, other in zip(cells, others, strict=True)]))
+            interval = mean_difference_interval(cells, others, self.resampling)
         return Mean(
             attack=attack,
             group=group,
             num_cells=len(cells),
             success_rate=float(np.mean([cell.rate for cell in cells])),
             success_rate_interval=mean_interval(cells, self.resampling),
-            difference=float(np.mean([one.rate - other.rate for one, other in zip(cells, others, strict=True)]))
-            if is_compared
-            else None,
-            difference_interval=mean_difference_interval(cells, others, self.resampling) if is_compared else None,
+            difference=difference,
+            difference_interval=interval,
         )
 
 

@@ -64,7 +64,7 @@ def _hashes(folder: Path, report: TransferReport, outcomes: Outcomes) -> Iterato
 def _rows(outcomes: Outcomes) -> Iterator[str]:
     """Whatever a row says twice must be said alike."""
     label = outcomes.column("label")
-    says_right = outcomes.column("victim_right").astype(bool)
+    says_right = outcomes.truths("victim_right")
     is_right = outcomes.column("victim_prediction") == label
     fooled = outcomes.table["fooled"]
     said = np.array(fooled.fill_null(False).to_numpy(), dtype=bool)
@@ -108,7 +108,7 @@ def _untouched(report: TransferReport, outcomes: Outcomes) -> Iterator[str]:
     right: dict[str, np.ndarray] = {}
     cells = list(outcomes.cells())
     for (attack, surrogate, victim), rows in cells:
-        is_right = rows.column("victim_right").astype(bool)
+        is_right = rows.truths("victim_right")
         if (right.setdefault(victim, is_right) != is_right).any():
             yield f"outcomes of {attack} from {surrogate} disagree with others about untouched clips of {victim}"
     for (attack, surrogate, victim), rows in cells:
@@ -116,7 +116,7 @@ def _untouched(report: TransferReport, outcomes: Outcomes) -> Iterator[str]:
         if len(members) < len(surrogates[surrogate].members):
             continue
         expected = reduce(np.logical_and, members)
-        if (rows.column("surrogate_right").astype(bool) != expected).any():
+        if (rows.truths("surrogate_right") != expected).any():
             yield f"outcomes of {attack} from {surrogate} on {victim} disagree with its members' about untouched clips"
 
 

@@ -15,6 +15,7 @@ from preprocessing.storage.records import load_index
 from training.attacks import FGSM
 from training.checkpoint import CheckpointInfo, save
 from training.models import ModelConfig
+from training.threat import ThreatModel
 
 
 def save_untrained(folder: Path, tiny_dataset: Path, *, seed: int = 0) -> str:
@@ -86,7 +87,7 @@ def test_a_measurement_of_transfer_is_recorded_with_its_means_and_its_files(tiny
         data=str(tiny_dataset),
         output=str(tmp_path / "out"),
         attacks=(FGSM(),),
-        threat="linf(video=0.2, audio=0.2)",
+        threat=ThreatModel(video=0.2, audio=0.2),
         workers=1,
     )
     report = tracked_transfer(config)

@@ -102,5 +102,5 @@ def test_the_console_shows_both_tables_and_the_findings(
 def test_a_narrow_console_loses_nothing(awkward: Comparison) -> None:
     console = Console(width=60)
     with console.capture() as capture:
-        console.print(tables._rich(tables.accuracies(awkward)))
+        console.print(tables.accuracies(awkward).rich())
     assert "withheld" in capture.get()

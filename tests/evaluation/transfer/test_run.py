@@ -132,7 +132,7 @@ def test_a_finished_measurement_is_recognised(
 def test_what_does_not_suit_is_refused_before_anything_is_written(config: TransferConfig, tmp_path: Path) -> None:
     output = tmp_path / "report"
     theirs = config.models["theirs"].model_dump()
-    for changes, error, message in (
+    refused: list[tuple[dict[str, object], type[Exception], str]] = [
         ({"data": str(tmp_path)}, PlaceError, "is not a finished data set"),
         ({"output": "s3://bucket/report"}, PlaceError, "is a URL; it must be a folder"),
         ({"threat": "linf(video=4/255, segments=9)"}, SettingsError, "names segment 9, but the clips"),
@@ -142,8 +142,9 @@ def test_what_does_not_suit_is_refused_before_anything_is_written(config: Transf
             "no attack of the list can be",
         ),
         ({"models": {"theirs": theirs | {"model": "no.such:Model"}}}, SettingsError, "cannot be imported"),
-    ):
+    ]
+    for changes, error, message in refused:
         with pytest.raises(ValueError, match=message) as caught:
-            measure(override(config, {"output": str(output)} | changes))
+            measure(override(config, {"output": str(output), **changes}))
         assert isinstance(caught.value, error), changes
     assert not output.exists()
