@@ -27,7 +27,7 @@ class RowTable:
 
     schema: ClassVar[pa.Schema]
     what: ClassVar[str]
-    """What the rows are, in the plural, as messages call them."""
+    """Name of the rows in the plural, as messages call them."""
 
     @classmethod
     def from_rows(cls: type[AnyTable], rows: Sequence[Settings]) -> AnyTable:

@@ -30,7 +30,7 @@ class LoadedModels:
 
     @property
     def facts(self) -> tuple[ModelFacts, ...]:
-        """What a report says of them."""
+        """The report's words on them."""
         return tuple(
             ModelFacts(
                 name=name,

@@ -16,7 +16,7 @@ OUTCOMES_NAME = "outcomes.parquet"
 
 
 class Outcome(Settings):
-    """What a victim made of one clip that was attacked on a surrogate; a class -1 = its logits are not finite."""
+    """A victim's verdict on one clip that was attacked on a surrogate; a class -1 = its logits are not finite."""
 
     key: str
     label: int

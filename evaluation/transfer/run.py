@@ -202,7 +202,7 @@ def finished_report(prepared: Prepared) -> TransferReport | None:
 
 
 def crafting_facts(crafting: Crafting) -> CraftingFacts:
-    """What a report says of one attack on one surrogate."""
+    """The report's words on one attack on one surrogate."""
     attack, num_models = crafting.measurement.attack, len(crafting.surrogate.members)
     return CraftingFacts(
         attack=crafting.attack,
