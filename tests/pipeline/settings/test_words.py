@@ -57,3 +57,5 @@ def test_folders_of_transfer_are_checkpoints_and_those_with_a_name_models() -> N
 def test_two_folders_of_one_name_are_refused_with_a_way_out() -> None:
     with pytest.raises(SettingsError, match="'one/report' and 'two/report' are both 'report': name them, NAME=DIR"):
         spelled_out("compare", ["one/report", "two/report"])
+    with pytest.raises(SettingsError, match="'one' and 'two' are both 'x': name them, NAME=DIR"):
+        spelled_out("transfer", ["x=one", "x=two"])
