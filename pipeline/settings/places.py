@@ -73,8 +73,9 @@ def refuse_relative(places: Mapping[str, object]) -> None:
 
 
 def _value(config: object, key: str) -> object:
+    """The value of a dotted setting; None if there is no such setting, whatever else has its name."""
     for part in key.split("."):
-        config = getattr(config, part, None)
+        config = getattr(config, part) if part in getattr(type(config), "model_fields", ()) else None
     return config
 
 
