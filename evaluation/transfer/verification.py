@@ -73,7 +73,7 @@ def _rows(outcomes: Outcomes) -> Iterator[str]:
         ("victim_right", says_right != is_right),
         ("fooled", (is_counted != outcomes.counts) | (said != outcomes.is_fooled)),
     ):
-        for row in np.flatnonzero(wrong)[:SHOWN]:
+        for row in np.flatnonzero(wrong)[:SHOWN].tolist():
             yield f"{_named(outcomes, row)}: {column} is not what its predictions say"
 
 
@@ -83,12 +83,12 @@ def _budgets(outcomes: Outcomes) -> Iterator[str]:
         epsilons, distances = outcomes.numbers(f"epsilon_{name}"), outcomes.numbers(f"distance_{name}")
         allowed = {epsilon: allowed_distance(epsilon) for epsilon in set(epsilons.tolist())}
         too_far = ~(distances <= np.array([allowed[epsilon] for epsilon in epsilons.tolist()]))
-        for row in np.flatnonzero(too_far)[:SHOWN]:
+        for row in np.flatnonzero(too_far)[:SHOWN].tolist():
             yield (
                 f"{_named(outcomes, row)}: {name} is {distances[row]:g} away from the clean clip, the budget is "
                 f"{epsilons[row]:g}"
             )
-    for row in np.flatnonzero(outcomes.numbers("linf_outside") != 0)[:SHOWN]:
+    for row in np.flatnonzero(outcomes.numbers("linf_outside") != 0)[:SHOWN].tolist():
         yield f"{_named(outcomes, row)}: a segment that the threat model spares is changed"
 
 
