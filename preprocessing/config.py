@@ -35,7 +35,7 @@ class AcceptanceRules(Settings):
     max_side_pixels: PositiveInt = 4096
     """Largest width or height. Beyond it: `too_large`."""
     max_frames_per_second: PositiveFloat = 240.0
-    """Highest frame rate. Beyond it: `frame_rate`."""
+    """Highest frame rate; the 240.05 of phones count as 240. Beyond it: `frame_rate`."""
     max_still_seconds: PositiveFloat = 10.0
     """Longest time between two frames: beyond it the clock has jumped, `timestamp_jump`."""
     max_source_seconds: PositiveFloat = 600.0

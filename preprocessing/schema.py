@@ -103,6 +103,19 @@ class ClipFormat(Settings):
         return self
 
 
+class Tracks(Settings):
+    """The tracks of a video, and which of them were taken: those flagged as default, as a player takes them."""
+
+    video: int = Field(ge=0)
+    """Number of the video track, from 0; cover art does not count."""
+    num_video: PositiveInt
+    """Video tracks that there are."""
+    audio: int = Field(ge=0)
+    """Number of the audio track, from 0."""
+    num_audio: PositiveInt
+    """Audio tracks that there are."""
+
+
 class ClipRecord(Settings):
     """The content of `<key>.json`: the facts about one stored clip."""
 
@@ -127,6 +140,8 @@ class ClipRecord(Settings):
     """Packets the decoder refused."""
     saturation_share: float = Field(ge=0, le=1)
     """Share of log-mel values clipped at `LOGMEL_MAX_DB`."""
+    tracks: Tracks | None = None
+    """The tracks that were taken, if the video has several of a kind; left out if it has one of each."""
 
 
 class StoredKey(Settings):

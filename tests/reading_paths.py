@@ -29,6 +29,7 @@ VOCABULARY = {
 }
 """Files of types and names that decide nothing on the way: they are read where they are used."""
 GENERIC = {
+    "preprocessing/decoding/sample_clock.py": "a clock from stamps and counted samples",
     "preprocessing/settings.py": "the base class of settings",
     "preprocessing/seeds.py": "a seed from words",
     "preprocessing/storage/atomic_file.py": "files that show whole or not at all",

@@ -26,7 +26,7 @@ from preprocessing.storage.stored_sample import SampleError, StoredSample, read_
 MAX_TIME_DIFFERENCE_SECONDS = 0.001
 # Mean over a frame, both sides stored as JPEG: two scalers differ by one or two levels, another picture by tens.
 MAX_PIXEL_DIFFERENCE = 6.0
-# Jittering timestamps are followed by one decoder and averaged by the other.
+# Jittering timestamps are averaged by both decoders, over the clip by the one and over a second by the other.
 MAX_LAG_SECONDS = 0.01
 # Half a sample of difference takes this much from sound at the highest frequencies.
 MIN_CORRELATION = 0.9

@@ -1,7 +1,8 @@
 """The same clip by another program: ffmpeg's command line, to cross-check `decoding/clip.py`.
 
 Slower (three processes per clip), and independent of PyAV: another build of ffmpeg, another way to choose frames
-(`select` by presentation time) and another way to place sound (`aresample=async=1:first_pts=0`).
+(`select` by presentation time) and another way to place sound (each block by the mean of the stamps around it). Which
+of several tracks are decoded is the one thing that it is told.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocessing.decoding.acceptance import DecodeError, DecodeOptions, check_timeline, place_clip
-from preprocessing.decoding.clip import Clip, container_format, open_video
+from preprocessing.decoding.clip import Clip, choose_tracks, container_format, open_container, open_video
 from preprocessing.decoding.scaling import HD_LINES
 from preprocessing.decoding.segments import Grid, frames_on_screen
 from preprocessing.decoding.timeline import Timeline, timeline_of
@@ -27,7 +28,25 @@ SECONDS_LIMIT = 120.0
 """One process takes a second or two; one that takes this long hangs."""
 TIME_BASE = re.compile(r"config in time_base: (\d+)/(\d+)")
 SHOWN = re.compile(r" pts: *(-?\d+) .* duration: *(-?\d+) .* cl:(\S+) .* s:\d+x(\d+) i:([PTB])")
+SOUNDING = re.compile(r" pts:(-?\d+) .* nb_samples:(\d+)")
+MEAN_SECONDS = 1.0
+"""Time over which stamps are averaged: what jitters comes back within a second."""
+MAX_JITTER_SECONDS = 0.03
+"""Stamps that lie further from the median of those around them are of another side of a jump."""
 COLOURS = re.compile(r"color_range:(\S+) color_space:(\S+) color_primaries:(\S+) color_trc:(\S+)")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A video as ffmpeg is told of it."""
+
+    file: Path
+    container_name: str
+    """Of its demuxer."""
+    video: int
+    """Index of the stream of pictures among all streams."""
+    audio: int
+    """Index of the stream of sound among all streams."""
 
 
 @dataclass(frozen=True)
@@ -60,26 +79,31 @@ def decode_with_ffmpeg(path: Path, options: DecodeOptions, *, root: Path, start_
     Raises:
         DecodeError: if the file is not a video inside `root` that fills the clip, or ffmpeg fails on any of it.
     """
-    with open_video(path, root=root) as video:
-        container_name = container_format(video, path.suffix.lower())
-    file = path.resolve()
-    shown = read_shown(file, container_name)
+    source = source_of(path, root=root)
+    shown = read_shown(source)
     check_timeline(shown.timeline, options)
     grid, _ = place_clip(shown.timeline, options, start_seconds)
     chosen = frames_on_screen(shown.timeline.shown_seconds, grid.middles)
-    pictures = decode_pictures(
-        file, container_name, shown, sorted({int(index) for index in chosen}), options.frame_size
-    )
+    pictures = decode_pictures(source, shown, sorted({int(index) for index in chosen}), options.frame_size)
     return PlainClip(
         frames=tuple(pictures[int(index)] for index in chosen),
         frame_seconds=tuple(round(float(shown.timeline.shown_seconds[index]), 6) for index in chosen),
-        samples=decode_waveform(file, container_name, shown.timeline.zero_seconds, grid),
+        samples=decode_waveform(source, shown.timeline.zero_seconds, grid),
     )
 
 
-def read_shown(file: Path, container_name: str) -> Shown:
+def source_of(path: Path, *, root: Path) -> Source:
+    """A video that lies inside `root`, as ffmpeg is told of it."""
+    with open_video(path, root=root) as file:
+        container_name = container_format(file, path.suffix.lower())
+        with open_container(file, container_name, {}) as container:
+            chosen = choose_tracks(container)
+            return Source(path.resolve(), container_name, chosen.video.index, chosen.audio.index)
+
+
+def read_shown(source: Source) -> Shown:
     """Read the times of all frames, and how their colours and lines are to be read: `showinfo`, decoding everything."""
-    stream = opened(file, container_name)["v:0"].filter("showinfo", checksum=0)
+    stream = opened(source)[str(source.video)].filter("showinfo", checksum=0)
     _, log = run(stream.output("-", format="null", copyts=None, fps_mode="passthrough"), loglevel="info")
     frames = [match.groups() for line in log.splitlines() if (match := SHOWN.search(line))]
     colours, time_base = COLOURS.search(log), TIME_BASE.search(log)
@@ -97,11 +121,9 @@ def read_shown(file: Path, container_name: str) -> Shown:
     )
 
 
-def decode_pictures(
-    file: Path, container_name: str, shown: Shown, chosen: list[int], size: int
-) -> dict[int, NDArray[np.uint8]]:
+def decode_pictures(source: Source, shown: Shown, chosen: list[int], size: int) -> dict[int, NDArray[np.uint8]]:
     """The frames at these places of the timeline, as RGB `[size, size, 3]`."""
-    stream = opened(file, container_name)["v:0"]
+    stream = opened(source)[str(source.video)]
     stream = stream.filter("select", "+".join(f"eq(pts,{shown.timeline.shown_pts[index]})" for index in chosen))
     if shown.first_field:
         stream = stream.filter("field", type=shown.first_field)
@@ -129,24 +151,56 @@ def decode_pictures(
     return dict(zip(chosen, pictures, strict=True))
 
 
-def decode_waveform(file: Path, container_name: str, zero_seconds: float, grid: Grid) -> NDArray[np.float32]:
-    """The clip's waveform: gaps and a late start are filled with silence, what comes before zero is dropped."""
-    sound = opened(file, container_name)["a:0"].filter("asetpts", f"PTS-({zero_seconds!r})/TB")
-    resampled = sound.filter(
-        "aresample", grid.sample_rate_hz, ochl="mono", osf="flt", rematrix_maxval=1.0, first_pts=0, **{"async": 1}
+def decode_waveform(source: Source, zero_seconds: float, grid: Grid) -> NDArray[np.float32]:
+    """The clip's waveform, silent where no block of sound lies."""
+    stream = opened(source)[str(source.audio)].filter(
+        "aresample", grid.sample_rate_hz, ochl="mono", osf="flt", rematrix_maxval=1.0
     )
-    raw, _ = run(resampled.output("pipe:", format="f32le", acodec="pcm_f32le", copyts=None))
-    first = round(grid.start_seconds * grid.sample_rate_hz)
-    heard = np.frombuffer(raw, "<f4")[first : first + grid.num_samples]
+    output = stream.filter("ashowinfo").output("pipe:", format="f32le", acodec="pcm_f32le", copyts=None)
+    raw, log = run(output, loglevel="info")
+    blocks = [match.groups() for line in log.splitlines() if (match := SOUNDING.search(line))]
+    stamps = np.array([int(pts) for pts, _ in blocks], np.float64) - zero_seconds * grid.sample_rate_hz
+    return place_blocks(np.frombuffer(raw, "<f4"), stamps, np.array([int(size) for _, size in blocks], np.int64), grid)
+
+
+def place_blocks(
+    samples: NDArray[np.float32], stamps: NDArray[np.float64], sizes: NDArray[np.int64], grid: Grid
+) -> NDArray[np.float32]:
+    """The clip's waveform of blocks that follow each other in `samples`.
+
+    Args:
+        samples: mono: `[samples]`.
+        stamps: time of each block on the video clock, in samples: `[blocks]`.
+        sizes: its number of samples: `[blocks]`.
+        grid: the clip.
+    """
     waveform = np.zeros(grid.num_samples, np.float32)
-    waveform[: len(heard)] = heard
+    if not len(sizes):
+        return waveform
+    counted = np.cumsum(sizes) - sizes
+    offsets = smooth(stamps - counted, grid.sample_rate_hz, block_samples=float(sizes.mean()))
+    for begin, size, offset in zip(counted, sizes, offsets, strict=True):
+        first = round(begin + offset - grid.start_seconds * grid.sample_rate_hz)
+        # With the sample behind it, which closes the gap to a block that rounding puts one later.
+        heard = samples[begin + max(-first, 0) : begin + size + 1]
+        room = waveform[max(first, 0) : max(first, 0) + len(heard)]
+        room[:] = heard[: len(room)]
     return waveform
 
 
-def opened(file: Path, container_name: str) -> Any:
+def smooth(offsets: NDArray[np.float64], rate_hz: int, *, block_samples: float) -> NDArray[np.float64]:
+    """The mean of the offsets around each block that lie on its side of a jump, the nearest ones most: `[blocks]`."""
+    reach = round(MEAN_SECONDS / 2 * rate_hz / max(block_samples, 1.0))
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(offsets, reach, mode="reflect"), 2 * reach + 1)
+    beside = np.abs(around - np.median(around, axis=1, keepdims=True)) > MAX_JITTER_SECONDS * rate_hz
+    weights = np.where(beside, 0.0, np.hanning(2 * reach + 3)[1:-1])
+    return np.asarray((weights * around).sum(axis=1) / weights.sum(axis=1))
+
+
+def opened(source: Source) -> Any:
     """The file as an input: its demuxer is forced, and only files can be read, so that no playlist leads elsewhere."""
     # `file:` in front: no name can be read as an option or as the address of another protocol.
-    return ffmpeg.input(f"file:{file}", format=container_name, protocol_whitelist="file,pipe", threads=1)
+    return ffmpeg.input(f"file:{source.file}", format=source.container_name, protocol_whitelist="file,pipe", threads=1)
 
 
 def run(output: Any, *, loglevel: str = "error") -> tuple[bytes, str]:
@@ -178,7 +232,8 @@ class Agreement:
     sound_lag_samples: int
     """By how many samples the second waveform must be moved to fit the first best."""
     sound_correlation: float
-    """Correlation of the waveforms where they fit best: 1 if they are the same but for scale."""
+    """Correlation of the waveforms, each twentieth of a second where it fits best: 1 if they are the same but for
+    scale, however each averages jittering stamps."""
 
 
 def plain(clip: Clip) -> PlainClip:
@@ -190,14 +245,30 @@ def compare(clip: PlainClip, other: PlainClip, *, max_lag_samples: int = 800) ->
     """Compare two decodes of one clip; sound is looked for up to `max_lag_samples` away."""
     differences = [np.abs(a.astype(np.int16) - b).mean() for a, b in zip(clip.frames, other.frames, strict=True)]
     first, second = clip.samples.astype(np.float64), other.samples.astype(np.float64)
-    scale = float(np.linalg.norm(first) * np.linalg.norm(second))
-    size = 2 * len(first)
-    products = np.fft.irfft(np.fft.rfft(first, size) * np.conj(np.fft.rfft(second, size)), size)
+    products = correlations(first, second)
     lags = np.arange(-max_lag_samples, max_lag_samples + 1)
-    best = int(lags[np.argmax(products[lags])]) if scale else 0  # silence fits everywhere
+    lag = int(lags[np.argmax(products[lags])]) if first.any() and second.any() else 0  # silence fits everywhere
     return Agreement(
         frame_seconds=float(np.abs(np.subtract(clip.frame_seconds, other.frame_seconds)).max()),
         pixels=float(max(differences)),
-        sound_lag_samples=best,
-        sound_correlation=float(products[best]) / scale if scale else 1.0,
+        sound_lag_samples=lag,
+        sound_correlation=correlation_in_pieces(first, np.roll(second, lag)),
     )
+
+
+def correlations(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum of products of two waveforms at each lag of the first behind the second; negative lags count from the end."""
+    size = 2 * len(first)
+    return np.fft.irfft(np.fft.rfft(first, size) * np.conj(np.fft.rfft(second, size)), size)
+
+
+def correlation_in_pieces(
+    first: NDArray[np.float64], second: NDArray[np.float64], *, piece: int = 800, max_lag: int = 80
+) -> float:
+    """Correlation of two waveforms of which each `piece` samples may lie up to `max_lag` beside each other."""
+    scale = float(np.linalg.norm(first) * np.linalg.norm(second))
+    if not scale:
+        return float(first.any() == second.any())
+    lags = np.arange(-max_lag, max_lag + 1)
+    pieces = [slice(begin, begin + piece) for begin in range(0, len(first), piece)]
+    return sum(float(correlations(first[part], second[part])[lags].max()) for part in pieces) / scale

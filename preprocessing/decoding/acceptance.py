@@ -8,20 +8,25 @@ from typing import Literal
 
 import numpy as np
 
+from preprocessing.decoding.sample_clock import MAX_DRIFT
 from preprocessing.decoding.segments import Grid, Sound
 from preprocessing.decoding.timeline import AnyPacket, Timeline
 
 # A file may end this early (a cut last packet) and still count as whole.
 MIN_PRESENT_SHARE = 0.95
+# Rates differ from their names by less: phones call 240.05 frames a second 240.
+FRAME_RATE_TOLERANCE = 0.01
 # Of a stream's packets without a time, or of its frames with the time of another: more is no clock.
 MAX_UNCLOCKED_SHARE = 0.05
 # Stored order is decoding order: its times never go back. Muxers round them; a second is no rounding.
 MAX_BACKWARD_SECONDS = 1.0
 # A packet of sound holds at most this much (PCM in MP4 is stored in such pieces).
 MAX_BLOCK_SECONDS = 1.0
-# A jump of more than `sound.MAX_JUMP_SECONDS` starts a new sound. Lost packets do so now and then, drifting clocks
-# always: sound that runs 0.5 % fast or slow comes to one jump a second.
+# A new sound starts where the clock of the samples jumps. Lost packets do so now and then; what jumps more often is no
+# clock.
 MAX_SOUNDS_PER_SECOND = 1.0
+# Of the sound that drifts further than `sample_clock.MAX_DRIFT`: damage may make a part of it look so.
+MAX_DRIFTING_SHARE = 0.5
 # Broadcast formats need 2; far more makes a picture of a few columns.
 MAX_PIXEL_ASPECT = 16.0
 # Headers of pictures with 1080 lines may claim 1088: codecs store whole blocks of 16.
@@ -111,7 +116,7 @@ def check_timeline(timeline: Timeline, options: DecodeOptions) -> None:
         )
     if seconds > options.max_source_seconds:
         raise DecodeError("too_long", f"{seconds:.1f} s, {options.max_source_seconds:g} s allowed")
-    if num_frames > options.max_frames_per_second * seconds:
+    if num_frames > options.max_frames_per_second * (1 + FRAME_RATE_TOLERANCE) * seconds:
         raise DecodeError(
             "frame_rate", f"{num_frames} frames in {seconds:g} s, {options.max_frames_per_second:g} a second allowed"
         )
@@ -165,6 +170,14 @@ def check_sound(sounds: Sequence[Sound], coverage: float, grid: Grid, options: D
     if len(sounds) - 1 > max(MAX_SOUNDS_PER_SECOND * sum(lengths), 3.0):
         raise DecodeError(
             "broken_clock", f"the times of the sound jump {len(sounds) - 1} times in {sum(lengths):.1f} s of samples"
+        )
+    drifting = [
+        (length, sound.drift) for sound, length in zip(sounds, lengths, strict=True) if abs(sound.drift) > MAX_DRIFT
+    ]
+    if sum(length for length, _ in drifting) > MAX_DRIFTING_SHARE * sum(lengths):
+        raise DecodeError(
+            "broken_clock",
+            f"the times of the sound drift by {max(drifting)[1]:+.1%} against its samples, {MAX_DRIFT:.0%} allowed",
         )
     end = max((sound.start_seconds + length for sound, length in zip(sounds, lengths, strict=True)), default=0.0)
     if grid.end_seconds - end > options.missing_end_seconds and options.missing_tail == "reject":

@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import sys
+from dataclasses import asdict
 from typing import Any, cast
 
 import av
@@ -91,6 +92,7 @@ def describe(clip: Clip, source_sha256: str) -> dict[str, Any]:
         "audio_coverage": clip.audio_coverage,
         "missing_frames": clip.missing_frames,
         "decode_errors": clip.decode_errors,
+        "tracks": asdict(clip.tracks) if clip.tracks.are_several else None,
         "source_sha256": source_sha256,
     }
 

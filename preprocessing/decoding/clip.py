@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from io import FileIO
@@ -39,11 +40,36 @@ from preprocessing.decoding.frames import decode_frames
 from preprocessing.decoding.scaling import PictureMaker
 from preprocessing.decoding.segments import place_on_grid, to_int16
 from preprocessing.decoding.sound import decode_sound
-from preprocessing.decoding.timeline import AnyPacket, read_timeline
+from preprocessing.decoding.timeline import promised_seconds, read_packets, read_timeline
 
 __all__ = ["Clip", "decode"]
 
 MPEG_TS_PACKET_BYTES = 188
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """Numbers of the tracks that were chosen, counted from 0 by kind, and how many of that kind there are."""
+
+    video: int
+    num_video: int
+    audio: int
+    num_audio: int
+
+    @property
+    def are_several(self) -> bool:
+        """True if another track could have been chosen."""
+        return self.num_video > 1 or self.num_audio > 1
+
+
+@dataclass(frozen=True)
+class ChosenTracks:
+    """The tracks that are decoded."""
+
+    video: VideoStream
+    audio: AudioStream
+    tracks: Tracks
+    """Which of the file's they are."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +92,8 @@ class Clip:
     """Wanted frames that did not decode: the one before is stored in their place."""
     decode_errors: int
     """Packets that did not decode."""
+    tracks: Tracks
+    """The streams that were decoded, among how many."""
 
 
 def decode(path: Path, options: DecodeOptions, *, root: Path, start_seconds: float | None) -> Clip:
@@ -114,13 +142,14 @@ def decode_container(
     container: InputContainer, options: DecodeOptions, start_seconds: float | None, *, claimed: tuple[int, int]
 ) -> Clip:
     """Decode the clip of an open file."""
-    video, audio = choose_streams(container, options, claimed=claimed)
+    chosen = prepared_tracks(container, options, claimed=claimed)
+    video, audio = chosen.video, chosen.audio
     video_packets, audio_packets, read_errors = read_packets(container, video, audio)
     check_packets(video_packets, kind="video", time_base=seconds_per_unit(video))
     check_packets(audio_packets, kind="audio", time_base=seconds_per_unit(audio))
     timeline = read_timeline(video, video_packets)
     check_timeline(timeline, options)
-    check_nothing_is_missing((video.duration or 0) * timeline.time_base, timeline)
+    check_nothing_is_missing(promised_seconds(video, len(video_packets)), timeline)
     check_same_clock(audio_packets, seconds_per_unit(audio), timeline)
     grid, video_coverage = place_clip(timeline, options, start_seconds)
 
@@ -146,6 +175,7 @@ def decode_container(
         audio_coverage=round(audio_coverage, 6),
         missing_frames=decoded.missing,
         decode_errors=errors,
+        tracks=chosen.tracks,
     )
 
 
@@ -204,8 +234,25 @@ def claimed_size(file: FileIO, demuxer: str) -> tuple[int, int]:
     """Width and height that the header claims (0: none), found without decoding: no decoder is allowed."""
     header_only = {"codec_whitelist": "none", "probesize": "32", "analyzeduration": "1"}
     with open_container(file, demuxer, header_only) as container:
-        known = [video for video in moving_pictures(container)[:1] if video.codec_context is not None]
-        return (known[0].width, known[0].height) if known else (0, 0)
+        videos = moving_pictures(container)
+        if not videos or (video := videos[first_default(videos)]).codec_context is None:
+            return 0, 0
+        return video.width, video.height
+
+
+def choose_tracks(container: InputContainer) -> ChosenTracks:
+    """The moving pictures and the sound that a player takes.
+
+    Raises:
+        DecodeError: `no_video` or `no_audio`.
+    """
+    videos, sounds = moving_pictures(container), container.streams.audio
+    if not videos:
+        raise DecodeError("no_video", "the file has no video stream")
+    if not sounds:
+        raise DecodeError("no_audio", "the file has no audio stream")
+    video, audio = first_default(videos), first_default(sounds)
+    return ChosenTracks(videos[video], sounds[audio], Tracks(video, len(videos), audio, len(sounds)))
 
 
 def moving_pictures(container: InputContainer) -> list[VideoStream]:
@@ -213,16 +260,15 @@ def moving_pictures(container: InputContainer) -> list[VideoStream]:
     return [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
 
 
-def choose_streams(
-    container: InputContainer, options: DecodeOptions, *, claimed: tuple[int, int]
-) -> tuple[VideoStream, AudioStream]:
-    """The first stream of moving pictures and the first stream of sound, ready to be decoded."""
-    videos = moving_pictures(container)
-    if not videos:
-        raise DecodeError("no_video", "the file has no video stream")
-    if not container.streams.audio:
-        raise DecodeError("no_audio", "the file has no audio stream")
-    video, audio = videos[0], container.streams.audio[0]
+def first_default(streams: Sequence[VideoStream] | Sequence[AudioStream]) -> int:
+    """Number of the first stream that is flagged as default; 0 if none is."""
+    return next((number for number, stream in enumerate(streams) if stream.disposition & Disposition.default), 0)
+
+
+def prepared_tracks(container: InputContainer, options: DecodeOptions, *, claimed: tuple[int, int]) -> ChosenTracks:
+    """The tracks that a player takes, ready to be decoded."""
+    chosen = choose_tracks(container)
+    video, audio = chosen.video, chosen.audio
     for stream in (video, audio):
         if stream.codec_context is None:
             raise DecodeError("no_decoder", f"nothing here decodes its {stream.type} stream")
@@ -235,7 +281,7 @@ def choose_streams(
     # Whatever the header claims, no picture beyond the limit is ever allocated; and a picture that the decoder knows to
     # be damaged is an error, not concealed with what lies around it.
     video.codec_context.options = {"max_pixels": str(options.max_side_pixels**2), "err_detect": "explode"}
-    return video, audio
+    return chosen
 
 
 def pixel_aspect(video: VideoStream) -> float:
@@ -246,17 +292,3 @@ def pixel_aspect(video: VideoStream) -> float:
 def seconds_per_unit(stream: VideoStream | AudioStream) -> float:
     """Seconds per unit of a stream's times."""
     return float(stream.time_base or 0)
-
-
-def read_packets(
-    container: InputContainer, video: VideoStream, audio: AudioStream
-) -> tuple[list[AnyPacket], list[AnyPacket], int]:
-    """All packets of both streams in file order, and how many errors reading met; what came before one is kept."""
-    packets: dict[int, list[AnyPacket]] = {video.index: [], audio.index: []}
-    try:
-        for packet in container.demux(video, audio):
-            if packet.size:
-                packets[packet.stream_index].append(packet)
-    except av.FFmpegError:
-        return packets[video.index], packets[audio.index], 1
-    return packets[video.index], packets[audio.index], 0

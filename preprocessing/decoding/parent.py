@@ -28,6 +28,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from preprocessing.decoding.acceptance import DecodeError, DecodeOptions
 from preprocessing.decoding.clip import open_video
 from preprocessing.decoding.protocol import ProcessLimits, ProtocolError, message, receive
+from preprocessing.schema import Tracks
 from preprocessing.settings import Settings
 
 __all__ = ["DecodeError", "DecoderProcess", "EncodedClip", "ProcessLimits"]
@@ -61,6 +62,8 @@ class EncodedClip(Settings):
     missing_frames: int = Field(ge=0)
     decode_errors: int = Field(ge=0)
     source_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    tracks: Tracks | None = None
+    """The tracks that were decoded, if the file has several of a kind."""
 
 
 class Refusal(Settings):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from av.filter import Graph
@@ -26,7 +26,7 @@ class PictureMaker:
     """Makes pictures `[size, size, 3]` of the frames of one video.
 
     Pixels that are not square are stretched, the short side as displayed is scaled to `size`, the middle of the long
-    side is kept, and the frame is turned as its metadata says.
+    side is kept, and the frame is turned and mirrored as its metadata says.
 
     * Colours: the stream's matrix (BT.601, 709, 2020) and range (limited, full) are honoured.
     * High dynamic range (PQ, HLG) is mapped to BT.709's primaries and curve by libswscale.
@@ -41,15 +41,15 @@ class PictureMaker:
 
     def __call__(self, frame: VideoFrame) -> NDArray[np.uint8]:
         """The picture of a frame."""
-        size, aspect, rotation = self._size, self._pixel_aspect, frame.rotation
-        lines = frame.height
+        size, aspect = self._size, self._pixel_aspect
+        lines, matrix = frame.height, display_matrix(frame)
         if frame.interlaced_frame and frame.height > 1:
             frame, aspect = first_field(frame), aspect / 2
         width, height = frame.width * max(aspect, 1.0), frame.height / min(aspect, 1.0)
         scale = size / min(width, height)
         columns, rows = max(round(width * scale), size), max(round(height * scale), size)
         rgb = self._rgb(frame, columns, rows, lines)
-        upright = np.rot90(rgb, k=round(rotation / 90))
+        upright = as_displayed(rgb, matrix)
         top, left = (upright.shape[0] - size) // 2, (upright.shape[1] - size) // 2
         return cast(NDArray[np.uint8], np.ascontiguousarray(upright[top : top + size, left : left + size]))
 
@@ -79,6 +79,33 @@ class PictureMaker:
                 threads=1,
             )
         return cast(NDArray[np.uint8], scaled.to_ndarray())
+
+
+def display_matrix(frame: VideoFrame) -> NDArray[np.float64]:
+    """The matrix `[2, 2]` by which a player places pixels: one in column x and row y goes to `(x, y) @ matrix`.
+
+    A phone turns what it filmed by it, and mirrors what its front camera filmed; only its directions matter.
+    """
+    try:
+        found: Any = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV knows the angle alone beside data of a kind it has no name for, as in stereoscopic video
+        return rotation_matrix(frame.rotation)
+    return np.eye(2) if found is None else np.frombuffer(found, np.int32).reshape(3, 3)[:2, :2].astype(np.float64)
+
+
+def rotation_matrix(degrees: int) -> NDArray[np.float64]:
+    """The display matrix that turns a picture counterclockwise by this angle."""
+    cosine, sine = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    return np.array([[cosine, -sine], [sine, cosine]])
+
+
+def as_displayed(picture: NDArray[np.uint8], matrix: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """A picture `[rows, columns, 3]` turned and mirrored, to the nearest of the eight ways to lay down a rectangle."""
+    (across, across_to_down), (down_to_across, down) = matrix
+    if abs(across_to_down) + abs(down_to_across) > abs(across) + abs(down):
+        picture = picture.swapaxes(0, 1)
+        across, down = down_to_across, across_to_down
+    return picture[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1]
 
 
 def first_field(frame: VideoFrame) -> VideoFrame:

@@ -50,11 +50,13 @@ def frames_on_screen(shown_seconds: NDArray[np.float64], times: NDArray[np.float
 
 @dataclass(frozen=True)
 class Sound:
-    """Resampled samples that belong together: no gap inside, the first one at `start_seconds`."""
+    """Resampled samples that belong together: no jump inside, the first one at `start_seconds`."""
 
     start_seconds: float
     samples: NDArray[np.float32]
     """Mono, full scale is [-1, 1]: `[samples]`."""
+    drift: float = 0.0
+    """Share by which the samples last longer by their stamps than by their rate."""
 
 
 def place_on_grid(sounds: Iterable[Sound], grid: Grid) -> tuple[NDArray[np.float32], float]:

@@ -1,8 +1,10 @@
-"""The sound of a clip: mono samples at the stored rate, each block where its own timestamp puts it."""
+"""The sound of a clip: mono samples at the stored rate, each where the clock of its sound plays it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 
 import av
 import numpy as np
@@ -10,71 +12,31 @@ from av.audio.fifo import AudioFifo
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
+from numpy.typing import NDArray
 
 from preprocessing.decoding.frames import count_error
+from preprocessing.decoding.sample_clock import MAX_DRIFT, follow_clock
 from preprocessing.decoding.segments import Grid, Sound
 from preprocessing.decoding.timeline import AnyPacket
 
 # Decoded before and after the clip so that codec and resampler have settled: AAC, MP3 and Opus need 0.1 s at most.
 MARGIN_SECONDS = 0.5
-# Containers round the times of blocks; a larger jump is a real gap.
-MAX_JUMP_SECONDS = 0.005
+# Rates are whole numbers of hertz: in thousandths of them a drift is followed to 0.1 ms in 600 s, also at 8 kHz.
+RATE_STEPS_PER_HZ = 1000
 
 
-class SoundRuns:
-    """Collects decoded blocks into sounds: a block that does not continue the one before starts a new one.
+@dataclass(frozen=True)
+class Block:
+    """Samples that were decoded together."""
 
-    Joining all samples instead would move everything after a gap or a late start against the picture.
-    """
+    frame: AudioFrame
+    start_seconds: float | None
+    """The moment, on the video clock, that is stamped on its first sample."""
 
-    def __init__(self, sample_rate_hz: int) -> None:
-        self.sounds: list[Sound] = []
-        self._rate = sample_rate_hz
-        self._start = 0.0
-        self._end = 0.0
-        self._restart(0.0)
-
-    def add(self, block: AudioFrame, start_seconds: float | None) -> None:
-        """Add a decoded block that starts at `start_seconds` on the video clock (None: where the last one ended)."""
-        start = self._end if start_seconds is None else start_seconds
-        block.pts = None  # from here on samples are counted; where the first one lies is kept beside them
-        if abs(start - self._end) > MAX_JUMP_SECONDS or not self._queued(block):
-            self.finish()
-            self._restart(start)
-            self._queued(block)
-        self._end += block.samples / block.sample_rate
-        if self._queue.samples >= block.sample_rate:
-            self._resample()
-
-    def finish(self) -> None:
-        """End the sound that is being collected."""
-        self._resample()
-        if self._parts:
-            self._parts += self._resampler.resample(None)
-            self.sounds.append(Sound(self._start, np.concatenate([part.to_ndarray()[0] for part in self._parts])))
-        self._restart(self._end)
-
-    def _restart(self, start_seconds: float) -> None:
-        self._start = self._end = start_seconds
-        # Blocks are resampled a second at a time: each by itself would take twice as long, for the same samples.
-        self._queue = AudioFifo()
-        # Channels are averaged: ffmpeg's weights for floating-point samples add up to more than full scale.
-        self._resampler = AudioResampler("flt", "mono", self._rate, options={"rematrix_maxval": "1.0"})
-        self._parts: list[AudioFrame] = []
-
-    def _queued(self, block: AudioFrame) -> bool:
-        """Queue a block, unless its rate, channels or sample format differ from those before."""
-        try:
-            self._queue.write(block)
-        except ValueError:
-            return False
-        return True
-
-    def _resample(self) -> None:
-        queued = self._queue.read() if self._queue.samples else None
-        if queued is not None:
-            queued.pts = None
-            self._parts += self._resampler.resample(queued)
+    @property
+    def kind(self) -> tuple[int, str, str]:
+        """Rate, channels and sample format: blocks in which they differ cannot be joined."""
+        return self.frame.sample_rate, self.frame.layout.name, self.frame.format.name
 
 
 def decode_sound(
@@ -82,18 +44,15 @@ def decode_sound(
 ) -> tuple[list[Sound], int]:
     """The sounds around the clip, placed on the video clock, and the number of packets that failed."""
     time_base = float(audio.time_base or 0)
-    runs = SoundRuns(grid.sample_rate_hz)
+    blocks: list[Block] = []
     errors = 0
     for packet in [*packets_around(packets, time_base, zero_seconds, grid), None]:
         try:
-            blocks = audio.codec_context.decode(packet)
+            for frame in audio.codec_context.decode(packet):
+                blocks.append(Block(frame, None if frame.pts is None else frame.pts * time_base - zero_seconds))
         except av.FFmpegError as error:
             errors += count_error(error)
-            continue
-        for block in blocks:
-            runs.add(block, None if block.pts is None else block.pts * time_base - zero_seconds)
-    runs.finish()
-    return runs.sounds, errors
+    return list(join(blocks, grid.sample_rate_hz)), errors
 
 
 def packets_around(packets: Sequence[AnyPacket], time_base: float, zero_seconds: float, grid: Grid) -> list[AnyPacket]:
@@ -102,3 +61,56 @@ def packets_around(packets: Sequence[AnyPacket], time_base: float, zero_seconds:
     return [
         packet for packet in packets if packet.pts is None or first <= packet.pts * time_base - zero_seconds <= last
     ]
+
+
+def join(blocks: Iterable[Block], sample_rate_hz: int) -> Iterator[Sound]:
+    """The blocks as sounds: a new one begins where the clock jumps, or where their kind changes.
+
+    Joining all samples instead would move everything after a gap or a late start against the picture. Blocks of which
+    none has a stamp continue those before them.
+    """
+    end = 0.0
+    for _, alike in groupby(blocks, key=lambda block: block.kind):
+        group = list(alike)
+        stamps = np.array([np.nan if block.start_seconds is None else block.start_seconds for block in group])
+        if np.isnan(stamps).all():
+            stamps[0] = end
+        lengths = np.array([block.frame.samples / block.frame.sample_rate for block in group])
+        for run in follow_clock(stamps, lengths):
+            frames = [block.frame for block in group[run.first : run.stop]]
+            # What drifts further is refused (`acceptance.check_sound`), or a small part of what is heard.
+            followed = run.drift if abs(run.drift) <= MAX_DRIFT else 0.0
+            samples = resampled(frames, sample_rate_hz, drift=followed)
+            yield Sound(run.start_seconds, samples, run.drift)
+            end = run.start_seconds + float(lengths[run.first : run.stop].sum()) * (1 + followed)
+
+
+def resampled(frames: Sequence[AudioFrame], sample_rate_hz: int, *, drift: float) -> NDArray[np.float32]:
+    """Frames of one kind as mono samples `[samples]`, made longer by `drift`."""
+    rate, steps = frames[0].sample_rate, 1
+    if drift:  # resampling looks at the ratio of the two rates only
+        rate, steps = round(rate * RATE_STEPS_PER_HZ / (1 + drift)), RATE_STEPS_PER_HZ
+    # Channels are averaged: ffmpeg's weights for floating-point samples add up to more than full scale.
+    resampler = AudioResampler("flt", "mono", sample_rate_hz * steps, options={"rematrix_maxval": "1.0"})
+    parts: list[AudioFrame] = []
+    # Resampled a second at a time: each frame by itself would take twice as long, for the same samples.
+    queue = AudioFifo()
+    for frame in frames:
+        second = frame.sample_rate
+        frame.pts = None  # samples are counted: where the first one plays is kept beside them
+        frame.sample_rate = rate
+        queue.write(frame)
+        if queue.samples >= second:
+            parts += resampler.resample(emptied(queue))
+    if queue.samples:
+        parts += resampler.resample(emptied(queue))
+    parts += resampler.resample(None)
+    return np.concatenate([np.zeros(0, np.float32), *(part.to_ndarray()[0] for part in parts)])
+
+
+def emptied(queue: AudioFifo) -> AudioFrame:
+    """All that is in a queue."""
+    frame = queue.read()
+    assert frame is not None, "a queue with samples gives a frame"
+    frame.pts = None
+    return frame

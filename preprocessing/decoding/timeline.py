@@ -6,7 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import av
 import numpy as np
+from av.audio.stream import AudioStream
+from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -31,6 +34,20 @@ class Timeline:
     """The same on the video clock."""
     duration_seconds: float
     """Until the last frame leaves the screen."""
+
+
+def read_packets(
+    container: InputContainer, video: VideoStream, audio: AudioStream
+) -> tuple[list[AnyPacket], list[AnyPacket], int]:
+    """All packets of both streams in file order, and how many errors reading met; what came before one is kept."""
+    packets: dict[int, list[AnyPacket]] = {video.index: [], audio.index: []}
+    try:
+        for packet in container.demux(video, audio):
+            if packet.size:
+                packets[packet.stream_index].append(packet)
+    except av.FFmpegError:
+        return packets[video.index], packets[audio.index], 1
+    return packets[video.index], packets[audio.index], 0
 
 
 def read_timeline(video: VideoStream, packets: Sequence[AnyPacket]) -> Timeline:
@@ -61,6 +78,16 @@ def timeline_of(shown: Iterable[tuple[int, int]], time_base: float) -> Timeline:
         shown_seconds=(pts - pts[0]) * time_base,
         duration_seconds=(int(pts[-1] - pts[0]) + last_duration) * time_base,
     )
+
+
+def promised_seconds(video: VideoStream, num_packets: int) -> float:
+    """Length of the video that the header promises; 0 or less if it promises none.
+
+    An MP4 whose header does not list all packets is fragmented: its `sidx` boxes count from stream time 0, not from
+    the first frame.
+    """
+    begin = max(video.start_time or 0, 0) if num_packets > video.frames else 0
+    return ((video.duration or 0) - begin) * float(video.time_base or 0)
 
 
 def shown_at(packet: AnyPacket) -> int | None:

@@ -60,8 +60,9 @@ class SampleBuilder:
             missing_frames=clip.missing_frames,
             decode_errors=clip.decode_errors,
             saturation_share=np.count_nonzero(patches >= 1.0) / patches.size,
+            tracks=clip.tracks,
         )
-        files = (clip.flac, *clip.jpegs, record.model_dump_json().encode(), npy(patches))
+        files = (clip.flac, *clip.jpegs, record.model_dump_json(exclude_none=True).encode(), npy(patches))
         return dict(zip(member_names(self._format.num_segments), files, strict=True))
 
     def logmel_patches(self, clip: EncodedClip) -> NDArray[np.float16]:

@@ -43,6 +43,10 @@ class Recipe:
     """Which frames remain, by their number."""
     turned: int = 0
     """Degrees by which a player turns it, counted clockwise."""
+    mirrored: bool = False
+    """Whether a player mirrors it before that."""
+    drift: float = 0.0
+    """Share by which the sound lasts longer by its times than by its samples."""
     fields: int = 1
     """2: frames hold two fields; the source has twice their rate, and the first field is every second picture."""
 
@@ -92,7 +96,8 @@ def make_recording(name: str, folder: Path, ffmpeg: Ffmpeg) -> Recording:
     )
     if recipe.again:
         cut = float(recipe.cut_frames / recipe.fps)
-        ffmpeg_once(ffmpeg, path, "-display_rotation", recipe.turned, "-ss", cut, "-i", first, *recipe.again)
+        mirror = ("-display_hflip",) if recipe.mirrored else ()
+        ffmpeg_once(ffmpeg, path, "-display_rotation", recipe.turned, *mirror, "-ss", cut, "-i", first, *recipe.again)
     shown = [n for n in range(recipe.cut_frames, ceil(NUM_SECONDS * recipe.fps)) if recipe.kept(n)]
     zero = shown[0] / recipe.fps
     white = {number for event in events for number in event}
@@ -101,7 +106,7 @@ def make_recording(name: str, folder: Path, ffmpeg: Ffmpeg) -> Recording:
         frame_seconds=tuple(float(n / recipe.fps - zero) for n in shown),
         is_white=tuple(n * recipe.fields in white for n in shown),
         beeps=tuple(
-            float(event[0] / source_fps - zero) + recipe.sound_delay - recipe.video_delay
+            float(event[0] / source_fps - zero) * (1 + recipe.drift) + recipe.sound_delay - recipe.video_delay
             for event in events
             if event[0] / source_fps >= zero
         ),
@@ -148,6 +153,11 @@ RECIPES: dict[str, Recipe] = {
     "hidden_start.mp4": Recipe(("-g", 50), again=COPY, cut_frames=13),
     "no_edit_list.mp4": Recipe(("-use_editlist", 0)),
     "negative_offsets.mp4": Recipe(("-movflags", "negative_cts_offsets")),
+    "sound_starts_4_ms_late.mov": Recipe(("-c:a", "pcm_s16le", "-ar", 48000), sound_delay=0.004),
+    # Clocks of phones: blocks of 21.33 ms stamped every 20 ms, half of them early by the mean of that; slow sound
+    "android_stamps.mp4": Recipe(("-ar", 48000), again=(*COPY, "-bsf:a", "setts=ts=floor(PTS/960)*960+448")),
+    "slow_sound.mp4": Recipe(again=(*COPY, "-bsf:a", "setts=ts=PTS*1.003"), drift=0.003),
+    "fast_sound.mkv": Recipe(again=(*COPY, "-bsf:a", "setts=ts=PTS*0.999"), drift=-0.001),
     # Containers and codecs
     "fragmented.mp4": Recipe(("-movflags", "frag_keyframe+empty_moov")),
     "matroska.mkv": Recipe(),
@@ -173,6 +183,8 @@ RECIPES: dict[str, Recipe] = {
     "odd_size.mp4": Recipe(("-pix_fmt", "yuv444p"), size="341x255"),
     "wide_pixels.mp4": Recipe(filters="setsar=2"),
     "turned.mp4": Recipe(again=COPY, turned=90),
+    "mirrored.mp4": Recipe(again=COPY, mirrored=True),
+    "turned_and_mirrored.mp4": Recipe(again=COPY, turned=90, mirrored=True),
     "interlaced.mp4": Recipe(("-flags", "+ilme+ildct"), fields=2, filters="interlace=scan=tff:lowpass=off"),
     "interlaced.ts": Recipe(("-c:v", "mpeg2video", "-flags", "+ilme+ildct", "-q:v", 3), fields=2,
                             filters="interlace=scan=bff:lowpass=off"),

@@ -66,6 +66,23 @@ def test_sound_that_jumps_every_tenth_of_a_second_has_no_clock(options: DecodeOp
     assert reason(check_sound, jumping, 0.9, GRID, options) == "broken_clock"
 
 
+def test_sound_that_drifts_by_more_than_a_hundredth_has_no_clock(options: DecodeOptions) -> None:
+    """Unless that is the smaller part of it."""
+    drifting = [replace(sound, drift=0.05) for sound in sounds((0.0, 1.9), (1.9, 4.0))]
+    steady = sounds((0.0, 1.9), (1.9, 4.0))
+    assert reason(check_sound, drifting, 1.0, GRID, options) == "broken_clock"
+    assert reason(check_sound, [steady[0], drifting[1]], 1.0, GRID, options) == "broken_clock"
+    check_sound([drifting[0], steady[1]], 1.0, GRID, options)
+    check_sound([replace(sound, drift=-0.009) for sound in steady], 1.0, GRID, options)
+
+
+def test_a_rate_may_be_a_hundredth_above_its_name(options: DecodeOptions) -> None:
+    """Phones call 240.05 frames a second 240."""
+    check_timeline(timeline_of([(20 * number, 20) for number in range(1000)], 1 / 4801), options)
+    fast = timeline_of([(20 * number, 20) for number in range(1000)], 1 / 4860)
+    assert reason(check_timeline, fast, options) == "frame_rate"
+
+
 @pytest.mark.parametrize(
     ("size", "claimed", "aspect", "expected"),
     [

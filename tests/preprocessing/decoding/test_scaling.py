@@ -10,7 +10,7 @@ import pytest
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from preprocessing.decoding.scaling import PictureMaker
+from preprocessing.decoding.scaling import PictureMaker, as_displayed, rotation_matrix
 from tests.preprocessing.recordings import Ffmpeg
 
 COLOUR = (200, 60, 120)
@@ -110,6 +110,28 @@ def test_the_field_of_a_frame_keeps_the_shape_of_the_picture(tmp_path: Path, ffm
     white = PictureMaker(96, 1.0)(frame).mean(axis=2) > 128
     assert white.sum(axis=0).max() == pytest.approx(48, abs=2)
     assert white.sum(axis=1).max() == pytest.approx(48, abs=2)
+
+
+@pytest.mark.parametrize("mirror", [(), ("-display_hflip",), ("-display_vflip",), ("-display_hflip", "-display_vflip")])
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_each_way_to_lay_down_a_picture_is_the_one_ffmpeg_shows(
+    degrees: int, mirror: tuple[str, ...], tmp_path: Path, ffmpeg: Ffmpeg
+) -> None:
+    """All eight display matrices, eight of them written in two ways."""
+    upright, path = tmp_path / "upright.mp4", tmp_path / "laid.mp4"
+    encode(ffmpeg, upright, "testsrc2=s=96x96:r=5", "format=yuv444p")
+    ffmpeg("-display_rotation", degrees, *mirror, "-i", upright, "-c", "copy", path)
+    raw = ffmpeg("-i", path, "-vf", "scale=96:96:flags=accurate_rnd+full_chroma_int", "-frames:v", 1, "-f", "rawvideo",
+                 "-pix_fmt", "rgb24", "-")  # fmt: skip
+    shown = np.frombuffer(raw, np.uint8).reshape(96, 96, 3).astype(int)
+    assert np.abs(PictureMaker(96, 1.0)(first_frame(path)) - shown).mean() < 3
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, -90])
+def test_a_picture_of_which_the_angle_alone_is_known_is_turned_by_it(degrees: int) -> None:
+    """As that of stereoscopic video, whose side data PyAV cannot read. Counted counterclockwise."""
+    picture = np.arange(18, dtype=np.uint8).reshape(2, 3, 3)
+    assert np.array_equal(as_displayed(picture, rotation_matrix(degrees)), np.rot90(picture, degrees // 90))
 
 
 @pytest.mark.parametrize("size", ["341x255", "17x301", "64x64"])
