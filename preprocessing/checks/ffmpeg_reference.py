@@ -29,10 +29,11 @@ SECONDS_LIMIT = 120.0
 TIME_BASE = re.compile(r"config in time_base: (\d+)/(\d+)")
 SHOWN = re.compile(r" pts: *(-?\d+) .* duration: *(-?\d+) .* cl:(\S+) .* s:\d+x(\d+) i:([PTB])")
 SOUNDING = re.compile(r" pts:(-?\d+) .* nb_samples:(\d+)")
-MEAN_SECONDS = 1.0
-"""Time over which stamps are averaged: what jitters comes back within a second."""
-MAX_JITTER_SECONDS = 0.03
-"""Stamps that lie further from the median of those around them are of another side of a jump."""
+MEAN_SECONDS = 2.0
+"""Time over which stamps are averaged: what jitters comes back within half a second."""
+MAX_DEVIATIONS = 3.0
+"""Stamps that lie more median deviations, and a millisecond, from the median of those around them are of another side
+of a jump."""
 COLOURS = re.compile(r"color_range:(\S+) color_space:(\S+) color_primaries:(\S+) color_trc:(\S+)")
 
 
@@ -192,8 +193,9 @@ def smooth(offsets: NDArray[np.float64], rate_hz: int, *, block_samples: float) 
     """The mean of the offsets around each block that lie on its side of a jump, the nearest ones most: `[blocks]`."""
     reach = round(MEAN_SECONDS / 2 * rate_hz / max(block_samples, 1.0))
     around = np.lib.stride_tricks.sliding_window_view(np.pad(offsets, reach, mode="reflect"), 2 * reach + 1)
-    beside = np.abs(around - np.median(around, axis=1, keepdims=True)) > MAX_JITTER_SECONDS * rate_hz
-    weights = np.where(beside, 0.0, np.hanning(2 * reach + 3)[1:-1])
+    distance = np.abs(around - np.median(around, axis=1, keepdims=True))
+    usual = MAX_DEVIATIONS * np.median(distance, axis=1, keepdims=True) + rate_hz / 1000
+    weights = np.where(distance > usual, 0.0, np.hanning(2 * reach + 3)[1:-1])
     return np.asarray((weights * around).sum(axis=1) / weights.sum(axis=1))
 
 

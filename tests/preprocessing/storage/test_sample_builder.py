@@ -18,7 +18,7 @@ from preprocessing.decoding.acceptance import DecodeOptions
 from preprocessing.decoding.parent import DecoderProcess, ProcessLimits
 from preprocessing.logmel import LogMel
 from preprocessing.plan import PlannedClip
-from preprocessing.schema import LOGMEL_MAX_DB, LOGMEL_MIN_DB, ClipFormat, ClipRecord
+from preprocessing.schema import LOGMEL_MAX_DB, LOGMEL_MIN_DB, ClipFormat, ClipRecord, Tracks
 from preprocessing.storage.sample_builder import SampleBuilder
 from tests.preprocessing.recordings import Recording
 
@@ -71,6 +71,18 @@ def test_the_record_says_where_the_clip_comes_from(video: Path, options: DecodeO
     assert (record.video_coverage, record.missing_frames) == (1.0, 0)
     assert record.audio_coverage > 0.99
     assert record.saturation_share == 0.0
+    assert record.tracks is None
+
+
+def test_the_record_names_the_tracks_of_a_video_with_several_and_else_has_the_bytes_it_always_had(
+    video: Path, options: DecodeOptions
+) -> None:
+    with DecoderProcess(options, ProcessLimits(clip_seconds=30.0, memory_mib=2048)) as decoder:
+        clip = decoder.decode(video, root=video.parent, start_seconds=None)
+    several = clip.model_copy(update={"tracks": Tracks(video=0, num_video=1, audio=1, num_audio=2)})
+    records = [SampleBuilder(FORMAT).build(PLANNED, one)["json"] for one in (clip, several)]
+    assert b"tracks" not in records[0]
+    assert records[1] == records[0][:-1] + b',"tracks":{"video":0,"num_video":1,"audio":1,"num_audio":2}}'
 
 
 STEP_SECONDS = FINE_FORMAT.hop_length / FINE_FORMAT.sample_rate_hz
