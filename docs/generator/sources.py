@@ -47,6 +47,7 @@ SOURCES = {
     "StoredKey": "preprocessing.schema",
     "TargetableAttack": "training.attacks.base",
     "ThreatModel": "training.threat",
+    "Tracks": "preprocessing.schema",
     "Training": "evaluation.comparison.result",
     "TransferReport": "evaluation.transfer.report",
     "Withheld": "evaluation.reporting.results",

@@ -15,6 +15,7 @@ LIMITS = ProcessLimits(clip_seconds=30.0, memory_mib=800)
 CLIP = dict.fromkeys(EncodedClip.model_fields.keys() - {"jpegs", "flac", "samples"}, 1) | {
     "frame_seconds": [0, 1, 2, 3],
     "source_sha256": "0" * 64,
+    "tracks": {"video": 0, "num_video": 2, "audio": 1, "num_audio": 2},
 }
 """The header of a proper answer."""
 
