@@ -53,7 +53,7 @@ class RowTable:
         if not table.schema.equals(cls.schema):
             names = ", ".join(table.column_names)
             raise DataError(f"'{path}' has other columns than a table of {cls.what}: {names}")
-        return cls(table)
+        return cls(table.cast(cls.schema))  # without what else a file says of itself
 
     def write(self, path: Path) -> None:
         """Write the table; the same rows give the same bytes."""

@@ -35,6 +35,8 @@ CELL = (0.92, 0.52)
 """Width and height of a cell in inches."""
 LETTER = 0.085
 """Width of a letter in inches."""
+FULL = 0.66
+"""Success from which on a cell is dark enough, on light paper, for words in the other colour."""
 LONG_NAME = 11
 """Letters of a name that does not fit above its column."""
 
@@ -96,7 +98,7 @@ def _cell(axes: Axes, cell: Cell, *, row: int, column: int, paint: Paint) -> Non
     share = cell.success_rate
     frame: dict[str, Any] = {"edgecolor": INK, "linewidth": 1.8} if cell.is_white_box else {"edgecolor": "none"}
     axes.barh(row, 0.92, left=column - 0.46, height=0.88, color=paint.of(share or 0.0), **frame)
-    words = paint.on_all if share is not None and share > 0.5 else paint.on_none
+    words = paint.on_all if share is not None and share > FULL else paint.on_none
     number = "-" if share is None else f"{100 * share:.0f} %"
     axes.text(column, row - 0.1, number, ha="center", va="center", fontsize=10, color=words)
     axes.text(column, row + 0.27, f"of {cell.num_clips}", ha="center", va="center", fontsize=6.5, color=words)

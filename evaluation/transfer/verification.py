@@ -122,6 +122,6 @@ def _untouched(report: TransferReport, outcomes: Outcomes) -> Iterator[str]:
 
 def _named(outcomes: Outcomes, row: int) -> str:
     key, attack, surrogate, victim = (
-        outcomes.table[name][int(row)].as_py() for name in ("key", "attack", "surrogate", "victim")
+        outcomes.table[name][row].as_py() for name in ("key", "attack", "surrogate", "victim")
     )
     return f"clip '{key}' under {attack} from {surrogate} on {victim}"

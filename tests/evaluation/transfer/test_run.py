@@ -11,7 +11,7 @@ import pytest
 
 from evaluation.stored.kept_tables import FOLDER_NAME, KeptTables, Position
 from evaluation.transfer.config import TransferConfig
-from evaluation.transfer.outcomes import OUTCOMES_NAME
+from evaluation.transfer.outcomes import OUTCOMES_NAME, Outcomes
 from evaluation.transfer.report import TRANSFER_NAME, TransferReport
 from evaluation.transfer.run import FILES, check, finished_report, measure, verify
 from pipeline.settings.load import override
@@ -31,7 +31,7 @@ def config(checkpoints: tuple[str, ...], tiny_dataset: Path) -> TransferConfig:
             "models": {"theirs": {"model": "tests.evaluation.transfer.test_models:Bands"}},
             "data": str(tiny_dataset),
             "output": "out",
-            "threat": "linf(video=16/255, audio=16/255)",
+            "threat": "linf(video=0.25, audio=0.25)",
             "attacks": ["mifgsm", "tma"],
             "ensembles": ["leave_one_out", ["one", "two"]],
             "budget": 6,
@@ -103,16 +103,18 @@ def test_a_killed_measurement_goes_on_where_it_stood(
             raise KeyboardInterrupt
         add(kept, position, suffix, table, **facts)
 
-    mine = override(config, {"output": str(tmp_path)})
+    broken_off = override(config, {"output": str(tmp_path)})
     with monkeypatch.context() as patch:
         patch.setattr(KeptTables, "add", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            measure(mine)
+            measure(broken_off)
     assert not (tmp_path / TRANSFER_NAME).exists()
     assert len(list((tmp_path / FOLDER_NAME).rglob("*.parquet"))) == 5
     with caplog.at_level(logging.INFO, logger="evaluation"):
-        report = measure(override(mine, {"workers": 1}))
+        report = measure(override(broken_off, {"workers": 1}))
     assert "5 of 44 pieces are there already" in caplog.text
+    mine, undisturbed = (Outcomes.read(folder / OUTCOMES_NAME) for folder in (tmp_path, measured[0]))
+    assert mine.table.equals(undisturbed.table)
     assert (tmp_path / OUTCOMES_NAME).read_bytes() == (measured[0] / OUTCOMES_NAME).read_bytes()
     assert report.cells == measured[1].cells
     assert {path.name for path in tmp_path.iterdir()} == set(FILES)

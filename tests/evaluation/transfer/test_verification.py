@@ -91,7 +91,7 @@ def test_changed_outcomes_are_found_by_their_hash_and_their_numbers(folder: Path
         (
             43,
             {"victim_right": False, "victim_prediction": 0, "fooled": None},
-            "outcomes of mifgsm from B on B disagree with others about untouched clips of B",
+            "outcomes of mifgsm from B disagree with others about untouched clips of B",
         ),
     ],
 )
