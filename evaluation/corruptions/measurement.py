@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from evaluation.changes import peak_signal_to_noise_db, signal_to_noise_db
 from evaluation.corruptions.config import CorruptionsConfig, Perturbed
 from evaluation.corruptions.kinds.base import Clip, Severity
 from evaluation.corruptions.kinds.listing import CORRUPTIONS, CorruptionName
 from evaluation.corruptions.materials.recordings import Recordings
 from evaluation.corruptions.predictions import Prediction, Predictions
+from evaluation.stored.changes import peak_signal_to_noise_db, signal_to_noise_db
 from evaluation.tasks.measurement import predict
 from evaluation.tasks.portions import Models, exact_arithmetic
 from preprocessing.cluster.shared_places import Landmark, recognise

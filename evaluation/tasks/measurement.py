@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from evaluation.changes import REPORTED_NORMS, allowed_distance, change_outside, sizes
 from evaluation.masking.facts import ClipFacts, clip_facts, full_precision
 from evaluation.planning.plan import Measurement
 from evaluation.stored.certificates import Certificate, Certificates
+from evaluation.stored.changes import REPORTED_NORMS, allowed_distance, change_outside, sizes
 from evaluation.stored.perturbations import SCHEMA as PERTURBATIONS_SCHEMA
 from evaluation.stored.perturbations import Perturbation
 from evaluation.stored.pieces import Piece, Position

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from evaluation.changes import change_outside
+from evaluation.stored.changes import change_outside
 from evaluation.stored.kept_tables import Position
 from evaluation.tasks.measurement import attack_checked, predict
 from evaluation.tasks.portions import device_of_the_task, exact_arithmetic

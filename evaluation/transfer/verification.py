@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation.changes import allowed_distance
 from evaluation.stored.certificates import file_sha256
+from evaluation.stored.changes import allowed_distance
 from evaluation.transfer.outcomes import OUTCOMES_NAME, Outcomes
 from evaluation.transfer.page import PAGE_NAME, transfer_page
 from evaluation.transfer.report import TRANSFER_NAME, TransferReport

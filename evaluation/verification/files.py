@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from evaluation.changes import allowed_distance
 from evaluation.reporting.page import PAGE_NAME, report_page, without_pictures
 from evaluation.reporting.report import REPORT_NAME, Report
 from evaluation.reporting.summary import summarise
 from evaluation.stored.certificates import CERTIFICATES_NAME, Certificates, file_sha256
+from evaluation.stored.changes import allowed_distance
 from evaluation.tasks.measurement import NOT_FINITE
 from evaluation.verification.replay import replay
 from preprocessing.errors import DataError

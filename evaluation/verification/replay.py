@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from evaluation.changes import allowed_distance
 from evaluation.config import EvaluateConfig
 from evaluation.reporting.report import Report
 from evaluation.stored.certificates import Certificates
+from evaluation.stored.changes import allowed_distance
 from evaluation.stored.perturbations import PERTURBATIONS_NAME, Perturbation, read_perturbations, sampled_keys
 from evaluation.tasks.measurement import outcomes_of
 from evaluation.tasks.portions import exact_arithmetic

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from evaluation.changes import signal_to_noise_db
 from evaluation.config import EvaluateConfig
 from evaluation.masking.facts import clip_facts
 from evaluation.planning.plan import Measurement, unbounded_threat
 from evaluation.reporting.page import report_page
 from evaluation.reporting.report import Report
 from evaluation.stored.certificates import Certificates
+from evaluation.stored.changes import signal_to_noise_db
 from evaluation.tasks.measurement import BudgetError, attack_checked, measure
 from evaluation.verification.files import differences
 from pipeline.settings.load import override

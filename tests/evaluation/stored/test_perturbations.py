@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from evaluation.changes import allowed_distance
+from evaluation.stored.changes import allowed_distance
 from evaluation.stored.perturbations import (
     PERTURBATIONS_NAME,
     SCHEMA,

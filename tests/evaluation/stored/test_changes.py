@@ -3,7 +3,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from evaluation.changes import allowed_distance, change_outside, peak_signal_to_noise_db, signal_to_noise_db, sizes
+from evaluation.stored.changes import (
+    allowed_distance,
+    change_outside,
+    peak_signal_to_noise_db,
+    signal_to_noise_db,
+    sizes,
+)
 from training.batch import Batch
 from training.threat import ThreatModel
 
