@@ -13,6 +13,13 @@ from evaluation.corruptions.predictions import PREDICTIONS_NAME
 from evaluation.corruptions.report import CORRUPTIONS_NAME, CorruptionReport
 from evaluation.corruptions.run import PICTURES, measure
 from evaluation.corruptions.run import check as check_corruptions
+from evaluation.perceptibility.config import PerceptibilityConfig
+from evaluation.perceptibility.export import CLIPS_FOLDER
+from evaluation.perceptibility.page import PAGE_NAME as PERCEPTIBILITY_PAGE_NAME
+from evaluation.perceptibility.report import PERCEPTIBILITY_NAME, PerceptibilityReport
+from evaluation.perceptibility.rows import MEASURES, ROWS_NAME
+from evaluation.perceptibility.run import check as check_perceptibility
+from evaluation.perceptibility.run import measure as measure_perceptibility
 from evaluation.reporting.page import PAGE_NAME
 from evaluation.reporting.report import REPORT_NAME, Report
 from evaluation.run import check as check_evaluation
@@ -150,6 +157,42 @@ def _success_rates(report: TransferReport) -> dict[str, float]:
     rates = {f"test/success_rate/{mean.group}/{mean.attack}": mean.success_rate for mean in report.means}
     clean = {f"test/clean_accuracy/{each.name}": each.accuracy for each in report.models if each.accuracy is not None}
     return {"test/num_clips": float(report.num_clips), **clean, **rates}
+
+
+def tracked_perceptibility(config: PerceptibilityConfig, *, tracking: Tracking = "required") -> PerceptibilityReport:
+    """Look at an evaluation's adversarial clips, with the settings, the mean measures, what survives as files and the
+    report's files in the MLflow run of `config.output`.
+    """
+    check_perceptibility(config)
+    settings = flatten(config)
+    key, folder = run_key("perceptibility", config.output, settings), Path(config.output)
+
+    def read(status: Status) -> Sequence[RunRecord]:
+        record = RunRecord(key, f"{folder.name} perceptibility", settings, "test/clean_accuracy", status=status)
+        if status != "FINISHED":
+            return [record]
+        names = (PERCEPTIBILITY_NAME, PERCEPTIBILITY_PAGE_NAME, ROWS_NAME)
+        points = {0: _perceptibility(PerceptibilityReport.read(folder))}
+        files = dict.fromkeys((folder / name for name in names), "perceptibility")
+        files[folder / CLIPS_FOLDER] = f"perceptibility/{CLIPS_FOLDER}"
+        return [replace(record, points=points, files=files)]
+
+    with recorded(read, output=config.output, tracking=tracking):
+        return measure_perceptibility(config)
+
+
+def _perceptibility(report: PerceptibilityReport) -> dict[str, float]:
+    """The mean of every measure, and the share of the fooling clips that still fool after every storage."""
+    numbers = {"test/clean_accuracy": report.clean_accuracy}
+    for attack in report.attacks:
+        found = {measure: getattr(attack, measure) for measure in MEASURES}
+        numbers |= {f"test/{name}/{attack.name}": each.mean.value for name, each in found.items() if each is not None}
+        numbers |= {
+            f"test/still_fooled/{survival.storage}/{attack.name}": survival.still_fooled
+            for survival in attack.storages
+            if survival.still_fooled is not None
+        }
+    return numbers
 
 
 def _mean_accuracies(report: CorruptionReport) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The re-check of whatever a folder holds: a data set, a report, or a measurement of corruptions or of transfer."""
+"""The re-check of whatever a folder holds: a data set, a report, or another measurement of a model."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from preprocessing.checks.config import VerifyConfig
 from preprocessing.errors import PlaceError, SettingsError
 
 REPORT, CORRUPTIONS, TRANSFER = "report.json", "corruptions.json", "transfer.json"
+PERCEPTIBILITY = "perceptibility.json"
+REPORTS = (REPORT, CORRUPTIONS, TRANSFER, PERCEPTIBILITY)
 
 
 def problems_of(place: str, config: VerifyConfig) -> Sequence[str]:
@@ -17,7 +19,7 @@ def problems_of(place: str, config: VerifyConfig) -> Sequence[str]:
     Raises:
         UserError: if it is none of them, or a setting is about another of them.
     """
-    found = [name for name in (REPORT, CORRUPTIONS, TRANSFER) if "://" not in place and (Path(place) / name).exists()]
+    found = [name for name in REPORTS if "://" not in place and (Path(place) / name).exists()]
     if not found:
         return _of_a_data_set(place, config)
     if config.videos:
@@ -32,6 +34,10 @@ def problems_of(place: str, config: VerifyConfig) -> Sequence[str]:
         from evaluation.transfer.run import verify as verify_transfer
 
         return verify_transfer(place)
+    if found[0] == PERCEPTIBILITY:
+        from evaluation.perceptibility.run import verify as verify_perceptibility
+
+        return verify_perceptibility(place)
     from evaluation.run import verify as verify_report
 
     return verify_report(place, checkpoint=config.checkpoint, data=config.data)
@@ -45,7 +51,7 @@ def _of_a_data_set(place: str, config: VerifyConfig) -> Sequence[str]:
         raise SettingsError(f"checkpoint and data are for reports, and '{place}' holds none: leave them out")
     store = Store(place)
     if all(store.size(name) is None for name in (PLAN_NAME, INDEX_NAME)):
-        reports = ", ".join((REPORT, CORRUPTIONS, TRANSFER))
+        reports = ", ".join(REPORTS)
         raise PlaceError(f"'{place}' is neither a data set ({INDEX_NAME}) nor a report ({reports})")
     from pipeline.cluster import connect
     from preprocessing.run import verify as verify_dataset

@@ -35,7 +35,6 @@ PROVEN_BY = {
     "pipeline/commands/__init__.py": "tests/pipeline/commands/test_commands.py",
     "pipeline/commands/app.py": "tests/pipeline/commands/test_commands.py",
     "pipeline/commands/checks.py": "tests/pipeline/commands/test_commands.py",
-    "pipeline/commands/measurements.py": "tests/pipeline/commands/test_commands.py",
     "pipeline/commands/stages.py": "tests/pipeline/commands/test_commands.py",
     "pipeline/verification.py": "tests/pipeline/commands/test_commands.py",
     "evaluation/comparison/origins.py": "tests/evaluation/comparison/test_leaderboard.py",

@@ -9,13 +9,13 @@ from matplotlib.figure import Figure
 
 from evaluation.perceptibility.report import AttackPerceptibility, Distribution, PerceptibilityReport
 from evaluation.perceptibility.rows import MEASURES, Rows
+from evaluation.reporting.chart import Chart, svg
 from evaluation.reporting.picture_style import (
     CLEAN,
     FAINT,
     MODELS,
     MUTED,
     WIDTH,
-    Chart,
     dot_with_interval,
     label,
     named_rows,
@@ -23,7 +23,6 @@ from evaluation.reporting.picture_style import (
     panels,
     title,
 )
-from evaluation.reporting.pictures import svg
 
 TITLES = {
     "ssim_video": "SSIM of the frames (1 = the same)",

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.measurement import NOT_FINITE, Example
 from evaluation.perceptibility.config import PerceptibilityConfig
 from evaluation.perceptibility.measurement import patches_of
 from evaluation.perceptibility.movies import (
@@ -26,6 +25,7 @@ from evaluation.perceptibility.resynthesis import resynthesised
 from evaluation.perceptibility.rows import Rows
 from evaluation.perceptibility.storages import levels_of
 from evaluation.perceptibility.subject import Subject
+from evaluation.tasks.measurement import NOT_FINITE, Example
 from preprocessing.schema import ClipFormat
 from preprocessing.storage.atomic_file import replacing_folder, write_bytes
 from training.batch import Batch

@@ -11,12 +11,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from evaluation.measurement import predict
 from evaluation.perceptibility.measures import log_spectral_distance_db, structural_similarity
 from evaluation.perceptibility.rows import Row, Rows
 from evaluation.perceptibility.storages import Storage
 from evaluation.perceptibility.subject import Stored, Subject
 from evaluation.stored.changes import peak_signal_to_noise_db, signal_to_noise_db
+from evaluation.tasks.measurement import predict
 from evaluation.tasks.portions import exact_arithmetic
 from preprocessing.logmel import LogMel
 from preprocessing.reporting.progress import announced
@@ -47,7 +47,7 @@ def measure_rows(subject: Subject, storages: Sequence[Storage], *, device: str, 
         for attack, rows in subject.perturbations.items():
             for group in look.announced(_groups(rows, batch_size), what=f"storing clips of {attack}"):
                 found += look.rows(group, clean)
-    return Rows.of(found)
+    return Rows.from_rows(found)
 
 
 def _groups(items: Sequence[T], size: int) -> list[Sequence[T]]:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import yaml
 
-from evaluation.measurement import Example
 from evaluation.perceptibility.charts import TITLES, distribution_chart, measures_of, survival_chart
 from evaluation.perceptibility.report import Distribution, Estimate, PerceptibilityReport
 from evaluation.perceptibility.rows import Rows
+from evaluation.reporting.chart import Chart
 from evaluation.reporting.page import render
-from evaluation.reporting.picture_style import Chart
 from evaluation.reporting.pictures import clip_pictures
+from evaluation.tasks.measurement import Example
 from preprocessing.storage.places import join
 
 PAGE_NAME = "perceptibility.html"

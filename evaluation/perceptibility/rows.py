@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet
 from numpy.typing import NDArray
 
+from evaluation.stored.row_table import RowTable
 from preprocessing.errors import DataError
 from preprocessing.settings import Settings
-from preprocessing.storage.atomic_file import replacing
 
 ROWS_NAME = "perceptibility.parquet"
 
@@ -72,39 +70,11 @@ MEASURES = ("ssim_video", "psnr_video_db", "snr_audio_db", "lsd_audio_db")
 
 
 @dataclass(frozen=True)
-class Rows:
+class Rows(RowTable):
     """The adversarial clips, attack after attack."""
 
-    table: pa.Table
-
-    @classmethod
-    def of(cls, rows: Sequence[Row]) -> Rows:
-        """Collect rows in the order given."""
-        return cls(pa.Table.from_pylist([row.model_dump() for row in rows], schema=SCHEMA))
-
-    @classmethod
-    def read(cls, path: Path) -> Rows:
-        """Read a file that `write` made.
-
-        Raises:
-            DataError: if it is no such table.
-        """
-        try:
-            table = pa.parquet.read_table(path)
-        except (OSError, pa.ArrowException) as error:
-            raise DataError(f"'{path}' cannot be read as a table of adversarial clips: {error}") from error
-        if table.column_names != SCHEMA.names:
-            columns = ", ".join(table.column_names)
-            raise DataError(f"'{path}' has other columns than a table of adversarial clips: {columns}")
-        try:
-            return cls(table.cast(SCHEMA))  # Parquet has names of its own for what is in a map
-        except (pa.ArrowException, ValueError) as error:
-            raise DataError(f"'{path}' has other types than a table of adversarial clips: {error}") from error
-
-    def write(self, path: Path) -> None:
-        """Write the table; the same rows give the same bytes."""
-        with replacing(path) as temporary:
-            pa.parquet.write_table(self.table, temporary, compression="zstd")
+    schema = SCHEMA
+    what = "adversarial clips"
 
     @property
     def attacks(self) -> tuple[str, ...]:
@@ -127,10 +97,6 @@ class Rows:
     def under(self, attack: str) -> Rows:
         """The rows of one attack."""
         return self._at([row for row, name in enumerate(self.table["attack"].to_pylist()) if name == attack])
-
-    def numbers(self, name: str) -> NDArray[np.float64]:
-        """One column of numbers; missing ones are NaN."""
-        return cast(NDArray[np.float64], self.table[name].to_numpy().astype(np.float64))
 
     def predictions(self, name: str, storage: str) -> NDArray[np.int64]:
         """The classes after one storage, of `stored_predictions` or `clean_stored_predictions`.

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import zip_longest
 from pathlib import Path
 
 from evaluation.perceptibility.page import PAGE_NAME, Pictures, perceptibility_page
 from evaluation.perceptibility.report import PERCEPTIBILITY_NAME, PerceptibilityReport
 from evaluation.perceptibility.rows import ROWS_NAME, Rows
 from evaluation.perceptibility.summary import summarise
-from evaluation.reporting.page import without_pictures
 from evaluation.stored.certificates import file_sha256
-from evaluation.verification.files import differences, shortened
+from evaluation.verification.files import differences, is_of_this_version, page_problems
 from preprocessing.errors import DataError
-from preprocessing.storage.provenance import commit, project_version
 
 
 def verify(folder: str | Path) -> list[str]:
@@ -32,7 +29,10 @@ def verify(folder: str | Path) -> list[str]:
         rows = Rows.read(folder / ROWS_NAME)
     except DataError as error:
         return [str(error)]
-    return [*_hashes(folder, report, rows), *_numbers(report, rows), *_page(folder, report)]
+    problems = [*_hashes(folder, report, rows), *_numbers(report, rows)]
+    if is_of_this_version(report.facts.provenance):
+        problems += page_problems(folder / PAGE_NAME, perceptibility_page(report, Pictures.none(report)))
+    return problems
 
 
 def _hashes(folder: Path, report: PerceptibilityReport, rows: Rows) -> Iterator[str]:
@@ -61,15 +61,3 @@ def _numbers(report: PerceptibilityReport, rows: Rows) -> Iterator[str]:
         return
     for path, stated, computed in differences(report.model_dump(), expected.model_dump()):
         yield f"{path}: the report says {stated}, the rows give {computed}"
-
-
-def _page(folder: Path, report: PerceptibilityReport) -> Iterator[str]:
-    made_by = report.facts.provenance
-    if (made_by.version, made_by.commit) != (project_version(), commit()):
-        return
-    expected = without_pictures(perceptibility_page(report, Pictures.none(report))).splitlines()
-    found = without_pictures((folder / PAGE_NAME).read_text()).splitlines()
-    for stated, computed in zip_longest(found, expected, fillvalue="nothing"):
-        if stated != computed:
-            yield f"{PAGE_NAME} says {shortened(stated)}, the report gives {shortened(computed)}"
-            return

@@ -89,3 +89,24 @@ def transfer(
     config = loaded(TransferConfig, spelled_out("transfer", words))
     with connect():
         print_tables(tracked_transfer(config, tracking=tracking))
+
+
+@app.command(cls=SettingsCommand)
+def perceptibility(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FILE] EVALUATION [KEY=VALUE]...",
+            help="A YAML file; the folder of a finished evaluation; and settings such as output=DIR.",
+            show_default=False,
+        ),
+    ] = None,
+    tracking: TrackingOption = "required",
+) -> None:
+    """Say how visible and audible an evaluation's clips are, export some: perceptibility EVALUATION output=DIR."""
+    from evaluation.perceptibility.config import PerceptibilityConfig
+    from evaluation.perceptibility.report import print_tables
+    from pipeline.tracked_stages import tracked_perceptibility
+
+    config = loaded(PerceptibilityConfig, spelled_out("perceptibility", words))
+    print_tables(tracked_perceptibility(config, tracking=tracking))

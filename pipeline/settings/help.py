@@ -30,6 +30,7 @@ CONFIG_CLASSES = {
     "evaluate": ("evaluation.config", "EvaluateConfig"),
     "corruptions": ("evaluation.corruptions.config", "CorruptionsConfig"),
     "transfer": ("evaluation.transfer.config", "TransferConfig"),
+    "perceptibility": ("evaluation.perceptibility.config", "PerceptibilityConfig"),
     "compare": ("evaluation.comparison.config", "CompareConfig"),
     "doctor": ("pipeline.doctor.config", "DoctorConfig"),
 }

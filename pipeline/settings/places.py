@@ -43,6 +43,7 @@ def named_places(config: BaseModel) -> dict[str, object]:
         "surrogates",
         "noise_folder",
         "reference",
+        "evaluation",
         *(f"dataset.{name}" for name in getattr(dataset, "places", ())),
     )
     found = {key: _value(config, key) for key in keys}

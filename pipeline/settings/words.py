@@ -19,16 +19,19 @@ def file_and_changes(words: Sequence[str] | None) -> tuple[Path | None, list[str
 
 
 def spelled_out(command: str, words: Sequence[str] | None) -> list[str]:
-    """The words of `compare` and `transfer` with `DIR` and `NAME=DIR` put into settings; of others as they are.
+    """The words of a command with folders, `DIR` and `NAME=DIR`, put into the settings that they stand for.
 
     A word without `=` is a folder, unless it is the first and ends like a YAML file. A word whose key is no setting is
     a name. `compare` has folders, several separated by commas, as `methods`, those without a name called by their last
-    part; `transfer` has them as `checkpoint`, and those with a name as `models`.
+    part; `transfer` has them as `checkpoint`, and those with a name as `models`; `perceptibility` has one, its
+    `evaluation`. The words of other commands stay as they are.
 
     Raises:
-        SettingsError: if two folders have one name.
+        SettingsError: if two folders have one name, or two evaluations are given.
     """
     given = list(words or ())
+    if command == "perceptibility":
+        return _with_evaluation(given)
     if command not in ("compare", "transfer"):
         return given
     settings = set(config_class_of(command).model_fields)
@@ -67,3 +70,10 @@ def _told_apart(named: Sequence[tuple[str, str]]) -> dict[str, str]:
             raise SettingsError(f"'{found[name]}' and '{folder}' are both '{name}': name them, NAME=DIR")
         found[name] = folder
     return found
+
+
+def _with_evaluation(given: Sequence[str]) -> list[str]:
+    folders = [word for word in given if "=" not in word and not (word == given[0] and word.endswith(YAML_ENDINGS))]
+    if len(folders) > 1:
+        raise SettingsError(f"'{folders[0]}' and '{folders[1]}' are two evaluations: look at one at a time")
+    return [*(word for word in given if word not in folders), *(f"evaluation={json.dumps(each)}" for each in folders)]

@@ -7,8 +7,15 @@ import torch
 
 from evaluation.config import EvaluateConfig
 from evaluation.corruptions.config import CorruptionsConfig
+from evaluation.perceptibility.config import PerceptibilityConfig
+from evaluation.run import evaluate
 from evaluation.transfer.config import TransferConfig
-from pipeline.tracked_stages import tracked_corruptions, tracked_evaluation, tracked_transfer
+from pipeline.tracked_stages import (
+    tracked_corruptions,
+    tracked_evaluation,
+    tracked_perceptibility,
+    tracked_transfer,
+)
 from pipeline.tracking.address import store_address
 from pipeline.tracking.opening import open_store
 from preprocessing.storage.records import load_index
@@ -100,3 +107,29 @@ def test_a_measurement_of_transfer_is_recorded_with_its_means_and_its_files(tiny
     assert recorded == {f"test/success_rate/{mean.group}/fgsm" for mean in report.means}
     files = {each.path for each in store.client().list_artifacts(run.info.run_id, "transfer")}
     assert files == {f"transfer/{path.name}" for path in (tmp_path / "out").iterdir()}
+
+
+@pytest.mark.slow
+def test_a_look_at_adversarial_clips_is_recorded_with_its_measures_and_its_files(
+    tiny_dataset: Path, tmp_path: Path
+) -> None:
+    evaluation = EvaluateConfig(
+        checkpoint=save_untrained(tmp_path, tiny_dataset),
+        data=str(tiny_dataset),
+        output=str(tmp_path / "report"),
+        attacks=(FGSM(),),
+        reference_attack=FGSM(),
+        workers=1,
+        limit=4,
+    )
+    evaluate(evaluation)
+    config = PerceptibilityConfig(evaluation=evaluation.output, output=str(tmp_path / "out"), clips=1)
+    report = tracked_perceptibility(config)
+    store = open_store(store_address(config.output))
+    [run] = store.client().search_runs([store.experiment_id])
+    assert (run.info.run_name, run.info.status) == ("out perceptibility", "FINISHED")
+    assert report.attacks[0].ssim_video is not None
+    assert run.data.metrics["test/ssim_video/fgsm"] == report.attacks[0].ssim_video.mean.value
+    for folder in ("", "/clips", "/clips/1"):
+        files = {each.path for each in store.client().list_artifacts(run.info.run_id, f"perceptibility{folder}")}
+        assert files == {f"perceptibility{folder}/{path.name}" for path in (tmp_path / f"out{folder}").iterdir()}

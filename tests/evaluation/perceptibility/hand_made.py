@@ -61,7 +61,7 @@ def row(clip: int, attack: str = "pgd", *, wrong: str = "", **changes: Any) -> R
     return Row.model_validate(untouched | changes)
 
 
-ROWS = Rows.of(
+ROWS = Rows.from_rows(
     [
         row(0, wrong="perturbed jpeg aac clean_jpeg", ssim_video=0.5, lsd_audio_db=4.0),
         row(1, wrong="perturbed aac", ssim_video=0.7, lsd_audio_db=3.0),

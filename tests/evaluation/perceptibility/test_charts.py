@@ -19,7 +19,7 @@ def svg(uri: str) -> str:
 def test_every_measure_has_words_and_those_that_no_clip_has_are_left_out() -> None:
     assert TITLES.keys() == set(MEASURES)
     assert measures_of(report_of()) == MEASURES
-    rows = Rows.of([row(0, wrong="perturbed", ssim_video=None, psnr_video_db=None, snr_audio_db=None)])
+    rows = Rows.from_rows([row(0, wrong="perturbed", ssim_video=None, psnr_video_db=None, snr_audio_db=None)])
     assert measures_of(report_of(rows)) == ("lsd_audio_db",)
 
 
@@ -31,12 +31,14 @@ def test_charts_are_drawn_in_two_looks_and_the_same_each_time() -> None:
     survival = survival_chart(report)
     assert survival is not None
     assert svg(survival.light) != svg(survival.dark)
-    more = distribution_chart(report_of(Rows.of([row(0, ssim_video=0.1)])), Rows.of([row(0, ssim_video=0.1)]))
+    more = distribution_chart(
+        report_of(Rows.from_rows([row(0, ssim_video=0.1)])), Rows.from_rows([row(0, ssim_video=0.1)])
+    )
     assert more != chart
 
 
 def test_awkward_names_are_drawn() -> None:
-    rows = Rows.of([row(0, "_a$b_" * 20, wrong="perturbed"), row(0, "<b>&", wrong="perturbed")])
+    rows = Rows.from_rows([row(0, "_a$b_" * 20, wrong="perturbed"), row(0, "<b>&", wrong="perturbed")])
     report = report_of(rows, storage_titles={"jpeg_75": "$x_{", "aac_64": "<AAC>"})
     svg(distribution_chart(report, rows).light)
     survival = survival_chart(report)
@@ -45,4 +47,4 @@ def test_awkward_names_are_drawn() -> None:
 
 
 def test_nothing_is_drawn_of_survival_where_nothing_fooled() -> None:
-    assert survival_chart(report_of(Rows.of([row(0), row(1)]))) is None
+    assert survival_chart(report_of(Rows.from_rows([row(0), row(1)]))) is None

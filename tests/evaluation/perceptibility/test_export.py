@@ -46,7 +46,7 @@ def test_chosen_clips_reach_from_the_most_to_the_least_visible() -> None:
 
 def test_clips_that_look_the_same_are_told_apart_by_their_sound() -> None:
     rows = [row(number, wrong="perturbed", ssim_video=None, lsd_audio_db=float(number)) for number in range(3)]
-    assert [key for _, key in chosen_rows(Rows.of(rows), 3)] == ["clip_2", "clip_1", "clip_0"]
+    assert [key for _, key in chosen_rows(Rows.from_rows(rows), 3)] == ["clip_2", "clip_1", "clip_0"]
 
 
 @pytest.mark.parametrize("domain", ["logmel", "waveform"])

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from evaluation.measurement import predict
 from evaluation.perceptibility.config import PerceptibilityConfig
 from evaluation.perceptibility.measurement import measure_rows, measures_of
 from evaluation.perceptibility.measures import log_spectral_distance_db, structural_similarity
@@ -13,6 +12,7 @@ from evaluation.perceptibility.rows import Rows
 from evaluation.perceptibility.storages import storages_of
 from evaluation.perceptibility.subject import Subject, load_subject
 from evaluation.stored.certificates import CERTIFICATES_NAME, Certificates
+from evaluation.tasks.measurement import predict
 from preprocessing.logmel import LogMel
 
 CONFIG = {"output": "out", "jpeg_qualities": (75,), "aac_kbps": (64,), "enlarge": 2}

@@ -54,7 +54,7 @@ def test_a_page_says_whether_there_is_an_adversarial_sound(domain: str) -> None:
 
 
 def test_a_page_without_survivors_says_so() -> None:
-    page = page_of(report_of(Rows.of([row(0), row(1)])))
+    page = page_of(report_of(Rows.from_rows([row(0), row(1)])))
     assert "No stored clip fools the model" in page
     assert "Share of the fooling clips" not in page
 

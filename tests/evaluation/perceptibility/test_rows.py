@@ -33,7 +33,7 @@ def test_clips_and_attacks_are_listed_once_in_order() -> None:
 def test_missing_numbers_are_nan_and_missing_storages_are_named() -> None:
     assert np.isnan(ROWS.numbers("ssim_video")).tolist() == [False] * 4 + [True] + [False] * 2
     assert ROWS.predictions("stored_predictions", "jpeg_75").tolist() == [1, 0, 0, 1, 0, 0, 0]
-    lacking = Rows.of([row(0), row(1, stored_predictions={"jpeg_75": 0})])
+    lacking = Rows.from_rows([row(0), row(1, stored_predictions={"jpeg_75": 0})])
     with pytest.raises(DataError, match="clip 'clip_1' has no class after the storage 'aac_64'"):
         lacking.predictions("stored_predictions", "aac_64")
 
@@ -45,8 +45,4 @@ def test_what_is_no_such_table_is_refused(tmp_path: Path) -> None:
         Rows.read(path)
     pa.parquet.write_table(pa.table({"key": ["a"]}), path)
     with pytest.raises(DataError, match="has other columns than a table of adversarial clips: key"):
-        Rows.read(path)
-    texts = {name: ["a"] for name in ROWS.table.column_names}
-    pa.parquet.write_table(pa.table(texts), path)
-    with pytest.raises(DataError, match="has other types than a table of adversarial clips"):
         Rows.read(path)

@@ -33,7 +33,7 @@ def test_survival_is_of_the_clips_that_were_right_and_then_fooled() -> None:
 
 
 def test_nothing_survives_where_nothing_fooled() -> None:
-    [attack] = report_of(Rows.of([row(0), row(1, wrong="clean perturbed jpeg aac")])).attacks
+    [attack] = report_of(Rows.from_rows([row(0), row(1, wrong="clean perturbed jpeg aac")])).attacks
     assert attack.num_fooled == 0
     assert [(each.still_fooled, each.still_fooled_interval) for each in attack.storages] == [(None, None)] * 2
 
@@ -50,7 +50,7 @@ def test_distributions_are_over_the_clips_that_changed() -> None:
 
 
 def test_a_measure_that_no_clip_has_is_left_out() -> None:
-    rows = Rows.of([row(0, ssim_video=None, psnr_video_db=None), row(1, ssim_video=None, psnr_video_db=None)])
+    rows = Rows.from_rows([row(0, ssim_video=None, psnr_video_db=None), row(1, ssim_video=None, psnr_video_db=None)])
     [attack] = report_of(rows).attacks
     assert attack.ssim_video is attack.psnr_video_db is None
     assert attack.lsd_audio_db is not None

@@ -8,7 +8,7 @@ import pytest
 
 from evaluation.perceptibility.page import PAGE_NAME
 from evaluation.perceptibility.report import PERCEPTIBILITY_NAME
-from evaluation.perceptibility.rows import ROWS_NAME, Rows
+from evaluation.perceptibility.rows import ROWS_NAME, Row, Rows
 from evaluation.perceptibility.verification import verify
 
 
@@ -35,9 +35,7 @@ def test_changed_rows_are_found(folder: Path) -> None:
     rows = Rows.read(folder / ROWS_NAME).records()
     rows[0]["ssim_video"] += 0.01
     rows[1] |= {"key": rows[0]["key"], "model_sha256": "12" * 32}
-    Rows(
-        Rows.read(folder / ROWS_NAME).table.from_pylist(rows, schema=Rows.read(folder / ROWS_NAME).table.schema)
-    ).write(folder / ROWS_NAME)
+    Rows.from_rows([Row.model_validate(each) for each in rows]).write(folder / ROWS_NAME)
     problems = verify(folder)
     assert problems[0].startswith(f"{ROWS_NAME} has SHA-256 ")
     assert "rows name another model_sha256 than the report's" in problems[1]

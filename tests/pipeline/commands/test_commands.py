@@ -17,7 +17,7 @@ from pipeline.settings.help import CONFIG_CLASSES, config_class_of
 ROOT = Path(__file__).parents[3]
 COMMANDS = (
     *("demo", "preprocess", "inspect", "train", "tune", "evaluate", "compare", "corruptions"),
-    *("transfer", "settings", "verify", "doctor"),
+    *("transfer", "perceptibility", "settings", "verify", "doctor"),
 )
 
 
@@ -284,7 +284,7 @@ def test_inspect_tells_wrong_settings_and_a_wrong_folder(tmp_path: Path, capsys:
 
 def test_a_folder_of_neither_kind_cannot_be_verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(tmp_path)]) == 2
-    assert "nor a report (report.json, corruptions.json, transfer.json)" in capsys.readouterr().err
+    assert "nor a report (report.json, corruptions.json, transfer.json, perceptibility.json)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["verify"], ["preprocess", "dataset.name=folder", "dataset.root=."], ["train"]])

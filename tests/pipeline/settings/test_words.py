@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from evaluation.comparison.config import CompareConfig
+from evaluation.perceptibility.config import PerceptibilityConfig
 from evaluation.transfer.config import TransferConfig
 from pipeline.settings.load import load
 from pipeline.settings.words import file_and_changes, spelled_out
@@ -59,3 +60,16 @@ def test_two_folders_of_one_name_are_refused_with_a_way_out() -> None:
         spelled_out("compare", ["one/report", "two/report"])
     with pytest.raises(SettingsError, match="'one' and 'two' are both 'x': name them, NAME=DIR"):
         spelled_out("transfer", ["x=one", "x=two"])
+
+
+def test_a_folder_is_the_evaluation_that_is_looked_at() -> None:
+    words = spelled_out("perceptibility", ["looks.yaml", "runs/a 'b': {ü}", "output=out"])
+    file, changes = file_and_changes(words)
+    assert file == Path("looks.yaml")
+    config = load(PerceptibilityConfig, None, changes)
+    assert (config.evaluation, config.output) == ("runs/a 'b': {ü}", "out")
+
+
+def test_two_evaluations_are_refused() -> None:
+    with pytest.raises(SettingsError, match="'one' and 'two' are two evaluations: look at one at a time"):
+        spelled_out("perceptibility", ["one", "output=out", "two"])
