@@ -18,8 +18,8 @@ def chord() -> torch.Tensor:
 
 
 def test_a_resynthesised_sound_has_nearly_the_patches_that_it_was_made_of() -> None:
-    """Far nearer than silence, or than the same sound turned round in time, whose spectrum is alike."""
-    noise = 0.02 * torch.randn(32_000, generator=torch.Generator().manual_seed(0))
+    """Nearer than the same sound turned round in time, whose spectrum is alike, and far nearer than silence."""
+    noise = 0.1 * torch.randn(32_000, generator=torch.Generator().manual_seed(0))
     fading = (chord() + noise) * torch.linspace(1.0, 0.02, 32_000)
     patches = LogMel(FORMAT)(fading.reshape(4, 8000))
     sound = resynthesised(patches, FORMAT)
@@ -29,9 +29,9 @@ def test_a_resynthesised_sound_has_nearly_the_patches_that_it_was_made_of() -> N
     def distance(other: torch.Tensor) -> float:
         return log_spectral_distance_db(LogMel(FORMAT)(other.reshape(4, 8000))[None], patches[None])[0]
 
-    assert distance(sound) < 6.0
-    assert distance(fading.flip(0)) > 1.5 * distance(sound)
-    assert distance(torch.zeros(32_000)) > 4 * distance(sound)
+    assert distance(sound) < 8.0
+    assert distance(fading.flip(0)) > distance(sound)
+    assert distance(torch.zeros(32_000)) > 3 * distance(sound)
 
 
 def test_the_same_patches_give_the_same_sound_whatever_was_drawn_before() -> None:
