@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from jinja2 import UndefinedError
 
 from preprocessing.reporting.page import page_environment
 
+PACKAGES = ("preprocessing", "evaluation")
 PAGE = (
     '{% extends "page.html.jinja" %}{% block title %}{{ title }}{% endblock %}{% block body %}{{ body }}{% endblock %}'
 )
@@ -29,3 +33,13 @@ def test_a_page_forbids_scripts_and_everything_from_elsewhere() -> None:
 def test_a_value_that_nobody_gave_is_an_error_and_not_an_empty_place() -> None:
     with pytest.raises(UndefinedError, match="'body' is undefined"):
         page_environment("preprocessing.reporting").from_string(PAGE).render(title="")
+
+
+def test_no_page_is_dark_on_paper() -> None:
+    """A dark rule that is not for screens alone would hold in print, too."""
+    root = Path(__file__).parents[3]
+    templates = {path.name: path.read_text() for package in PACKAGES for path in (root / package).rglob("*.jinja")}
+    assert "page.html.jinja" in templates
+    for name, text in templates.items():
+        dark = re.findall(r"(.{0,11})\(prefers-color-scheme: dark\)", text)
+        assert set(dark) <= {"screen and "}, name
