@@ -12,7 +12,7 @@ from evaluation.attack_lists import ATTACK_LISTS, AttackList, NamedAttack, attac
 from preprocessing.schema import Split
 from preprocessing.settings import Settings
 from preprocessing.storage.places import Place
-from training.attacks import MIFGSM, PGD
+from training.attacks import MIFGSM, PGD, Square
 from training.models.foreign import ModelInput
 from training.threat import ThreatModel
 
@@ -27,6 +27,9 @@ class CheckLimits(Settings):
     """A difference counts only if it is larger than this share of the clips."""
     max_zero_gradient_share: float = Field(default=0.05, ge=0, lt=1)
     """Clips that may have no usable input gradient although the model looks at that modality."""
+    min_gradient_left: float = Field(default=1e-4, gt=0, lt=1)
+    """Share of the untouched clip's gradient below which none is left on the way of an attack: what remains of a slope
+    that cancels is rounding, 1e-7 of it."""
     max_forward_difference: PositiveFloat = 1e-4
     """Largest difference between the logits of two passes over the same clip, in units of their spread."""
     max_companion_difference: PositiveFloat = 1e-3
@@ -86,8 +89,12 @@ class EvaluateConfig(Settings):
     """Passes over the same clip whose gradients every step of an attack averages (expectation over transformation,
     arXiv:1802.00420, Section 4.2): for models that are not deterministic. It multiplies the cost of all attacks."""
     reference_attack: NamedAttack = PGD(steps=20)
-    """The attack behind the curve over epsilon, the single modalities, and the check that with budgets without a limit
-    no clip withstands it."""
+    """The attack that is run on every clip at every point of the curve over epsilon, in each single modality, and with
+    budgets without a limit, where no clip may withstand it. The checks for gradient masking look at it alone."""
+    curve_attacks: AttackList = (PGD(steps=20, loss="margin"), Square(queries=50))
+    """Attacks that join it on the curve and in the single modalities: a list, or the name of one. They run on the clips
+    that are still standing, for what falls to a smaller budget falls to a larger one. Each point is the worst case of
+    all that lies inside it, and under `threat` itself of the whole list. Empty = the reference attack and the list."""
     curve: tuple[NonNegativeFloat, ...] = Field(default=(0.0, 0.25, 0.5, 1.0, 2.0, 4.0), min_length=1)
     """Points of the curve over epsilon, as factors of `threat`; rising."""
     split: Split = "test"
@@ -133,10 +140,10 @@ class EvaluateConfig(Settings):
 
     @model_validator(mode="after")
     def _attacks_are_told_apart(self) -> EvaluateConfig:
-        labels = [attack_label(attack) for attack in self.attacks]
-        repeated = sorted({label for label in labels if labels.count(label) > 1})
-        if repeated:
-            raise ValueError(f"attacks: {', '.join(repeated)} is listed more than once; remove the repetition")
+        for setting, attacks in (("attacks", self.attacks), ("curve_attacks", self.curve_attacks)):
+            labels = [attack_label(attack) for attack in attacks]
+            if repeated := sorted({label for label in labels if labels.count(label) > 1}):
+                raise ValueError(f"{setting}: {', '.join(repeated)} is listed more than once; remove the repetition")
         folders = [str(PurePath(folder)) for folder in self.surrogates]
         if repeated := sorted({folder for folder in folders if folders.count(folder) > 1}):
             raise ValueError(f"surrogates: {', '.join(repeated)} is listed more than once; remove the repetition")

@@ -168,7 +168,7 @@ def check(config: EvaluateConfig, model: nn.Module | None = None) -> Prepared:
 
 
 def suited_to(config: EvaluateConfig, model: nn.Module, index: DatasetIndex) -> tuple[EvaluateConfig, tuple[str, ...]]:
-    """The settings without the attacks of the list that cannot be run on this model, and why each is left out.
+    """The settings without the attacks that cannot be run on this model, and why each is left out.
 
     Raises:
         SettingsError: if none is left, or the reference attack is one of them.
@@ -177,12 +177,15 @@ def suited_to(config: EvaluateConfig, model: nn.Module, index: DatasetIndex) -> 
     assert isinstance(outputs, Outputs), f"a victim returned {type(outputs)}"
     if reason := config.reference_attack.obstacle(outputs):
         raise SettingsError(f"reference_attack={attack_label(config.reference_attack)} cannot be run: {reason}")
-    obstacles = [(attack, attack.obstacle(outputs)) for attack in config.attacks]
-    left_out = tuple(f"{attack_label(attack)}: {reason}" for attack, reason in obstacles if reason)
-    kept = tuple(attack for attack, reason in obstacles if not reason)
+    obstacles = {attack: attack.obstacle(outputs) for attack in (*config.attacks, *config.curve_attacks)}
+    left_out = tuple(f"{attack_label(attack)}: {reason}" for attack, reason in obstacles.items() if reason)
+    kept, kept_on_curve = (
+        tuple(attack for attack in attacks if not obstacles[attack])
+        for attacks in (config.attacks, config.curve_attacks)
+    )
     if not kept:
         raise SettingsError(f"no attack of the list can be run on this model: {'; '.join(left_out)}")
-    return config.model_copy(update={"attacks": kept}), left_out
+    return config.model_copy(update={"attacks": kept, "curve_attacks": kept_on_curve}), left_out
 
 
 def finished_report(prepared: Prepared) -> Report | None:

@@ -146,6 +146,15 @@ class ThreatModel(Settings):
         """The same budget for one modality, none for the other."""
         return self._changed(**{name: 0.0 for name in MODALITIES if name != modality})
 
+    def contains(self, other: ThreatModel) -> bool:
+        """True if every clip that `other` allows is allowed here too: the same norm and form of audio, and no larger
+        budget or further segment there. (A modality that `other` leaves alone has no form.)"""
+        if self.norm != other.norm or (other.audio > 0 and self.audio_domain != other.audio_domain):
+            return False
+        if self.segments is not None and (other.segments is None or not set(other.segments) <= set(self.segments)):
+            return not other.modalities
+        return other.video <= self.video and other.audio <= self.audio
+
     def anywhere(self) -> ThreatModel:
         """The same budgets for every segment."""
         return self._changed(segments=None)

@@ -8,8 +8,10 @@ from evaluation.attack_lists import attack_label
 from evaluation.comparison.crossed import Draws
 from evaluation.comparison.evaluations import Method
 from evaluation.comparison.result import ComparedMethod, Comparison
+from evaluation.planning.plan import attempts_of
 from evaluation.reporting.chart import Chart
 from evaluation.reporting.pictures import Bar, compared_bars, compared_curves, compared_differences
+from evaluation.reporting.report import Report
 from evaluation.reporting.results import CurvePoint
 
 
@@ -29,15 +31,28 @@ def difference_chart(comparison: Comparison) -> Chart:
 
 
 def curve_chart(comparison: Comparison, methods: Sequence[Method], draws: Draws) -> Chart | None:
-    """Robust accuracy over epsilon; None if the evaluations have no points or no reference attack in common."""
+    """Robust accuracy over epsilon; None if the evaluations have no points or no reference attack in common.
+
+    In the worst case where the same attacks are behind every curve, else under the reference attack.
+    """
     reports = [report for method in methods for report in method.reports]
     factors = set.intersection(*({point.factor for point in report.curve} for report in reports))
     if not factors or any(report.config.reference_attack != reports[0].config.reference_attack for report in reports):
         return None
-    compared = comparison.methods
-    curves = {name_of(method.name, compared[method.name]): _curve(method, sorted(factors), draws) for method in methods}
+    compared, is_worst = comparison.methods, has_worst_cases(reports)
+    curves = {
+        name_of(method.name, compared[method.name]): _curve(method, sorted(factors), draws, is_worst=is_worst)
+        for method in methods
+    }
     chance = max(row.num_clips for row in reports[0].classes) / reports[0].num_clips
     return Chart.of(compared_curves(curves, chance=chance))
+
+
+def has_worst_cases(reports: Sequence[Report]) -> bool:
+    """True if their curves are worst cases of the same attacks; before format version 5 one attack was behind each."""
+    attempts = [[each.pair for each in attempts_of(report.config)] for report in reports]
+    is_more_than_one = all(any(len(point.worst_case_of) > 1 for point in report.curve) for report in reports)
+    return is_more_than_one and all(each == attempts[0] for each in attempts)
 
 
 def name_of(name: str, method: ComparedMethod) -> str:
@@ -50,15 +65,16 @@ def _bars(comparison: Comparison, method: ComparedMethod) -> list[Bar | None]:
     return [Bar(each.value, each.interval) if each else None for each in found]
 
 
-def _curve(method: Method, factors: Sequence[float], draws: Draws) -> list[CurvePoint]:
+def _curve(method: Method, factors: Sequence[float], draws: Draws, *, is_worst: bool) -> list[CurvePoint]:
     """The curve of a method: the mean over its trainings."""
     report = method.reports[0]
     attack = attack_label(report.config.reference_attack)
     points: Mapping[float, CurvePoint] = {point.factor: point for point in report.curve}
     found = []
     for factor in factors:
-        outcomes = method.outcomes_under(attack, points[factor].threat)
+        threat = report.config.threat.scaled(factor)
+        outcomes = method.worst_outcomes_under(threat) if is_worst else method.outcomes_under(attack, threat)
         share = draws.share(outcomes)
-        changes = {"robust_accuracy": share.value, "robust_accuracy_interval": share.interval}
+        changes = {"worst_case_robust_accuracy": share.value, "worst_case_robust_accuracy_interval": share.interval}
         found.append(points[factor].model_copy(update=changes))
     return found

@@ -11,9 +11,11 @@ from jaxtyping import Bool
 
 from evaluation.attack_lists import attack_label
 from evaluation.comparison.crossed import Outcomes
+from evaluation.planning.plan import attempts_of, inside
 from evaluation.reporting.report import Report
 from evaluation.stored.certificates import CERTIFICATES_NAME, Certificates, file_sha256
 from preprocessing.errors import DataError, SettingsError
+from training.threat import ThreatModel
 
 CLEAN = "no attack"
 """The measure without any attack."""
@@ -72,6 +74,13 @@ class Evaluation:
         """True where the clip is right untouched and under one attack, in the order of the keys."""
         return self._right(attack, threat, is_attacked=True)
 
+    def withstands_all(self, threat: ThreatModel) -> Bool[np.ndarray, " clips"]:
+        """True where the clip withstands every attack that was run under this threat or one inside it, in the order of
+        the keys."""
+        attempts = inside(attempts_of(self.report.config), threat)
+        found = [self.is_robust(*attempt.pair) for attempt in attempts]
+        return np.asarray(np.logical_and.reduce(found))
+
     def _right(self, attack: str, threat: str, *, is_attacked: bool) -> Bool[np.ndarray, " clips"]:
         rows = self.certificates.select(attack, threat)
         right = rows.is_robust if is_attacked else rows.is_right_when_clean
@@ -105,9 +114,13 @@ class Method:
         """True where a training's model is right on a clip by this measure, see `Evaluation.is_right`."""
         return np.stack([each.is_right(measure, attacks) for each in self.evaluations])
 
-    def outcomes_under(self, attack: str, threat: str) -> Outcomes:
+    def outcomes_under(self, attack: str, threat: ThreatModel) -> Outcomes:
         """True where a training's model withstands one attack under any threat that was measured."""
-        return np.stack([each.is_robust(attack, threat) for each in self.evaluations])
+        return np.stack([each.is_robust(attack, str(threat)) for each in self.evaluations])
+
+    def worst_outcomes_under(self, threat: ThreatModel) -> Outcomes:
+        """True where a training's model withstands all attacks that play by this threat, see `withstands_all`."""
+        return np.stack([each.withstands_all(threat) for each in self.evaluations])
 
 
 def named(methods: Mapping[str, Folders] | Sequence[str | Path]) -> dict[str, tuple[str | Path, ...]]:

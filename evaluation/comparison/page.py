@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from evaluation.comparison.charts import accuracy_chart, curve_chart, difference_chart
+from evaluation.comparison.charts import accuracy_chart, curve_chart, difference_chart, has_worst_cases
 from evaluation.comparison.crossed import Draws
 from evaluation.comparison.evaluations import WORST_CASE, Method
 from evaluation.comparison.result import Comparison
 from evaluation.comparison.tables import differences
 from evaluation.comparison.wording import notes
-from evaluation.reporting.page import render, threat_sentence
+from evaluation.reporting.page import num_attacks, render, threat_sentence
+from evaluation.reporting.report import Report
 
 
 def comparison_page(comparison: Comparison, methods: Sequence[Method], *, num_draws: int, seed: int) -> str:
@@ -24,7 +25,6 @@ def comparison_page(comparison: Comparison, methods: Sequence[Method], *, num_dr
     """
     report = methods[0].reports[0]
     draws = Draws.draw(report.num_clips, num_draws=num_draws, seed=seed)
-    reference = report.curve[0].name if report.curve else ""
     return render(
         "comparison.html.jinja",
         comparison=comparison,
@@ -37,8 +37,15 @@ def comparison_page(comparison: Comparison, methods: Sequence[Method], *, num_dr
         accuracy_chart=accuracy_chart(comparison),
         difference_chart=difference_chart(comparison),
         curve_chart=curve_chart(comparison, methods, draws),
-        reference_attack=reference,
+        curve_attack=curve_attack([each for method in methods for each in method.reports]),
         threat_sentence=threat_sentence(report.config.threat),
         num_draws=num_draws,
         seed=seed,
     )
+
+
+def curve_attack(reports: Sequence[Report]) -> str:
+    """The attacks behind the curves, in words."""
+    if not has_worst_cases(reports):
+        return reports[0].curve[0].name
+    return f"The worst case of {num_attacks(max((point.worst_case_of for point in reports[0].curve), key=len))}"

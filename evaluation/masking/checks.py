@@ -20,6 +20,7 @@ from evaluation.masking.clip_checks import (
     companions_change_nothing,
     forward_is_deterministic,
     gradients_are_usable,
+    gradients_last_on_the_way,
     loss_rises_along_gradient,
     smoothing_finds_no_more,
 )
@@ -56,12 +57,15 @@ def run_checks(
         accuracy_falls_with_epsilon(curve, limits=limits),
         unbounded_attack_succeeds(clips, unbounded, noise, attacked=attacked, limits=limits),
     )
-    if clips.is_of_an_earlier_version:
+    if clips.version < 4:
         return checks
-    return (
+    checks = (
         *checks,
         *(loss_rises_along_gradient(clips, modality=name, limits=limits) for name in attacked),
         *(smoothing_finds_no_more(clips, modality=name, limits=limits) for name in attacked),
         companions_change_nothing(clips, limits=limits),
         white_box_beats_black_box(attacks, limits=limits),
     )
+    if clips.version < 5:
+        return checks
+    return (*checks, *(gradients_last_on_the_way(clips, modality=name, limits=limits) for name in attacked))

@@ -6,7 +6,7 @@ import numpy as np
 
 from evaluation.config import CheckLimits
 from evaluation.masking.check import Check, decided
-from evaluation.masking.slopes import PROBES
+from evaluation.masking.slopes import PATH, PROBES
 from evaluation.stored.certificates import Certificates
 
 
@@ -23,6 +23,26 @@ def gradients_are_usable(clips: Certificates, *, modality: str, limits: CheckLim
         fired=share > limits.max_zero_gradient_share,
         finding=f"{is_lost.sum()} of {len(is_lost)} clips have none although the logits depend on the {modality} "
         f"({share:.1%}; allowed {limits.max_zero_gradient_share:.1%})",
+    )
+
+
+def gradients_last_on_the_way(clips: Certificates, *, modality: str, limits: CheckLimits) -> Check:
+    """The gradient must not end on the way of an attack while the clip is still right: it would have caught models that
+    are flat near the decision boundary alone, where attacks arrive and stand still (Athalye et al. 2018,
+    arXiv:1802.00420, Section 3.1)."""
+    clean = np.nan_to_num(clips.numbers(f"{modality}_gradient"))
+    left = clips.lists(f"{modality}_path_gradient", len(PATH))
+    uses = clips.column(f"uses_{modality}").astype(bool)
+    is_lost = uses[:, None] & (left < limits.min_gradient_left * clean[:, None])
+    shares = is_lost.mean(0)
+    worst = int(shares.argmax())
+    return decided(
+        f"{modality}_gradients_last_on_the_way",
+        f"Does the gradient in the {modality} last until an attack arrives?",
+        fired=bool(shares[worst] > limits.max_zero_gradient_share),
+        finding=f"{is_lost[:, worst].sum()} of {len(uses)} clips are still right at {PATH[worst]} and have less than "
+        f"{limits.min_gradient_left:g} of the untouched clip's gradient left ({shares[worst]:.1%}; allowed "
+        f"{limits.max_zero_gradient_share:.1%})",
     )
 
 

@@ -2,7 +2,8 @@
 
 The loss is the margin of the best wrong class: it does not saturate, and nothing here hangs on the scale of the logits.
 The points are a random one and one that an attack reaches, not the clean clip: attacks walk through the ball, and a
-gradient can be right at the clip alone, or wrong near the boundary alone.
+gradient can be right at the clip alone, or wrong near the boundary alone. It can also end there: so its length is
+recorded at both, and half way.
 """
 
 from __future__ import annotations
@@ -29,8 +30,11 @@ PLACES = ("a random point", "a point that an attack reaches")
 """The points at which steps begin."""
 PROBES = tuple((place, size) for place in PLACES for size in STEP_SIZES)
 """Every step along the gradient that is tried, in the order of `Slopes.alignment`."""
-SCOUT = PGD(steps=3, loss="margin")
-"""The attack that finds the second point."""
+PATH = ("a random point", "the point half way of an attack", "the point where an attack ends")
+"""The points at which the gradient's length is recorded, in the order of `Slopes.path_gradient`."""
+SCOUT = PGD(steps=10, loss="margin")
+"""The attack that finds the second point: its steps are short enough not to leap over a strip along the boundary that
+is wide enough to stop the attacks of a list."""
 NUM_DIRECTIONS = 2
 """Random directions that a step along the gradient is compared with, each taken forwards and backwards."""
 NUM_SMOOTHING = 8
@@ -58,6 +62,9 @@ class Slopes:
     not finite."""
     smoothed_rise: PerClip
     """The same along the mean of gradients of points around."""
+    path_gradient: Float[Tensor, "batch points"]
+    """For each of `PATH`, the largest absolute gradient of the margin there; 0 = not finite, NaN = the clip is wrong
+    there, so that nothing is left to follow."""
 
     def columns(self, modality: Modality, clip: int) -> dict[str, object]:
         """One clip's facts as columns of its certificates."""
@@ -65,19 +72,22 @@ class Slopes:
             f"{modality}_alignment": tuple(_number(value) for value in self.alignment[clip]),
             f"{modality}_rise": _number(self.rise[clip]),
             f"{modality}_smoothed_rise": _number(self.smoothed_rise[clip]),
+            f"{modality}_path_gradient": tuple(_number(value) for value in self.path_gradient[clip]),
         }
 
 
 def slopes(model: nn.Module, clips: Batch, threat: ThreatModel) -> Mapping[Modality, Slopes]:
     """Look at the loss around each clip, in every modality with a budget.
 
-    Backward passes: one at each point, one for each of `NUM_SMOOTHING` around the first, those of `SCOUT`. Forward
+    Backward passes: one at each of `PATH`, one for each of `NUM_SMOOTHING` around the first, those of `SCOUT`. Forward
     passes beside theirs, for each modality: two, and for each of `PROBES` one and two for each of `NUM_DIRECTIONS`.
     """
     generator = torch.Generator().manual_seed(0)
     clips = clips.with_targets(None)
     start = _in_box(noisy(clips, threat, generator, "point"), threat)
-    places = [_Place.at(point, model, threat) for point in (start, SCOUT(model, clips, threat, generator))]
+    end = SCOUT(model, clips, threat, generator)
+    places = [_Place.at(point, model, threat) for point in (start, end)]
+    path = (places[0], _Place.at(_between(clips, end), model, threat), places[1])
     shifts = [_shift(start, threat, generator, f"smoothing {number}") for number in range(NUM_SMOOTHING)]
     _, smooth = scored_gradient(smoothed(model, shifts), start, threat.modalities, "margin")
     return {
@@ -85,6 +95,7 @@ def slopes(model: nn.Module, clips: Batch, threat: ThreatModel) -> Mapping[Modal
             alignment=torch.stack([place.alignment(name, size) for place in places for size in STEP_SIZES], dim=1),
             rise=places[0].full_rise(name, places[0].gradient.streams[name]),
             smoothed_rise=places[0].full_rise(name, smooth.streams[name]),
+            path_gradient=torch.stack([place.largest_gradient(name) for place in path], dim=1),
         )
         for name in threat.modalities
     }
@@ -97,6 +108,11 @@ def _in_box(clips: Batch, threat: ThreatModel) -> Batch:
         for name in MODALITIES
     }
     return clips.with_streams(**streams)
+
+
+def _between(one: Batch, other: Batch) -> Batch:
+    """The points half way."""
+    return one.with_streams(**{name: (one.stream(name) + other.stream(name)) / 2 for name in MODALITIES})
 
 
 def _shift(clips: Batch, threat: ThreatModel, generator: torch.Generator, purpose: str) -> Shift:
@@ -142,6 +158,11 @@ class _Place:
         kept, _ = self.step(name, finite, self.threat.epsilon(name) * direction(finite, self.threat))
         spread = (self.logits.amax(1) - self.logits.amin(1)).double()
         return kept / spread.clamp_min(torch.finfo(self.logits.dtype).tiny)
+
+    def largest_gradient(self, name: Modality) -> PerClip:
+        """The largest absolute gradient; NaN where the clip is wrong."""
+        largest = torch.nan_to_num(self.gradient.streams[name], posinf=0.0, neginf=0.0).abs().flatten(1).amax(1)
+        return largest.double().masked_fill(self.margins(self.logits) > 0, torch.nan)
 
     def usable(self, gradient: Tensor) -> Tensor:
         """The gradient where it is finite and the threat allows a change, else 0."""

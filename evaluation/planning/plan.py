@@ -42,6 +42,11 @@ class Measurement:
         return attack_label(self.attack) + (f" from {self.surrogate}" if self.surrogate else "")
 
     @property
+    def pair(self) -> tuple[str, str]:
+        """Label and threat, which name it among all measurements and in certificates."""
+        return self.label, str(self.threat)
+
+    @property
     def cost(self) -> Passes:
         """Forward and backward passes per clip, at most; none without a budget."""
         return self.attack.cost * self.eot_samples if self.threat.modalities else Passes()
@@ -50,11 +55,28 @@ class Measurement:
 def measurements_of(config: EvaluateConfig, clip_format: ClipFormat) -> tuple[Measurement, ...]:
     """Everything an evaluation measures, each once, the attacks of the list first."""
     unbounded = unbounded_threat(config.threat, clip_format)
-    threats = [*modality_threats(config.threat).values(), *map(config.threat.scaled, config.curve), unbounded]
-    wanted = [*listed(config), *(reference(config, threat) for threat in threats), baseline(unbounded)]
-    found: dict[tuple[str, str], Measurement] = {}
-    for measurement in wanted:
-        found.setdefault((measurement.label, str(measurement.threat)), measurement)
+    found = {each.pair: each for each in attempts_of(config)}
+    for measurement in (reference(config, unbounded), baseline(unbounded)):
+        found.setdefault(measurement.pair, measurement)
+    return tuple(found.values())
+
+
+def attempts_of(config: EvaluateConfig) -> tuple[Measurement, ...]:
+    """Every attack with a limit, each once: those of the list, then at every other threat the reference attack on every
+    clip and the `curve_attacks` on those that nothing inside that threat has fooled.
+
+    Under the threat model itself the list is what those would add to.
+    """
+    found = {each.pair: each for each in listed(config)}
+    threats = [*modality_threats(config.threat).values(), *map(config.threat.scaled, config.curve)]
+    for threat in dict.fromkeys(threats):
+        alone = reference(config, threat)
+        found.setdefault(alone.pair, alone)
+        further = config.curve_attacks if threat.modalities and threat != config.threat else ()
+        for attack in further:
+            weaker = tuple(number for number, each in enumerate(found.values()) if threat.contains(each.threat))
+            measurement = Measurement(attack, threat, weaker, eot_samples=config.eot_samples)
+            found.setdefault(measurement.pair, measurement)
     return tuple(found.values())
 
 
@@ -89,6 +111,11 @@ def baseline(unbounded: ThreatModel) -> Measurement:
 def work(cost: Passes) -> int | float:
     """Cost in forward passes: a backward pass computes two products for every one of a forward pass."""
     return cost.forward + BACKWARD_IN_FORWARDS * cost.backward
+
+
+def inside(measurements: Sequence[Measurement], threat: ThreatModel) -> tuple[Measurement, ...]:
+    """Those whose perturbations `threat` allows: a clip that falls to any of them does not withstand it."""
+    return tuple(measurement for measurement in measurements if threat.contains(measurement.threat))
 
 
 def modality_threats(threat: ThreatModel) -> dict[str, ThreatModel]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 from jinja2 import Environment
 
-from evaluation.reporting.pictures import attack_bars, class_dumbbells, epsilon_curve
+from evaluation.reporting.class_pictures import by_robustness, class_intervals
+from evaluation.reporting.pictures import attack_bars, epsilon_curve
 from evaluation.reporting.report import Report, percent, percents
 from preprocessing.reporting.page import page_environment
 from preprocessing.storage.provenance import Provenance
@@ -29,6 +30,7 @@ def report_page(report: Report, pictures: Mapping[str, str]) -> str:
         pictures=defaultdict(str, pictures),
         model_name=report.model_name,
         strongest=report.strongest,
+        classes=by_robustness(report.classes),
         sound="waveform" if report.config.threat.audio_domain == "waveform" else "log-mel",
         num_passed=sum(check.outcome == "passed" for check in report.checks),
         num_fired=sum(check.outcome == "fired" for check in report.checks),
@@ -43,7 +45,7 @@ def pictures_of(report: Report) -> dict[str, str]:
     return {
         "attacks": attack_bars(report),
         "curve": epsilon_curve(report.curve, chance=chance),
-        "classes": class_dumbbells(report.classes),
+        "classes": class_intervals(report.classes),
     }
 
 
@@ -96,6 +98,11 @@ def size(length: float) -> str:
     return f"{length:#.3g}"
 
 
+def num_attacks(attacks: Sequence[str]) -> str:
+    """`pgd-20 alone`, or `9 attacks`."""
+    return f"{attacks[0]} alone" if len(attacks) == 1 else f"{len(attacks)} attacks"
+
+
 def decibels(value: float | None) -> str:
     """`36.1 dB`; a dash where nothing changed."""
     return "-" if value is None else f"{value:.1f} dB"
@@ -112,5 +119,5 @@ def made_with(provenance: Provenance | None) -> str:
 def _environment() -> Environment:
     environment = page_environment("evaluation")
     environment.filters.update(percent=percent, percents=percents, levels=levels, size=size, decibels=decibels)
-    environment.filters.update(largest_change=largest_change, made_with=made_with)
+    environment.filters.update(largest_change=largest_change, made_with=made_with, num_attacks=num_attacks)
     return environment

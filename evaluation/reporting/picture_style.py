@@ -129,15 +129,17 @@ def title(axes: Axes, text: str) -> None:
     axes.set_title(text, loc="left", fontsize=9)
 
 
-def named_rows(axes: Axes, names: Sequence[str]) -> None:
-    """One row per name, the first at the top."""
-    axes.set_yticks(range(len(names)), names)
+def named_rows(axes: Axes, names: Sequence[str], places: Sequence[int] | None = None) -> None:
+    """One row per name, the first at the top; `places`: the row of each, unset = one after the other."""
+    axes.set_yticks(range(len(names)) if places is None else places, names)
     axes.tick_params(axis="y", length=0)
     if not axes.yaxis_inverted():  # panels that share an axis turn it round once
         axes.invert_yaxis()
 
 
-def dot_with_interval(axes: Axes, value: float, interval: tuple[float, float], row: int, *, colour: str) -> None:
+def dot_with_interval(
+    axes: Axes, value: float, interval: tuple[float, float], row: int | float, *, colour: str
+) -> None:
     """A value in its row, and a line as long as its interval."""
     axes.plot(interval, [row, row], color=colour, linewidth=2, solid_capstyle="round")
     axes.plot(value, row, "o", color=colour, markersize=5)

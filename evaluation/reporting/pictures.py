@@ -18,7 +18,6 @@ from evaluation.reporting.chart import TIGHT, svg
 from evaluation.reporting.picture_style import (
     ATTACKED,
     CLEAN,
-    FAINT,
     INK,
     MODELS,
     MUTED,
@@ -33,7 +32,7 @@ from evaluation.reporting.picture_style import (
     save,
 )
 from evaluation.reporting.report import Report
-from evaluation.reporting.results import ClassResult, CurvePoint
+from evaluation.reporting.results import CurvePoint
 from evaluation.tasks.measurement import Example
 
 
@@ -63,18 +62,25 @@ def attack_bars(report: Report) -> str:
         for position, (_, bar, colour) in enumerate(rows):
             _bar(axes, bar, float(position), colour=colour, height=0.62)
         named_rows(axes, [name for name, *_ in rows])
-        _share_axis(axes, "x", "share of clips still classified correctly", maximum=1.1)
+        share_axis(axes, "x", "share of clips still classified correctly", maximum=1.1)
 
     return svg(draw, width=WIDTH, height=0.9 + 0.36 * len(rows))
 
 
 def epsilon_curve(points: Sequence[CurvePoint], *, chance: float) -> str:
-    """Robust accuracy over epsilon with a band for its interval."""
+    """Worst-case robust accuracy over epsilon with a band for its interval, and the reference attack alone."""
+    is_more_than_one = any(len(point.worst_case_of) > 1 for point in points)
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        _curve(axes, points, colour=ATTACKED)
+        if is_more_than_one:
+            alone = [point.robust_accuracy for point in points]
+            factors = [point.factor for point in points]
+            axes.plot(factors, alone, color=ATTACKED, linewidth=1.4, linestyle=(0, (3, 2)), label=points[0].name)
+        _curve(axes, points, colour=WORST if is_more_than_one else ATTACKED, name="worst case")
         _curve_frame(axes, points, chance=chance)
+        if is_more_than_one:
+            axes.legend(loc="upper right")
 
     return svg(draw, width=WIDTH, height=3.4)
 
@@ -96,7 +102,7 @@ def compared_bars(rows: Sequence[str], models: Mapping[str, Sequence[Bar | None]
             axes.barh(0, 0, color=colour, label=label(name))
         named_rows(axes, rows)
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(len(models), 3))
-        _share_axis(axes, "x", "share of clips still classified correctly", maximum=1.1)
+        share_axis(axes, "x", "share of clips still classified correctly", maximum=1.1)
 
     return svg(draw, width=WIDTH, height=1.2 + (0.16 + 0.2 * len(models)) * len(rows))
 
@@ -132,7 +138,7 @@ def compared_differences(rows: Sequence[str], pairs: Mapping[str, Sequence[Bar |
 
 
 def compared_curves(curves: Mapping[str, Sequence[CurvePoint]], *, chance: float) -> str:
-    """Robust accuracy over epsilon of several models."""
+    """Worst-case robust accuracy over epsilon of several models."""
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
@@ -142,26 +148,6 @@ def compared_curves(curves: Mapping[str, Sequence[CurvePoint]], *, chance: float
         axes.legend(loc="upper right")
 
     return svg(draw, width=WIDTH, height=3.4)
-
-
-def class_dumbbells(classes: Sequence[ClassResult]) -> str:
-    """Accuracy of each class untouched and in the worst case, the most robust class first."""
-    ordered = sorted(classes, key=lambda row: (-row.worst_case_robust_accuracy, -row.clean_accuracy, row.name))
-
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots()
-        positions = range(len(ordered))
-        clean = [row.clean_accuracy for row in ordered]
-        worst = [row.worst_case_robust_accuracy for row in ordered]
-        axes.hlines(positions, worst, clean, color=FAINT, linewidth=3)
-        axes.scatter(clean, positions, color=CLEAN, s=64, zorder=3, label="no attack", clip_on=False)
-        axes.scatter(worst, positions, color=WORST, s=26, zorder=4, label="worst case", clip_on=False)
-        axes.set_ylim(-0.7, len(ordered) - 0.3)
-        named_rows(axes, [f"{row.name}  ({row.num_clips})" for row in ordered])
-        _share_axis(axes, "x", "accuracy (number of clips in brackets)", maximum=1.03)
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
-
-    return svg(draw, width=WIDTH, height=1.1 + 0.3 * len(ordered))
 
 
 def clip_pictures(example: Example, *, num_shown: int = 10) -> tuple[str, int, int]:
@@ -228,11 +214,11 @@ def _bar(axes: Axes, bar: Bar, position: float, *, colour: str, height: float) -
 
 
 def _curve(axes: Axes, points: Sequence[CurvePoint], *, colour: str, name: str = "") -> None:
-    """Robust accuracy over epsilon with a band for its interval."""
+    """The worst case over epsilon with a band for its interval."""
     factors = [point.factor for point in points]
-    lows, highs = zip(*(point.robust_accuracy_interval for point in points), strict=True)
+    lows, highs = zip(*(point.worst_case_robust_accuracy_interval for point in points), strict=True)
     axes.fill_between(factors, lows, highs, color=colour, alpha=0.2, linewidth=0)
-    shares = [point.robust_accuracy for point in points]
+    shares = [point.worst_case_robust_accuracy for point in points]
     axes.plot(factors, shares, color=colour, linewidth=2, marker="o", markersize=5, label=name)
 
 
@@ -248,11 +234,11 @@ def _curve_frame(axes: Axes, points: Sequence[CurvePoint], *, chance: float) -> 
     axes.text(1.0, 1.045, "threat model", color=MUTED, fontsize=SMALL, ha="center")
     axes.set_xlabel("epsilon, as a multiple of the threat model's")
     axes.set_xticks(factors, [f"{factor:g}" for factor in factors])
-    _share_axis(axes, "y", "robust accuracy", maximum=1.03)
+    share_axis(axes, "y", "robust accuracy", maximum=1.03)
 
 
-def _share_axis(axes: Axes, axis: Literal["x", "y"], title: str, *, maximum: float) -> None:
-    """Shares from 0 to 100 %."""
+def share_axis(axes: Axes, axis: Literal["x", "y"], title: str, *, maximum: float) -> None:
+    """An axis of shares from 0 to 100 %."""
     ticks = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     labels = [f"{100 * tick:.0f} %" for tick in ticks]
     axes.grid(axis=axis)

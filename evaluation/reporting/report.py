@@ -11,11 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from evaluation.config import EvaluateConfig
-from evaluation.intervals import CONFIDENCE, Interval
+from evaluation.intervals import CONFIDENCE, Interval, exact_interval
 from evaluation.masking.check import Check
 from evaluation.reporting.results import (
     AttackResult,
     ClassResult,
+    Confusion,
     CurvePoint,
     ExampleFacts,
     Facts,
@@ -30,7 +31,7 @@ from preprocessing.storage.provenance import Provenance
 from training.passes import Passes
 
 REPORT_NAME = "report.json"
-FORMAT_VERSION: Literal[4] = 4
+FORMAT_VERSION: Literal[5] = 5
 
 
 def _to_3(record: Record) -> Record:
@@ -51,18 +52,36 @@ def _to_4(record: Record) -> Record:
     return {**record, **lists, "unbounded": result(record["unbounded"]), "config": config}
 
 
-STEPS: dict[int, Step] = {2: _to_3, 3: _to_4}
+def _to_5(record: Record) -> Record:
+    """Version 4 had one attack behind the curve and the single modalities, and no intervals of classes."""
+
+    def point(attack: Record) -> Record:
+        names = "robust_accuracy", "robust_accuracy_interval"
+        return {**attack, **{f"worst_case_{name}": attack[name] for name in names}, "worst_case_of": [attack["name"]]}
+
+    def intervals(row: Record) -> Record:
+        names = "clean_accuracy", "worst_case_robust_accuracy"
+        hits = {name: round(row[name] * row["num_clips"]) for name in names}
+        return {**row, **{f"{name}_interval": exact_interval(hits[name], row["num_clips"]) for name in names}}
+
+    points = {name: [point(attack) for attack in record[name]] for name in ("modalities", "curve")}
+    classes = [intervals(row) for row in record["classes"]]
+    return {**record, **points, "classes": classes, "config": {**record["config"], "curve_attacks": []}}
+
+
+STEPS: dict[int, Step] = {2: _to_3, 3: _to_4, 4: _to_5}
 """By format version, the function that makes a record of it one of the next."""
 
 
 class Report(Settings):
     """Everything an evaluation found."""
 
-    format_version: Literal[4] = FORMAT_VERSION
+    format_version: Literal[5] = FORMAT_VERSION
     clean_accuracy: float
     clean_accuracy_interval: Interval
     worst_case_robust_accuracy: float | None
-    """Share of all clips that withstand every attack of the list; None = withheld."""
+    """Share of all clips that withstand every attack of the list, and every other whose budget lies inside the threat
+    model; None = withheld."""
     worst_case_robust_accuracy_interval: Interval | None
     withheld: Withheld | None
     """The headline number when a check for gradient masking fired."""
@@ -73,6 +92,8 @@ class Report(Settings):
     curve: tuple[CurvePoint, ...]
     unbounded: AttackResult
     classes: tuple[ClassResult, ...]
+    confusions: tuple[Confusion, ...] = ()
+    """The commonest mistakes under attack; none before version 5."""
     checks: tuple[Check, ...]
     num_clips: int
     confidence: float = CONFIDENCE

@@ -45,14 +45,25 @@ class AttackResult(Settings):
     """Mean over the clips whose sound changed and is not silent; None = none."""
 
 
-class ModalityResult(AttackResult):
-    """The reference attack restricted to some modalities."""
+class PointResult(AttackResult):
+    """The reference attack under one threat model, and the worst case there."""
+
+    worst_case_robust_accuracy: float
+    """Share of all clips that withstand every attack of `worst_case_of`. What falls to a smaller budget falls to a
+    larger one, so it never rises with the budget."""
+    worst_case_robust_accuracy_interval: Interval
+    worst_case_of: tuple[str, ...]
+    """The attacks that were run under this threat model, or under one that lies inside it."""
+
+
+class ModalityResult(PointResult):
+    """An attacker who may touch only some modalities."""
 
     perturbed: Literal["video", "audio", "both"]
 
 
-class CurvePoint(AttackResult):
-    """The reference attack at one epsilon."""
+class CurvePoint(PointResult):
+    """An attacker at one epsilon."""
 
     factor: float
     """Epsilon in units of the report's threat model."""
@@ -64,7 +75,22 @@ class ClassResult(Settings):
     name: str
     num_clips: int
     clean_accuracy: float
+    clean_accuracy_interval: Interval
+    """Exact binomial interval (Clopper and Pearson 1934): a class may have few clips."""
     worst_case_robust_accuracy: float
+    worst_case_robust_accuracy_interval: Interval
+
+
+class Confusion(Settings):
+    """A class, and one that it is taken for under attack."""
+
+    name: str
+    """The true class, which the model named for the untouched clips."""
+    taken_for: str
+    num_clips: int
+    """Clips that any attack of the list turned from the one into the other."""
+    num_right: int
+    """Clips of the class that are right untouched."""
 
 
 class Withheld(Settings):

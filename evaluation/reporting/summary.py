@@ -12,9 +12,18 @@ from evaluation.config import EvaluateConfig
 from evaluation.intervals import Resampling
 from evaluation.masking.check import AttackOutcome, Check
 from evaluation.masking.checks import run_checks
-from evaluation.planning.plan import Measurement, baseline, listed, modality_threats, reference
+from evaluation.planning.plan import (
+    Measurement,
+    attempts_of,
+    baseline,
+    inside,
+    listed,
+    modality_threats,
+    reference,
+)
+from evaluation.reporting.classes import class_results, confusions
 from evaluation.reporting.report import Report
-from evaluation.reporting.results import AttackResult, ClassResult, CurvePoint, Facts, ModalityResult
+from evaluation.reporting.results import AttackResult, Confusion, CurvePoint, Facts, ModalityResult
 from evaluation.stored.certificates import Certificates
 from preprocessing.errors import DataError
 from training.threat import ThreatModel
@@ -36,6 +45,7 @@ class _Summary:
         self.certificates = certificates
         self.config = config
         self.facts = facts
+        self._rows: dict[tuple[str, str], Certificates] = {}
         self.clips = certificates.select(listed(config)[0].label, str(config.threat))
         self.resampling = Resampling.draw(self.clips.table.num_rows, num_draws=config.num_resamples, seed=config.seed)
 
@@ -44,21 +54,20 @@ class _Summary:
         config = self.config
         attacks = listed(config)
         survivors = [self.outcome(attack) for attack in attacks]
-        worst_case = np.logical_and.reduce([outcome.is_robust for outcome in survivors])
         unbounded = reference(config, ThreatModel.model_validate(self.facts.unbounded_threat))
-        curve = [reference(config, config.threat.scaled(factor)) for factor in config.curve]
-        is_earlier = self.clips.is_of_an_earlier_version
+        points = {factor: config.threat.scaled(factor) for factor in config.curve}
         checks = run_checks(
             self.clips,
             attacks=survivors,
-            curve=[self.outcome(point) for point in curve],
+            curve=[self.outcome(reference(config, threat)) for threat in points.values()],
             unbounded=self.outcome(unbounded),
-            noise=None if is_earlier else self.outcome(baseline(unbounded.threat)),
+            noise=None if self.clips.version < 4 else self.outcome(baseline(unbounded.threat)),
             attacked=[name for name in ("video", "audio") if getattr(config.threat, name) > 0],
             limits=config.checks,
             eot_samples=config.eot_samples,
         )
         is_right = self.clips.is_right_when_clean
+        worst_case = self.withstands(self.behind_headline)
         return Report(
             clean_accuracy=float(is_right.mean()),
             clean_accuracy_interval=self.resampling.share(is_right),
@@ -66,30 +75,65 @@ class _Summary:
             threat=str(config.threat),
             attacks=tuple(AttackResult(**self.result(attack)) for attack in attacks),
             modalities=tuple(
-                ModalityResult(perturbed=name, **self.result(reference(config, threat)))
+                ModalityResult(perturbed=name, **self.point(threat))
                 for name, threat in modality_threats(config.threat).items()
             ),
-            curve=tuple(
-                CurvePoint(factor=factor, **self.result(point))
-                for factor, point in zip(config.curve, curve, strict=True)
-            ),
+            curve=tuple(CurvePoint(factor=factor, **self.point(threat)) for factor, threat in points.items()),
             unbounded=AttackResult(**self.result(unbounded)),
-            classes=tuple(self.classes(is_right, worst_case)),
+            classes=class_results(self.clips, worst_case, self.facts.class_names),
+            confusions=self.confusions(),
             checks=checks,
             num_clips=len(is_right),
             config=config,
             **self.facts.model_dump(exclude={"unbounded_threat"}),
         )
 
+    @property
+    def behind_headline(self) -> tuple[Measurement, ...]:
+        """The measurements that the headline number is the worst case of; before format version 5 those of the list."""
+        if self.clips.version < 5:
+            return listed(self.config)
+        return inside(attempts_of(self.config), self.config.threat)
+
+    def behind(self, threat: ThreatModel) -> tuple[Measurement, ...]:
+        """Those behind a point of the curve or a single modality; before format version 5 the reference attack."""
+        if self.clips.version < 5:
+            return (reference(self.config, threat),)
+        return inside(attempts_of(self.config), threat)
+
+    def withstands(self, measurements: Sequence[Measurement]) -> Bool[np.ndarray, " clips"]:
+        """True where a clip withstands all of them."""
+        return np.asarray(np.logical_and.reduce([self.rows(measurement).is_robust for measurement in measurements]))
+
+    def point(self, threat: ThreatModel) -> dict[str, Any]:
+        """The numbers of the reference attack under a threat model, and of the worst case there."""
+        measurements = self.behind(threat)
+        worst_case = self.withstands(measurements)
+        return {
+            **self.result(reference(self.config, threat)),
+            "worst_case_robust_accuracy": float(worst_case.mean()),
+            "worst_case_robust_accuracy_interval": self.resampling.share(worst_case),
+            "worst_case_of": tuple(dict.fromkeys(measurement.label for measurement in measurements)),
+        }
+
+    def confusions(self) -> tuple[Confusion, ...]:
+        """The commonest mistakes under the attacks of the list; none before format version 5, which did not tell."""
+        if self.clips.version < 5:
+            return ()
+        return confusions([self.rows(attack) for attack in listed(self.config)], self.facts.class_names)
+
     def rows(self, measurement: Measurement) -> Certificates:
         """The certificates of one measurement, one per clip."""
-        found = self.certificates.select(measurement.label, str(measurement.threat))
+        if measurement.pair in self._rows:
+            return self._rows[measurement.pair]
+        found = self.certificates.select(*measurement.pair)
         num_found, num_clips = found.table.num_rows, self.clips.table.num_rows
         if num_found != num_clips:
             raise DataError(
                 f"there are {num_found} certificates of attack '{measurement.label}' under {measurement.threat}; "
                 f"allowed: {num_clips}, one for each clip, as of attack '{listed(self.config)[0].label}'"
             )
+        self._rows[measurement.pair] = found
         return found
 
     def outcome(self, measurement: Measurement) -> AttackOutcome:
@@ -136,23 +180,6 @@ class _Summary:
             "psnr_video_db": _mean_of_known(rows.numbers("psnr_video_db")),
             "snr_audio_db": _mean_of_known(rows.numbers("snr_audio_db")),
         }
-
-    def classes(
-        self, is_right: Bool[np.ndarray, " clips"], worst_case: Bool[np.ndarray, " clips"]
-    ) -> list[ClassResult]:
-        """Accuracy of each class that has clips."""
-        labels = self.clips.column("label")
-        members = {label: labels == label for label in range(len(self.facts.class_names))}
-        return [
-            ClassResult(
-                name=self.facts.class_names[label],
-                num_clips=int(chosen.sum()),
-                clean_accuracy=float(is_right[chosen].mean()),
-                worst_case_robust_accuracy=float(worst_case[chosen].mean()),
-            )
-            for label, chosen in members.items()
-            if chosen.any()
-        ]
 
 
 def _mean(values: Float[np.ndarray, " rows"]) -> float:

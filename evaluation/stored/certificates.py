@@ -41,7 +41,7 @@ class Certificate(Settings):
     None = not finite."""
     video_alignment: tuple[float | None, ...] | None = None
     """Share of its promise that a step along the gradient in the frames keeps, over the same of random steps, for steps
-    of epsilon / 64 and epsilon / 8 from a random point of the ball, then from where three steps of PGD lead: 1 where
+    of epsilon / 64 and epsilon / 8 from a random point of the ball, then from where ten steps of PGD lead: 1 where
     the gradient is the loss's own, 0 where it has nothing to do with it. None = too faint to measure, or no budget."""
     audio_alignment: tuple[float | None, ...] | None = None
     """The same in the sound."""
@@ -53,6 +53,11 @@ class Certificate(Settings):
     video_smoothed_rise: float | None = None
     """The same along the mean of the gradients of points around."""
     audio_smoothed_rise: float | None = None
+    """The same in the sound."""
+    video_path_gradient: tuple[float | None, ...] | None = None
+    """Largest absolute gradient of the margin over the frames at a random point of the ball, half way to where ten
+    steps of PGD end, and where they end; 0 = not finite, None = the clip is wrong there, no list = no budget."""
+    audio_path_gradient: tuple[float | None, ...] | None = None
     """The same in the sound."""
     attack: str
     """Label of the attack, as the report names it."""
@@ -108,6 +113,8 @@ SCHEMA = pa.schema(
         pa.field("audio_rise", pa.float64()),
         pa.field("video_smoothed_rise", pa.float64()),
         pa.field("audio_smoothed_rise", pa.float64()),
+        pa.field("video_path_gradient", pa.list_(pa.float64())),
+        pa.field("audio_path_gradient", pa.list_(pa.float64())),
         pa.field("attack", pa.string(), nullable=False),
         pa.field("threat", pa.string(), nullable=False),
         pa.field("perturbed_prediction", pa.int32()),
@@ -128,24 +135,35 @@ SCHEMA = pa.schema(
     ]
 )
 
-ADDED_COLUMNS = (
-    "companion_difference",
-    "video_alignment",
-    "audio_alignment",
-    "video_rise",
-    "audio_rise",
-    "video_smoothed_rise",
-    "audio_smoothed_rise",
-)
-"""Columns that certificates of reports of format version 3 and before do not have."""
+NEW_COLUMNS: dict[int, tuple[str, ...]] = {
+    4: (
+        "companion_difference",
+        "video_alignment",
+        "audio_alignment",
+        "video_rise",
+        "audio_rise",
+        "video_smoothed_rise",
+        "audio_smoothed_rise",
+    ),
+    5: ("video_path_gradient", "audio_path_gradient"),
+}
+"""Format version of a report -> columns that certificates of earlier ones do not have."""
 
-EARLIER_SCHEMA = pa.schema(
-    [
-        field.with_nullable(False) if field.name == "perturbed_prediction" else field
-        for field in SCHEMA
-        if field.name not in ADDED_COLUMNS
-    ]
-)
+
+def schema_of(version: int) -> pa.Schema:
+    """The columns of certificates of a format version; before 4 every attack was run on every clip."""
+    missing = {name for later, names in NEW_COLUMNS.items() if later > version for name in names}
+    return pa.schema(
+        [
+            field.with_nullable(False) if field.name == "perturbed_prediction" and version < 4 else field
+            for field in SCHEMA
+            if field.name not in missing
+        ]
+    )
+
+
+SCHEMAS = {version: schema_of(version) for version in (5, 4, 3)}
+"""Format version -> columns; those of 2 are those of 3."""
 
 CLIP_COLUMNS = (
     "key",
@@ -156,7 +174,7 @@ CLIP_COLUMNS = (
     "uses_video",
     "uses_audio",
     "forward_difference",
-    *ADDED_COLUMNS,
+    *(name for names in NEW_COLUMNS.values() for name in names),
 )
 """Columns that say something about the clip itself: equal in all of its rows."""
 
@@ -179,15 +197,15 @@ class Certificates(RowTable):
             table = pa.parquet.read_table(path)
         except (OSError, pa.ArrowException) as error:
             raise DataError(f"'{path}' cannot be read as a table of certificates: {error}") from error
-        if not (table.schema.equals(SCHEMA) or table.schema.equals(EARLIER_SCHEMA)):
+        schema = next((schema for schema in SCHEMAS.values() if table.schema.equals(schema)), None)
+        if schema is None:
             raise DataError(f"'{path}' has other columns than a table of certificates: {', '.join(table.column_names)}")
-        schema = SCHEMA if table.schema.equals(SCHEMA) else EARLIER_SCHEMA
         return cls(table.cast(schema))  # Parquet has names of its own for what is in a list, and writes them again
 
     @property
-    def is_of_an_earlier_version(self) -> bool:
-        """True if they lack what the later checks for gradient masking ask for."""
-        return not set(ADDED_COLUMNS) <= set(self.table.column_names)
+    def version(self) -> int:
+        """The format version of the reports that they belong to, 3 of the first: it says what can be asked of them."""
+        return max((each for each, names in NEW_COLUMNS.items() if names[0] in self.table.column_names), default=3)
 
     @property
     def clips(self) -> pa.Table:

@@ -162,6 +162,7 @@ def config() -> EvaluateConfig:
         threat=ThreatModel(video=7 / 255, audio=7 / 255),
         attacks=(FGSM(), PGD(steps=5), PGD(steps=5, loss="margin")),
         reference_attack=PGD(steps=5),
+        curve_attacks=(PGD(steps=5, loss="margin"),),
         curve=(0.0, 1.0, 4.0),
         num_resamples=200,
     )
@@ -253,6 +254,8 @@ def certificate(**changes: object) -> Certificate:
         "audio_rise": 0.1,
         "video_smoothed_rise": 0.1,
         "audio_smoothed_rise": 0.1,
+        "video_path_gradient": (1.0,) * 3,
+        "audio_path_gradient": (1.0,) * 3,
         "distance_video": 0.0,
         "distance_audio": 0.0,
         "linf_video": 0.0,

@@ -45,7 +45,8 @@ def trained_checkpoint(data: Path, folder: Path, *, seed: int = 0) -> Path:
 
 
 def settings(checkpoint: Path, data: Path, output: Path, **changes: Any) -> EvaluateConfig:
-    """24 clips in 4 batches of up to 7, two attacks, three points of the curve: 8 measurements, 32 pieces."""
+    """24 clips in 4 batches of up to 7, two attacks, three points of the curve, and another attack on the curve and in
+    single modalities: 11 measurements, 44 pieces."""
     return EvaluateConfig(
         **{
             "checkpoint": str(checkpoint),
@@ -54,6 +55,7 @@ def settings(checkpoint: Path, data: Path, output: Path, **changes: Any) -> Eval
             "threat": ThreatModel(video=8 / 255, audio=8 / 255),
             "attacks": (FGSM(), PGD(steps=4)),
             "reference_attack": PGD(steps=4),
+            "curve_attacks": (PGD(steps=3, loss="margin"),),
             "curve": (0.0, 1.0, 4.0),
             "split": "train",
             "batch_size": 7,

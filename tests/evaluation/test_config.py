@@ -89,6 +89,7 @@ def test_surrogates_have_names_that_tell_them_apart(folders: tuple[str, ...], na
     [
         ({"attacks": [{"name": "fgsm"}, {"name": "fgsm"}]}, "fgsm is listed more than once"),
         ({"attacks": []}, "at least 1"),
+        ({"curve_attacks": ["pgd", "pgd"]}, "curve_attacks: pgd-10 is listed more than once"),
         ({"curve": [1.0, 0.5]}, "factors must rise"),
         ({"threat": "linf(video=0, audio=0)"}, "both epsilons are 0"),
         ({"workers": 0}, "greater than 0"),
@@ -115,6 +116,8 @@ def test_an_attack_may_be_given_by_its_name_and_a_list_by_its_own() -> None:
     named = EvaluateConfig.model_validate(PLACES | {"attacks": ["pgd", {"name": "tma", "steps": 3}]})
     assert named.attacks == (PGD(), TMA(steps=3))
     assert EvaluateConfig.model_validate(PLACES | {"attacks": "standard"}).attacks == ATTACK_LISTS["standard"]
+    assert EvaluateConfig.model_validate(PLACES | {"curve_attacks": "quick"}).curve_attacks == ATTACK_LISTS["quick"]
+    assert EvaluateConfig.model_validate(PLACES | {"curve_attacks": []}).curve_attacks == ()
 
 
 @pytest.mark.parametrize("name", ATTACK_LISTS)

@@ -61,7 +61,7 @@ def test_an_interrupted_evaluation_goes_on_where_it_stood(
     assert len(list((tmp_path / FOLDER_NAME).rglob(f"*{CERTIFICATES}"))) == 5
     with caplog.at_level(logging.INFO, logger="evaluation"):
         evaluate(override(config, {"workers": 1}))
-    assert "5 of 32 pieces are there already" in caplog.text
+    assert "5 of 44 pieces are there already" in caplog.text
     for name in (CERTIFICATES_NAME, PERTURBATIONS_NAME):
         assert (tmp_path / name).read_bytes() == (undisturbed[0] / name).read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -91,9 +91,10 @@ def test_attacks_that_the_model_cannot_be_attacked_by_are_left_out(tiny_dataset:
     size = index.format.num_segments * 3 * index.format.frame_size**2
     model = Adapter(LogitsOfFrames(size, len(index.classes)))
     config = settings(Path("c"), tiny_dataset, Path("o"), attacks=(FGSM(), TMA(), MMA(), PGD(steps=2)))
+    config = override(config, {"curve_attacks": (MMA(), PGD(steps=3), TIA())})
     suited, left_out = suited_to(config, model, index)
-    assert suited.attacks == (FGSM(), PGD(steps=2))
-    assert [reason.partition(":")[0] for reason in left_out] == ["tma-10", "mma-10"]
+    assert (suited.attacks, suited.curve_attacks) == ((FGSM(), PGD(steps=2)), (PGD(steps=3),))
+    assert [reason.partition(":")[0] for reason in left_out] == ["tma-10", "mma-10", "tia-10"]
     none_fits = override(config, {"attacks": (TMA(),)})
     with pytest.raises(SettingsError, match="no attack of the list can be run on this model: tma-10: the model gives"):
         suited_to(none_fits, model, index)

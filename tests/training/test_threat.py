@@ -113,3 +113,34 @@ def test_scaling_and_restricting_change_the_budgets_only() -> None:
     threat = ThreatModel(norm="l2", video=1.0, audio=2.0)
     assert threat.scaled(0.5) == ThreatModel(norm="l2", video=0.5, audio=1.0)
     assert threat.only("audio") == ThreatModel(norm="l2", video=0.0, audio=2.0)
+
+
+@pytest.mark.parametrize(
+    ("larger", "smaller", "contains"),
+    [
+        ("linf(video=4/255, audio=4/255)", "linf(video=4/255, audio=4/255)", True),
+        ("linf(video=4/255, audio=4/255)", "linf(video=2/255)", True),
+        ("linf(video=4/255, audio=4/255)", "linf(video=5/255)", False),
+        ("linf(video=4/255)", "linf(video=4/255, audio=1/255)", False),
+        ("linf(video=1, audio=1)", "l2(video=0.1, audio=0.1)", False),
+        ("linf(video=1, waveform=1)", "linf(video=1, audio=1)", False),
+        ("linf(video=1, waveform=1)", "linf(video=1)", True),
+        ("l2(video=1, segments=0-3)", "l2(video=1, segments=1+3)", True),
+        ("l2(video=1, segments=0-3)", "l2(video=1, segments=3-4)", False),
+        ("l2(video=1, segments=0-3)", "l2(video=1)", False),
+        ("l2(video=1)", "l2(video=1, segments=2)", True),
+        ("l2(video=1, segments=2)", "l2(video=0, audio=0)", True),
+    ],
+)
+def test_a_threat_contains_those_whose_clips_it_all_allows(larger: str, smaller: str, contains: bool) -> None:
+    assert ThreatModel.model_validate(larger).contains(ThreatModel.model_validate(smaller)) == contains
+
+
+def test_a_clip_inside_a_contained_threat_is_left_as_it_is_by_the_larger_one(batch: Batch) -> None:
+    """Projecting onto the larger ball moves nothing that lies in the smaller one."""
+    larger = ThreatModel.model_validate("l2(video=2, audio=1, segments=0-1)")
+    smaller = larger.scaled(0.5).only("video")
+    moved = smaller.project(batch.with_streams(batch.video + 0.3, batch.audio), around=batch)
+    assert larger.contains(smaller)
+    assert not torch.equal(moved.video, batch.video)
+    assert torch.allclose(larger.project(moved, around=batch).video, moved.video, atol=1e-6)

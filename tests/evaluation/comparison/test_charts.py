@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
-from evaluation.comparison.charts import accuracy_chart, curve_chart, difference_chart, name_of
+from evaluation.comparison.charts import accuracy_chart, curve_chart, difference_chart, has_worst_cases, name_of
 from evaluation.comparison.crossed import Draws
 from evaluation.comparison.evaluations import read_methods
+from evaluation.comparison.page import comparison_page
 from evaluation.comparison.result import Comparison
 from evaluation.comparison.summary import summarise
 from evaluation.config import EvaluateConfig
@@ -56,7 +57,24 @@ def test_curves_are_of_the_points_that_all_have(
     chart = curve_chart(summarise(methods, num_draws=50, seed=0), methods, draws)
     assert chart is not None
     check(chart)
+    assert has_worst_cases([report for method in methods for report in method.reports])
     for change in ({"curve": (2.0,)}, {"reference_attack": FGSM()}):
         other = EvaluateConfig.model_validate(config.model_dump() | change)
         methods = read_methods({"a": (standard,), "b": (evaluated(clean=first(9), attacked=first(2), config=other),)})
         assert curve_chart(summarise(methods, num_draws=50, seed=0), methods, draws) is None
+
+
+def test_curves_with_other_attacks_behind_them_are_those_of_the_reference_attack(
+    standard: Path, evaluated: Evaluated, config: EvaluateConfig
+) -> None:
+    other = EvaluateConfig.model_validate(config.model_dump() | {"curve_attacks": [{"name": "fgsm"}]})
+    folder = evaluated(clean=first(18), attacked=first(9), config=other)
+    methods = read_methods({"a": (standard,), "b": (folder,)})
+    assert not has_worst_cases([report for method in methods for report in method.reports])
+    comparison, draws = summarise(methods, num_draws=50, seed=0), Draws.draw(20, num_draws=50, seed=0)
+    assert curve_chart(comparison, methods, draws) is not None
+    page = comparison_page(comparison, methods, num_draws=50, seed=0)
+    assert "<figcaption>pgd-5 with the budgets of" in page
+    both = read_methods({"a": (standard,), "b": (evaluated(clean=first(18), attacked=first(9)),)})
+    page = comparison_page(summarise(both, num_draws=50, seed=0), both, num_draws=50, seed=0)
+    assert "<figcaption>The worst case of 3 attacks with the budgets of" in page

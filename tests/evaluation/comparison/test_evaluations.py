@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from evaluation.comparison.evaluations import CLEAN, WORST_CASE, Evaluation, named, read_methods
-from evaluation.stored.certificates import CERTIFICATES_NAME
+from evaluation.config import EvaluateConfig
+from evaluation.reporting.report import Report
+from evaluation.stored.certificates import CERTIFICATES_NAME, Certificates
 from preprocessing.errors import DataError, PlaceError, SettingsError
 from tests.evaluation.comparison.conftest import Evaluated, first
 
@@ -55,3 +58,24 @@ def test_folders_are_called_by_their_last_part() -> None:
     assert named({"x": "runs/a", "y": ["b", "c"]}) == {"x": ("runs/a",), "y": ("b", "c")}
     with pytest.raises(SettingsError, match=r"'one/report' and 'two/report' are both called 'report': name them"):
         named(["one/report", "two/report"])
+
+
+def test_a_clip_withstands_a_threat_if_it_withstands_all_attacks_inside_it(
+    hand_made: Callable[..., Certificates],
+    summarised: Callable[[Certificates, EvaluateConfig], Report],
+    config: EvaluateConfig,
+) -> None:
+    """Four clips: frames alone cost clip 0, a quarter of the budget costs clip 1, the list costs clip 2."""
+    config = EvaluateConfig.model_validate(config.model_dump() | {"curve": (0.25, 1.0)})
+    predictions = {
+        "clean": [0, 1, 2, 3],
+        "else": [0, 1, 2, 3],
+        "pgd-5 margin linf(video=7/255, audio=0)": [1, 1, 2, 3],
+        "pgd-5 linf(video=1.75/255, audio=1.75/255)": [0, 0, 2, 3],
+        "fgsm": [0, 1, 3, 3],
+    }
+    certificates = hand_made(config, predictions)
+    evaluation = Evaluation("folder", summarised(certificates, config), certificates)
+    assert evaluation.withstands_all(config.threat).tolist() == [False, False, False, True]
+    assert evaluation.withstands_all(config.threat.scaled(0.25)).tolist() == [True, False, True, True]
+    assert evaluation.withstands_all(config.threat.only("video")).tolist() == [False, True, True, True]

@@ -11,6 +11,7 @@ from evaluation.masking.clip_checks import (
     companions_change_nothing,
     forward_is_deterministic,
     gradients_are_usable,
+    gradients_last_on_the_way,
     loss_rises_along_gradient,
     smoothing_finds_no_more,
 )
@@ -47,6 +48,33 @@ def facts(hand_made: HandMade, config: EvaluateConfig) -> Facts:
 def test_usable_gradients(num: int, changes: dict[str, object], outcome: str, facts: Facts) -> None:
     """One clip of 20 is 5 %, which is allowed."""
     assert gradients_are_usable(facts(num, **changes), modality="video", limits=LIMITS).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("num", "changes", "outcome"),
+    [
+        (20, {"video_path_gradient": (1e-3, 1e-3, 1e-3)}, "passed"),
+        (1, {"video_path_gradient": (1.0, 1.0, 0.0)}, "passed"),
+        (2, {"video_path_gradient": (1.0, 1.0, 0.0)}, "fired"),
+        (2, {"video_path_gradient": (1.0, 1e-7, 1.0)}, "fired"),
+        (2, {"video_path_gradient": (1e-2, 1e-2, 1e-2), "video_gradient": 1e3}, "fired"),
+        (20, {"video_path_gradient": (None, None, None)}, "passed"),
+        (20, {"video_path_gradient": (0.0, 0.0, 0.0), "uses_video": False}, "passed"),
+        (20, {"video_path_gradient": (0.0, 0.0, 0.0), "video_gradient": 0.0}, "passed"),
+        (20, {"audio_path_gradient": (0.0, 0.0, 0.0)}, "passed"),
+    ],
+)
+def test_gradients_on_the_way(num: int, changes: dict[str, object], outcome: str, facts: Facts) -> None:
+    """The untouched clip's is 1; without one `gradients_are_usable` fires already. One clip of 20 is 5 %."""
+    assert gradients_last_on_the_way(facts(num, **changes), modality="video", limits=LIMITS).outcome == outcome
+
+
+def test_the_place_where_gradients_end_is_told(facts: Facts) -> None:
+    check = gradients_last_on_the_way(facts(4, video_path_gradient=(1.0, None, 0.0)), modality="video", limits=LIMITS)
+    assert check.finding == (
+        "4 of 20 clips are still right at the point where an attack ends and have less than 0.0001 of the untouched "
+        "clip's gradient left (20.0%; allowed 5.0%)"
+    )
 
 
 @pytest.mark.parametrize(

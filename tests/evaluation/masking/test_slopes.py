@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from evaluation.masking.slopes import PROBES, slopes
-from tests.evaluation.masking.zoo import HONEST, Wrapped, honest, masked, passed_through, random_signs
+from evaluation.masking.slopes import PATH, PROBES, slopes
+from tests.evaluation.masking.zoo import HONEST, Wrapped, flat_below, honest, masked, passed_through, random_signs
 from training.batch import Batch, Modality
 from training.models import Classifier
 from training.threat import ThreatModel
@@ -69,6 +69,23 @@ def test_a_promise_of_which_nothing_comes_counts_as_broken(model: Classifier, fe
     white = Wrapped(model, video=passed_through(torch.ones_like)).eval()
     found = slopes(white, few_clips, ThreatModel.model_validate("linf(video=7/255)"))
     assert (found["video"].alignment == 0).all()
+
+
+def test_the_gradient_on_the_way_of_an_attack_is_that_of_clips_that_are_still_right(
+    model: Classifier, few_clips: Batch
+) -> None:
+    """Behind a flat strip along the boundary nothing is left at the end; the honest one loses less than half."""
+    threat = ThreatModel(video=7 / 255, audio=7 / 255)
+    honest_path = slopes(model, few_clips, threat)["video"].path_gradient
+    assert honest_path.shape == (15, len(PATH))
+    assert honest_path.isnan().any(1).any()  # fooled at the end
+    with torch.no_grad():
+        is_wrong = model(few_clips.video, few_clips.audio).logits.argmax(1) != few_clips.labels
+    assert honest_path[is_wrong].isnan().any()
+    is_right = ~honest_path[:, -1].isnan()
+    assert (honest_path[is_right, 1:] > 0.5 * honest_path[is_right, :1]).all()
+    flat = slopes(Wrapped(model, logits=flat_below(4.0)).eval(), few_clips, threat)["video"].path_gradient
+    assert (flat[:, -1] == 0).sum() >= 5
 
 
 def test_only_modalities_with_a_budget_are_looked_at(model: Classifier, few_clips: Batch) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from training.models import Classifier, Outputs
 
@@ -121,6 +122,36 @@ def rippled_near_the_boundary(logits: Tensor) -> Tensor:
     return logits * (1 + 0.45 * torch.exp(-lead.square()) * torch.sin(2000 * lead))
 
 
+def with_lead(logits: Tensor, change: Change) -> Tensor:
+    """Scores whose best is ahead of the second best by another number."""
+    best, second = logits.topk(2, dim=1).values.unbind(1)
+    is_best = functional.one_hot(logits.argmax(1), logits.shape[1]).to(logits.dtype)
+    return logits + is_best * (change(best - second) - (best - second))[:, None]
+
+
+def flat_below(width: float) -> Change:
+    """Scores whose lead is never smaller: flat along the boundary alone, with a jump on it."""
+    return lambda logits: with_lead(logits, lambda lead: lead.clamp_min(width))
+
+
+def nearly_flat_below(width: float) -> Change:
+    """The same by a factor of all scores: what is left of the slope is rounding."""
+
+    def change(logits: Tensor) -> Tensor:
+        best, second = logits.topk(2, dim=1).values.unbind(1)
+        lead = (best - second)[:, None]
+        return torch.where(lead < width, logits * (width / lead.clamp_min(1e-6)), logits)
+
+    return change
+
+
+def stepped_below(width: float, height: float) -> Change:
+    """Scores whose lead goes in steps where it is small."""
+    return lambda logits: with_lead(
+        logits, lambda lead: torch.where(lead < width, (lead / height).ceil() * height, lead)
+    )
+
+
 def random_signs(values: Tensor) -> Tensor:
     """The values, with a gradient of random signs."""
     found: Tensor = _RandomSigns.apply(values)
@@ -151,6 +182,16 @@ MASKED: Mapping[str, tuple[dict[str, Change], str]] = {
     "gradient of the other sign": ({"logits": lambda z: 2 * z.detach() - z}, "video_loss_rises_along_gradient"),
     "shattered near the boundary alone": (
         {"logits": rippled_near_the_boundary},
+        "video_loss_rises_along_gradient",
+    ),
+    "flat near the boundary alone": ({"logits": flat_below(2.0)}, "video_gradients_last_on_the_way"),
+    "flat but for rounding near the boundary alone": (
+        {"logits": nearly_flat_below(2.0)},
+        "audio_gradients_last_on_the_way",
+    ),
+    "wide steps near the boundary alone": ({"logits": stepped_below(1.0, 0.125)}, "audio_gradients_last_on_the_way"),
+    "narrow steps near the boundary alone": (
+        {"logits": stepped_below(2.0, 1 / 32)},
         "video_loss_rises_along_gradient",
     ),
     "verdict by batch": ({"logits": among_others}, "companions_change_nothing"),

@@ -60,6 +60,6 @@ def test_the_table_tells_every_measurement_and_what_leaves_clips_out(
 def test_a_plan_measures_a_batch_and_writes_nothing(tiny_dataset: Path, tmp_path: Path) -> None:
     checkpoint = trained_checkpoint(tiny_dataset, tmp_path / "checkpoint")
     found = estimate(settings(checkpoint, tiny_dataset, tmp_path / "report"))
-    assert (found.num_clips, found.num_tasks, len(found.measurements)) == (24, 2, 8)
+    assert (found.num_clips, found.num_tasks, len(found.measurements)) == (24, 2, 11)
     assert found.total > 0
     assert not (tmp_path / "report").exists()

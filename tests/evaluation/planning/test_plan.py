@@ -8,7 +8,15 @@ import torch
 
 from evaluation.attack_lists import attack_label
 from evaluation.config import EvaluateConfig
-from evaluation.planning.plan import Measurement, listed, measurements_of, total_cost, work
+from evaluation.planning.plan import (
+    Measurement,
+    attempts_of,
+    inside,
+    listed,
+    measurements_of,
+    total_cost,
+    work,
+)
 from evaluation.stored.certificates import Certificates
 from evaluation.tasks.measurement import measure_all
 from pipeline.settings.load import override
@@ -95,3 +103,45 @@ def test_an_evaluation_that_goes_on_with_kept_pieces_gives_the_same_certificates
     assert all(
         one.certificates.table.equals(other.certificates.table) for one, other in zip(rest, whole[1::2], strict=True)
     )
+
+
+def test_further_attacks_on_the_curve_leave_out_what_falls_inside_their_threat(config: EvaluateConfig) -> None:
+    """Positions: 0 to 2 the list, pgd-5 among it; 3, 4 frames alone; 5, 6 sound alone; 7 nothing; 8, 9 a quarter of the
+    budget; 10, 11 four times. What falls alone or to a smaller budget falls to four times as much."""
+    attempts = attempts_of(override(config, {"curve": (0.0, 0.25, 1.0, 4.0)}))
+    told = [(one.label, one.threat.video * 255 / 7, one.threat.audio * 255 / 7, one.leaves_out) for one in attempts]
+    assert told == [
+        ("fgsm", 1.0, 1.0, None),
+        ("pgd-5", 1.0, 1.0, None),
+        ("pgd-5 margin", 1.0, 1.0, None),
+        ("pgd-5", 1.0, 0.0, None),
+        ("pgd-5 margin", 1.0, 0.0, (3,)),
+        ("pgd-5", 0.0, 1.0, None),
+        ("pgd-5 margin", 0.0, 1.0, (5,)),
+        ("pgd-5", 0.0, 0.0, None),
+        ("pgd-5", 0.25, 0.25, None),
+        ("pgd-5 margin", 0.25, 0.25, (7, 8)),
+        ("pgd-5", 4.0, 4.0, None),
+        ("pgd-5 margin", 4.0, 4.0, tuple(range(11))),
+    ]
+    assert [attempts.index(one) for one in inside(attempts, config.threat.scaled(0.5))] == [7, 8, 9]
+
+
+def test_the_worst_case_of_the_curve_is_the_same_whoever_is_left_out(
+    certify: Certify, summarised: Summarise, model: Classifier, clips: Batch, config: EvaluateConfig
+) -> None:
+    """Leaving out saves passes; clip by clip the same stand as when every attack is run on every clip."""
+    config = override(config, {"curve": (0.25, 0.5, 1.0, 2.0), "curve_attacks": (PGD(steps=4), Square(queries=30))})
+    certificates = certify(model, clips, config)
+    report = summarised(certificates, config)
+    worst = [point.worst_case_robust_accuracy for point in report.curve]
+    assert worst == sorted(worst, reverse=True)
+    assert worst[0] > worst[-1]
+    attempts = [Measurement(one.attack, one.threat) for one in attempts_of(config)]
+    pieces = measure_all(model, [clips], attempts, seed=0, model_sha256="ab" * 32)
+    standing = {attempts[piece.measurement]: piece.certificates.is_robust for piece in pieces}
+    for point in report.curve:
+        found = [standing[one] for one in inside(attempts, config.threat.scaled(point.factor))]
+        assert np.logical_and.reduce(found).mean() == point.worst_case_robust_accuracy
+    further = certificates.select("square queries 30", str(config.threat.scaled(2.0)))
+    assert further.is_left_out.sum() > (~further.is_right_when_clean).sum()

@@ -93,7 +93,18 @@ def test_every_number_stands_beside_its_threat_model(text: str, report: Report) 
         assert f">{attack.name}</td>" in text
     for point in (*report.curve, *report.modalities, report.unbounded):
         assert point.threat in text
+    for point in (*report.curve, *report.modalities):
+        assert f"{100 * point.worst_case_robust_accuracy:.1f} %" in text
+    assert '<td class="text">3 attacks</td>' in text  # at the threat model and at four times as much
+    assert '<td class="text">pgd-5 alone</td>' in text  # without a budget
     assert f"{100 * (report.worst_case_robust_accuracy or 0):.1f} %" in text
+
+
+def test_classes_and_what_they_are_taken_for_have_tables(text: str, report: Report) -> None:
+    assert "Table of the 4 classes" in text
+    assert "playing &lt;violin&gt;</td>" in text
+    pair = report.confusions[0]
+    assert f"<td>{pair.num_clips} of {pair.num_right}</td>" in text
 
 
 def test_the_same_report_gives_the_same_page(text: str, report: Report, example: Example) -> None:
@@ -121,6 +132,7 @@ def test_a_withheld_headline_is_not_printed(
     text = report_page(report, {})
     assert report.withheld is not None
     assert "The headline number is withheld" in text
+    assert text.count("These are upper bounds, see above.") == 3
     assert text.count('<div class="number">withheld</div>') == 2  # the worst case, and the strongest attack
     assert report.withheld.reasons[0].replace("'", "&#39;") in text
 

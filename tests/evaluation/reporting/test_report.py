@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,8 +37,8 @@ def test_a_folder_without_a_report_is_named(tmp_path: Path) -> None:
 def test_a_report_of_another_version_is_refused(report: Report, tmp_path: Path) -> None:
     report.write(tmp_path)
     path = tmp_path / REPORT_NAME
-    path.write_text(path.read_text().replace('"format_version": 4', '"format_version": 1'))
-    with pytest.raises(DataError, match="has format version 1, this code reads 2 to 4: make it again"):
+    path.write_text(path.read_text().replace('"format_version": 5', '"format_version": 1'))
+    with pytest.raises(DataError, match="has format version 1, this code reads 2 to 5: make it again"):
         Report.read(tmp_path)
 
 
@@ -49,3 +50,23 @@ def test_the_table_shows_every_attack_and_the_threat_model(report: Report) -> No
     assert "4 clips, threat model linf(video=7/255, audio=7/255)" in text
     for words in ("clean", "75.0 %", "fgsm", "50.0 %", "33.3 %", "pgd-5 margin", "worst case"):
         assert words in text
+
+
+def test_a_report_of_version_4_has_one_attack_behind_its_points(report: Report, tmp_path: Path) -> None:
+    """Three of four clips stand untouched on the curve; a class of one clip has the interval of one clip."""
+    record = json.loads(report.model_dump_json())
+    for each in (*record["curve"], *record["modalities"]):
+        each |= {"robust_accuracy": 0.75, "robust_accuracy_interval": [0.5, 1.0]}
+        for name in ("worst_case_robust_accuracy", "worst_case_robust_accuracy_interval", "worst_case_of"):
+            del each[name]
+    for row in record["classes"]:
+        del row["clean_accuracy_interval"], row["worst_case_robust_accuracy_interval"]
+    del record["confusions"], record["config"]["curve_attacks"]
+    (tmp_path / REPORT_NAME).write_text(json.dumps(record | {"format_version": 4}))
+    found = Report.read(tmp_path)
+    assert found.config.curve_attacks == ()
+    assert {point.worst_case_of for point in (*found.curve, *found.modalities)} == {("pgd-5",)}
+    assert {point.worst_case_robust_accuracy for point in found.curve} == {0.75}
+    assert {point.worst_case_robust_accuracy_interval for point in found.modalities} == {(0.5, 1.0)}
+    assert found.classes == report.classes
+    assert found.confusions == ()

@@ -8,7 +8,7 @@ import pytest
 
 from evaluation.config import EvaluateConfig
 from evaluation.reporting.report import Report
-from evaluation.stored.certificates import ADDED_COLUMNS, Certificate, Certificates
+from evaluation.stored.certificates import SCHEMAS, Certificate, Certificates
 from training.attacks import FGSM, PGD
 
 HandMade = Callable[..., Certificates]
@@ -20,6 +20,7 @@ CONFIG = EvaluateConfig(
     output="report",
     attacks=(FGSM(), PGD(steps=2)),
     reference_attack=PGD(steps=2),
+    curve_attacks=(),
     curve=(0.0, 1.0, 2.0),
     num_resamples=100,
 )
@@ -128,12 +129,15 @@ def test_an_attack_from_another_model_is_named_and_part_of_the_worst_case(
     assert deterministic.finding.endswith("; attacks followed the mean of 3 passes")
 
 
+@pytest.mark.parametrize(("version", "num_checks"), [(3, 6), (4, 12), (5, 14)])
 def test_certificates_of_an_earlier_version_are_asked_what_they_can_answer(
-    hand_made: HandMade, summarised: Summarised
+    version: int, num_checks: int, hand_made: HandMade, summarised: Summarised
 ) -> None:
-    table = hand_made(CONFIG, PREDICTIONS).table.drop_columns(list(ADDED_COLUMNS))
-    earlier = Certificates(table.filter(pa.compute.not_equal(table["attack"], "noise")))
-    assert [check.name for check in summarised(earlier, CONFIG).checks] == [
+    table = hand_made(CONFIG, PREDICTIONS).table.select(SCHEMAS[version].names)
+    found = Certificates(table if version > 3 else table.filter(pa.compute.not_equal(table["attack"], "noise")))
+    checks = [check.name for check in summarised(found, CONFIG).checks]
+    assert len(checks) == num_checks
+    assert checks[:6] == [
         "video_gradients_are_usable",
         "audio_gradients_are_usable",
         "forward_is_deterministic",
@@ -141,6 +145,56 @@ def test_certificates_of_an_earlier_version_are_asked_what_they_can_answer(
         "accuracy_falls_with_epsilon",
         "unbounded_attack_succeeds",
     ]
+
+
+WITH_MORE = EvaluateConfig.model_validate(
+    CONFIG.model_dump() | {"curve_attacks": [{"name": "pgd", "steps": 3}], "curve": [0.5, 1.0, 2.0]}
+)
+
+
+def test_a_point_is_the_worst_case_of_all_that_lies_inside_it(hand_made: HandMade, summarised: Summarised) -> None:
+    """8 clips of labels 0 1 2 3 0 1 2 3, all right untouched; each attack below fools those that it names.
+
+    FGSM, which the list alone has, fools clip 0. Half the budget: pgd-3 fools clip 1. Frames alone: pgd-2 fools clip 2.
+    Under the threat model all three fall, in the headline as well: 5/8. Twice as much: pgd-2 fools clip 3 alone, and
+    would rise to 7/8 by itself; 4/8 are left of all.
+    """
+    right = [number % 4 for number in range(8)]
+
+    def fooled(clip: int) -> list[int]:
+        return [(label + 1) % 4 if number == clip else label for number, label in enumerate(right)]
+
+    predictions = {
+        "clean": right,
+        "else": right,
+        "fgsm": fooled(0),
+        "pgd-3 linf(video=2/255, audio=2/255)": fooled(1),
+        "pgd-2 linf(video=4/255, audio=0)": fooled(2),
+        "pgd-2 linf(video=8/255, audio=8/255)": fooled(3),
+    }
+    report = summarised(hand_made(WITH_MORE, predictions), WITH_MORE)
+    worst = [point.worst_case_robust_accuracy for point in (*report.curve, *report.modalities)]
+    assert worst == [7 / 8, 5 / 8, 4 / 8, 7 / 8, 1.0, 5 / 8]
+    alone = [point.robust_accuracy for point in report.curve]
+    assert alone == [1.0, 1.0, 7 / 8]
+    assert report.withheld is not None  # no attack without a limit succeeds here
+    assert report.withheld.worst_case_robust_accuracy == 5 / 8
+    assert report.curve[0].worst_case_of == ("pgd-2", "pgd-3")
+    assert report.curve[1].worst_case_of == ("fgsm", "pgd-2", "pgd-3")
+
+
+def test_the_check_of_the_curve_looks_at_the_reference_attack_alone(
+    hand_made: HandMade, summarised: Summarised
+) -> None:
+    """It fools all of 40 clips at half the budget and none at more: the worst case cannot show it, the check does."""
+    right = [number % 4 for number in range(40)]
+    wrong = [(label + 1) % 4 for label in right]
+    predictions = {"clean": right, "else": right, "pgd-2 linf(video=2/255, audio=2/255)": wrong}
+    report = summarised(hand_made(WITH_MORE, predictions), WITH_MORE)
+    assert [point.worst_case_robust_accuracy for point in report.curve] == [0.0, 0.0, 0.0]
+    (check,) = (check for check in report.checks if check.name == "accuracy_falls_with_epsilon")
+    assert check.outcome == "fired"
+    assert "0.0% under linf(video=2/255, audio=2/255), 100.0% under" in check.finding
 
 
 def test_classes_are_counted_apart(report: Report) -> None:
