@@ -26,12 +26,14 @@ from training.attacks import AttackedClips
 
 pytestmark = pytest.mark.timeout(900)
 README = ROOT / "README.md"
-YAML_FILES = sorted((ROOT / "pipeline" / "configs").glob("*/*.yaml"))
+YAML_FILES = sorted((ROOT / "pipeline" / "configs").rglob("*.yaml"))
+"""Each in a folder of its command's name."""
 PLACES = {
     "preprocess": ["dataset.root=videos", "output=out"],
     "train": ["data=data", "output=out"],
     "tune": ["data=data", "output=out"],
     "evaluate": ["checkpoint=checkpoint", "data=data", "output=out"],
+    "corruptions": ["checkpoint=checkpoint", "data=data", "output=out"],
 }
 SMALL = {
     "preprocess": ["format={num_segments: 4, segment_seconds: 0.5, frame_size: 32, num_mels: 32}", "shard_size=10"],
@@ -104,7 +106,7 @@ def test_the_second_python_example_reports_on_it(tiny_dataset: Path, tmp_path: P
     assert [reason.partition(":")[0] for reason in found.left_out] == ["tma-10"]
 
 
-@pytest.mark.parametrize("file", YAML_FILES, ids=lambda file: f"{file.parent.name}/{file.name}")
+@pytest.mark.parametrize("file", YAML_FILES, ids=lambda file: "/".join(file.parts[-3:]))
 def test_every_shipped_yaml_loads_and_opens_with_its_command(file: Path) -> None:
     load(configs()[file.parent.name], file, PLACES[file.parent.name])
     first = file.read_text().splitlines()[0]
