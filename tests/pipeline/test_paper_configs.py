@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from evaluation.transfer.config import TransferConfig
 from pipeline.settings.load import load
 from training.config import TrainConfig
 from training.objectives import TMACurriculum
@@ -44,7 +45,7 @@ def test_a_peer_differs_from_the_curriculum_in_its_method_alone(peer: str) -> No
 
 @pytest.mark.parametrize("name", CURRICULA)
 def test_schedulers_differ_in_the_curriculum_alone_and_cost_the_same(name: str) -> None:
-    """Over a training each takes the mean of the straight line from 1 to 5 steps: 3, but for rounding to whole steps."""
+    """Over a training each takes the mean of the straight line from 1 to 5 steps, but for rounding to whole ones."""
     config, linear = training(name), training("curriculum")
     assert without(config, "objective") == without(linear, "objective")
     assert isinstance(config.objective, TMACurriculum)
@@ -61,3 +62,26 @@ def test_the_sampling_ratio_is_one_word_of_the_curriculum() -> None:
     assert narrow == training("curriculum")
     costs = [config.objective.cost(progress=1.0, num_segments=10).forward for config in (wide, narrow)]
     assert costs == pytest.approx([5 * 0.4 + 1, 5 * 0.2 + 1])
+
+
+@pytest.mark.parametrize("name", ["attack_comparison", "ensembles", "iterations"])
+def test_transfers_are_measured_between_all_models_white_box_included(name: str) -> None:
+    folders = ", ".join(f"runs/{model}/checkpoint" for model in MODELS)
+    config = load(
+        TransferConfig, PAPER / "transfer" / f"{name}.yaml", [f"checkpoint=[{folders}]", "data=data", "output=output"]
+    )
+    singles = [each for each in config.surrogates if each.kind == "single"]
+    others = [each for each in config.surrogates if each.kind != "single"]
+    assert [each.name for each in singles] == list(MODELS) == list(config.victims)
+    assert [len(each.members) for each in others] == ([7] * 8 if name == "ensembles" else [])
+    assert config.baseline_name == "mifgsm-10"
+
+
+def test_iterations_are_the_same_for_every_attack() -> None:
+    file = PAPER / "transfer" / "iterations.yaml"
+    config = load(TransferConfig, file, ["checkpoint=[one, other]", "data=data", "output=output"])
+    steps: dict[str, list[int]] = {}
+    for attack in config.attacks:
+        steps.setdefault(attack.name, []).append(getattr(attack, "steps", 0))
+    assert set(steps) == {"ifgsm", "mifgsm", "tia", "mma", "tma"}
+    assert all(each == [1, 2, 5, 10, 20, 50] for each in steps.values())
