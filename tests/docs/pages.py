@@ -12,6 +12,7 @@ OUTSIDE = tuple(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGE
 SITE = tuple(sorted((ROOT / "docs").rglob("*.md")))
 ALL = (*OUTSIDE, *SITE)
 PIPELINE = re.compile(r"(?:python -m pipeline|robust-av) (.*)")
+BRACES = re.compile(r"(\S*?)\{([\w.-]+(?:,[\w.-]+)+)\}(\S*)")
 LOOP = re.compile(r"for (\w+) in ([^;]+); do (.+); done")
 
 
@@ -20,15 +21,19 @@ def name_of(page: Path) -> str:
 
 
 def shell_lines(page: Path) -> list[str]:
-    """The lines of all shell blocks without comments, a loop as the lines that it runs."""
+    """The lines of all shell blocks without comments, as a shell runs them: loops and braces are written out."""
     blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
     lines = (line.split(" #")[0].strip() for block in blocks for line in block.splitlines())
     return [each for line in lines if line and not line.startswith("#") for each in unrolled(line)]
 
 
 def unrolled(line: str) -> list[str]:
-    """The lines that a line runs: `for x in a b; do echo $x; done` is two, other lines are themselves."""
+    """The lines that a line runs: `for x in a b; do echo $x; done` is two, and `echo {a,b}` is `echo a b`."""
     if (loop := LOOP.fullmatch(line)) is None:
+        while braces := BRACES.search(line):
+            before, values, after = braces.groups()
+            words = " ".join(f"{before}{value}{after}" for value in values.split(","))
+            line = line[: braces.start()] + words + line[braces.end() :]
         return [line]
     name, values, body = loop.groups()
     return [each for value in shlex.split(values) for each in unrolled(re.sub(rf"\${name}\b", value, body))]
