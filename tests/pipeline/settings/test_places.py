@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 
 from docs.generator.settings import members
+from evaluation.transfer.config import TransferConfig
 from pipeline.commands import main
 from pipeline.environment import JOB_VARIABLE
 from pipeline.settings.load import load
@@ -84,3 +85,10 @@ def test_every_path_of_a_data_set_is_one_of_its_places(name: str) -> None:
 
 def holds_path(annotation: object) -> bool:
     return any(map(holds_path, get_args(annotation))) or (inspect.isclass(annotation) and issubclass(annotation, Path))
+
+
+def test_a_property_with_the_name_of_a_place_is_none() -> None:
+    """`transfer` works out its surrogates from its models; `evaluate` is given folders."""
+    config = load(TransferConfig, None, ["checkpoint=[/a,/b]", "data=/d", "output=/o"])
+    assert config.surrogates
+    assert absolute_places(config) == {"checkpoint": ["/a", "/b"], "data": "/d", "output": "/o"}
