@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from preprocessing.config import PreprocessConfig
 from preprocessing.datasets import Listing, Video
+from preprocessing.datasets.accounting import with_rejected
 from preprocessing.datasets.base import locate
-from preprocessing.schema import SPLITS, Rejection, Split
+from preprocessing.datasets.leaks import SizedFile, copies_in_other_splits
+from preprocessing.schema import SPLITS, Accounting, Rejection, Split
 from preprocessing.seeds import shuffling_key
 from preprocessing.settings import Settings, describe_differences
 
@@ -61,10 +65,60 @@ class Plan(Settings):
         return (json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True) + "\n").encode()
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """All that is known before a video is opened."""
+
+    plan: Plan
+    rejected: tuple[Rejection, ...]
+    """Files that are no part of the plan, though they may have been meant to be."""
+    accounting: Accounting
+
+
+def prepare_plan(config: PreprocessConfig) -> Prepared:
+    """Read the folders and lists of `config.dataset`, and lay its clips into shards.
+
+    Raises:
+        ValueError: if they cannot be read, or in two ways, or hold no videos.
+    """
+    listing = config.dataset.listing()
+    videos, too_short = middles_of_parts(listing.videos, config.format.clip_seconds)
+    plan, more = make_plan(
+        replace(listing, videos=videos),
+        roots=config.dataset.roots,
+        settings=config.fingerprint(),
+        shard_size=config.shard_size,
+        seed=config.seed,
+    )
+    rejected = (*too_short, *more)
+    used = {clip.source for shard in plan.shards for clip in shard.clips}
+    lost = {each.file: each for each in rejected if each.file not in used}  # several clips may be cut from one file
+    return Prepared(plan, (*listing.rejected, *rejected), with_rejected(listing.accounting, list(lost.values())))
+
+
+def middles_of_parts(videos: Sequence[Video], clip_seconds: float) -> tuple[tuple[Video, ...], tuple[Rejection, ...]]:
+    """The videos with a start where a list gives a part of them, and those whose part is shorter than a clip."""
+    placed: list[Video] = []
+    rejected: list[Rejection] = []
+    for video in videos:
+        if video.end_seconds is None:
+            placed.append(video)
+            continue
+        spare = video.end_seconds - (video.start_seconds or 0.0) - clip_seconds
+        if spare < -1e-6:
+            detail = f"its list gives {spare + clip_seconds:g} s of it, a clip has {clip_seconds:g} s"
+            source = video.source.as_posix()
+            rejected.append(Rejection(file=source, split=video.split, reason="too_short", detail=detail))
+            continue
+        start = round((video.start_seconds or 0.0) + max(spare, 0.0) / 2, 6)
+        placed.append(video.model_copy(update={"start_seconds": start, "end_seconds": None}))
+    return tuple(placed), tuple(rejected)
+
+
 def make_plan(
     listing: Listing, *, roots: Sequence[Path], settings: dict[str, object], shard_size: int, seed: int
 ) -> tuple[Plan, tuple[Rejection, ...]]:
-    """Lay the videos into shards, and name those that have another's key.
+    """Lay the videos into shards, and name those that have another's key, or another's bytes in another split.
 
     Clips are ordered by a hash of seed and key: every shard mixes the classes, whatever order the files lie in.
     """
@@ -76,11 +130,18 @@ def make_plan(
             rejected.append(
                 Rejection(file=video.source.as_posix(), split=video.split, reason="duplicate", detail=detail)
             )
-    ordered = sorted(unique.values(), key=lambda video: shuffling_key(seed, video.key))
+    paths = {key: locate(video.source.as_posix(), roots)[0] for key, video in unique.items()}
+    clips = {key: planned(video, size_of(paths[key])) for key, video in unique.items()}
+    copies = copies_in_other_splits(
+        SizedFile(key, clip.source, paths[key], unique[key].split, clip.source_bytes or 0)
+        for key, clip in clips.items()
+    )
+    rejected += copies.values()
+    ordered = sorted(
+        (video for key, video in unique.items() if key not in copies), key=lambda video: shuffling_key(seed, video.key)
+    )
     shards = [
-        PlannedShard(
-            name=f"{split}/{number:06d}.tar", split=split, clips=tuple(planned(video, roots) for video in chunk)
-        )
+        PlannedShard(name=f"{split}/{number:06d}.tar", split=split, clips=tuple(clips[video.key] for video in chunk))
         for split in SPLITS
         for number, chunk in enumerate(chunks([video for video in ordered if video.split == split], shard_size))
     ]
@@ -92,16 +153,15 @@ def chunks(videos: Sequence[Video], size: int) -> list[Sequence[Video]]:
     return [videos[start : start + size] for start in range(0, len(videos), size)]
 
 
-def planned(video: Video, roots: Sequence[Path]) -> PlannedClip:
+def planned(video: Video, source_bytes: int | None) -> PlannedClip:
     """A video as the plan names it: its root may move."""
-    path, _ = locate(video.source.as_posix(), roots)
     return PlannedClip(
         key=video.key,
         label=video.label,
         class_name=video.class_name,
         source=video.source.as_posix(),
         start_seconds=video.start_seconds,
-        source_bytes=size_of(path),
+        source_bytes=source_bytes,
     )
 
 

@@ -19,14 +19,17 @@ from preprocessing.checks.verify import content_hash, verify
 from preprocessing.cluster.shared_places import Landmark, landmarks, require_shared
 from preprocessing.cluster.tasks import build_all, shared_places
 from preprocessing.config import PreprocessConfig
+from preprocessing.datasets.accounting import lines as accounting_lines
 from preprocessing.errors import DataError, SettingsError
-from preprocessing.plan import Plan, differences, make_plan
+from preprocessing.plan import Plan, differences, prepare_plan
 from preprocessing.reporting.progress import Progress
+from preprocessing.reporting.terminal import plain
 from preprocessing.schema import (
     INDEX_NAME,
     PLAN_NAME,
     REJECTED_NAME,
     SPLITS,
+    Accounting,
     DatasetIndex,
     Rejection,
     ShardRecord,
@@ -61,6 +64,8 @@ class Summary(Settings):
     shards_reused: int
     """Shards that an earlier run had finished."""
     seconds: float
+    accounting: Accounting
+    """All that was seen in the folders and lists, against what is used."""
 
 
 def preprocess(config: PreprocessConfig) -> Summary:
@@ -81,14 +86,8 @@ def preprocess(config: PreprocessConfig) -> Summary:
     store = Store(config.output)
     require_writable(config.output)
     config.dataset.prepare()
-    listing = config.dataset.listing()
-    plan, duplicates = make_plan(
-        listing,
-        roots=config.dataset.roots,
-        settings=config.fingerprint(),
-        shard_size=config.shard_size,
-        seed=config.seed,
-    )
+    prepared = prepare_plan(config)
+    plan, outside = prepared.plan, prepared.rejected
     places = shared_places(config, plan)
     require_shared(*places)
     begin(store, plan)
@@ -99,7 +98,6 @@ def preprocess(config: PreprocessConfig) -> Summary:
         len(plan.shards),
         config.output,
     )
-    outside = (*listing.rejected, *duplicates)
     most_rejected = config.max_rejected_share * (plan.num_clips + len(outside))
     with landmarks(*places) as known:
         built = build(config, plan, store, most_rejected=most_rejected - len(outside), known=known)
@@ -108,7 +106,7 @@ def preprocess(config: PreprocessConfig) -> Summary:
     write_file(store, REJECTED_NAME, rejected_csv(rejected))
     if len(rejected) > most_rejected:
         raise TooManyRejectedError(too_many_rejected(config, rejected, plan.num_clips + len(outside)))
-    index = make_index(config, plan, records, num_rejected=len(rejected))
+    index = make_index(config, plan, records, num_rejected=len(rejected), accounting=prepared.accounting)
     write_file(store, INDEX_NAME, index.model_dump_json(indent=1).encode() + b"\n")
     summary = Summary(
         output=config.output,
@@ -118,6 +116,7 @@ def preprocess(config: PreprocessConfig) -> Summary:
         shards_written=sum(not shard.reused for shard in built.values()),
         shards_reused=sum(shard.reused for shard in built.values()),
         seconds=round(time.monotonic() - started, 1),
+        accounting=prepared.accounting,
     )
     show(summary)
     return summary
@@ -228,7 +227,7 @@ class ShardLog:
 
 
 def make_index(
-    config: PreprocessConfig, plan: Plan, records: Sequence[ShardRecord], *, num_rejected: int
+    config: PreprocessConfig, plan: Plan, records: Sequence[ShardRecord], *, num_rejected: int, accounting: Accounting
 ) -> DatasetIndex:
     """Make `dataset.json`; shards that lost all their clips are not part of the data set."""
     kept = [record for record in records if record.samples]
@@ -239,6 +238,7 @@ def make_index(
         num_clips={split: sum(len(r.samples) for r in kept if r.split == split) for split in SPLITS},
         num_rejected=num_rejected,
         shards={split: tuple(summarise(r) for r in kept if r.split == split) for split in SPLITS},
+        accounting=accounting,
         plan_sha256=plan.sha256(),
         content_sha256=content_hash([record.sha256 for record in kept]),
         config=config.model_dump(mode="json", exclude={"plan", "repair", "max_wait_minutes"}),
@@ -274,6 +274,9 @@ def too_many_rejected(config: PreprocessConfig, rejected: Sequence[Rejection], n
 def show(summary: Summary) -> None:
     """Print what the run did."""
     table = Table(title=f"Data set {summary.output}", title_justify="left", show_header=False)
+    for row in accounting_lines(summary.accounting):
+        table.add_row(*map(plain, row))
+    table.add_section()
     for split, count in summary.num_clips.items():
         table.add_row(f"{split} clips", f"{count:,}")
     table.add_row("classes", str(len(summary.classes)))

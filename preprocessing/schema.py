@@ -17,8 +17,8 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from preprocessing.settings import Settings
 
-FORMAT_VERSION = 2
-"""Raised whenever stored bytes change their meaning."""
+FORMAT_VERSION = 3
+"""Of `dataset.json`: raised whenever stored bytes change their meaning, or there are others."""
 
 LOGMEL_MIN_DB = -60.0
 """Stored as 0: the level of digital silence, 10 log10(1e-6)."""
@@ -191,6 +191,83 @@ class ShardSummary(Settings):
     sha256: str
 
 
+FileKind = Literal["video", "other_container", "list", "other"]
+"""`other_container`: a video by its name, of a container that is not read."""
+FolderRole = Literal["class", "split", "neither", "left_out"]
+
+
+class FilesSeen(Settings):
+    """The files of one ending."""
+
+    ending: str
+    """In small letters, with its dot; empty if there is none."""
+    kind: FileKind
+    seen: int
+    used: int
+    """Those that a clip is cut from, or a list that was read."""
+
+
+class FolderRead(Settings):
+    """A folder, and what it is taken as."""
+
+    folder: str
+    """Path relative to the data set's roots."""
+    role: FolderRole
+    meaning: str
+    """The class or the split; of one that is left out, the reason."""
+    num_videos: int
+    """Files below it whose ending is a video's."""
+
+
+class ListRead(Settings):
+    """A file that may be a list of clips, and what was made of it."""
+
+    file: str
+    read_as: str
+    """Its form and encoding in words: `CSV with ';', UTF-16`. Empty if it was passed over."""
+    num_rows: int
+    num_used: int
+    """Rows that name a clip of a known class."""
+    reason: str
+    """Empty, or why it was passed over, or why rows of it were."""
+
+
+class LeftOut(Settings):
+    """The videos that are left out for one reason before any is opened."""
+
+    reason: str
+    count: int
+    example: str
+
+
+class Accounting(Settings):
+    """All that was seen in the data set's folders and lists, against what is used of it.
+
+    Of all files seen with a video's ending each is used or left out: the counts add up.
+    """
+
+    layout: str = ""
+    """The reading of the folders, in words."""
+    files: tuple[FilesSeen, ...] = ()
+    folders: tuple[FolderRead, ...] = ()
+    lists: tuple[ListRead, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def num_seen(self) -> int:
+        """Files with a video's ending."""
+        return sum(each.seen for each in self.files if each.kind in ("video", "other_container"))
+
+    @property
+    def num_used(self) -> int:
+        """Of these, the ones that clips are cut from."""
+        return sum(each.used for each in self.files if each.kind in ("video", "other_container"))
+
+    def num_left_out(self, reason: str) -> int:
+        """Videos left out for this reason."""
+        return sum(each.count for each in self.left_out if each.reason == reason)
+
+
 class DatasetIndex(Settings):
     """`dataset.json`: written last, so its presence means that the data set is complete."""
 
@@ -202,6 +279,8 @@ class DatasetIndex(Settings):
     num_clips: dict[Split, int]
     num_rejected: int
     shards: dict[Split, tuple[ShardSummary, ...]]
+    accounting: Accounting | None = None
+    """All that was seen in the folders and lists, against what is used; None of data sets of format version 2."""
     plan_sha256: str
     content_sha256: str
     """SHA-256 over the shards' SHA-256 in order: names the exact data."""

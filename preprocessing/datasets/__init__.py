@@ -9,7 +9,19 @@ from preprocessing.datasets.demo.dataset import Demo
 from preprocessing.datasets.folder import Folder
 from preprocessing.datasets.kinetics_sounds import KineticsSounds
 from preprocessing.datasets.music import Music
+from preprocessing.datasets.video_list import VideoList
 
-AnyDataset = Annotated[KineticsSounds | Music | Folder | Demo, Field(discriminator="name")]
+AnyDataset = Annotated[KineticsSounds | Music | Folder | VideoList | Demo, Field(discriminator="name")]
 
-__all__ = ["AnyDataset", "Dataset", "Demo", "Folder", "KineticsSounds", "Listing", "Music", "Shares", "Video"]
+__all__ = [
+    "AnyDataset",
+    "Dataset",
+    "Demo",
+    "Folder",
+    "KineticsSounds",
+    "Listing",
+    "Music",
+    "Shares",
+    "Video",
+    "VideoList",
+]

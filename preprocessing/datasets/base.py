@@ -6,19 +6,18 @@ import hashlib
 import itertools
 import os
 import re
+import unicodedata
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field, field_validator
 
 from preprocessing.errors import PlaceError
-from preprocessing.schema import Rejection, Split
+from preprocessing.schema import Accounting, Rejection, Split
 from preprocessing.settings import Settings
-
-VIDEO_EXTENSIONS = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".ts")
 
 
 class Video(Settings):
@@ -34,6 +33,8 @@ class Video(Settings):
     split: Split
     start_seconds: float | None = None
     """Start of the clip on the video clock; None keeps the middle of the video."""
+    end_seconds: float | None = None
+    """End of the part of the video, begun at `start_seconds`, whose middle is kept; None: the clip begins there."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,9 @@ class Listing:
     classes: tuple[str, ...]
     videos: tuple[Video, ...]
     rejected: tuple[Rejection, ...] = ()
-    """Files that cannot become a clip, whatever they hold: bad names and duplicates."""
-    num_left_out: int = 0
-    """Video files that belong to no chosen class or list: counted, not recorded one by one."""
+    """Files that cannot become a clip, whatever they hold: bad names, duplicates, containers that are not read."""
+    accounting: Accounting = field(default_factory=Accounting)
+    """All that was seen, against what is used: also what is only counted, as files of classes that are not chosen."""
 
 
 class Shares(Settings):
@@ -79,7 +80,8 @@ class Dataset(Settings):
     """
 
     places: ClassVar[tuple[str, ...]] = ("root",)
-    """The settings that name files and folders: where they lie decides nothing, only what they hold."""
+    """The settings that name files and folders, or say how these are read: what follows from them is told clip by clip
+    in the plan, so that they need not be the same in a resumed run."""
 
     name: str
     root: Path | tuple[Path, ...]
@@ -125,27 +127,6 @@ class Dataset(Settings):
             )
 
 
-def video_files(roots: Sequence[Path]) -> Iterator[tuple[Path, int]]:
-    """All files below the roots with a video's extension, sorted; hidden files are none.
-
-    Each is its path relative to its root, and the root's number.
-
-    Raises:
-        ValueError: if a folder cannot be read.
-    """
-    found: list[tuple[Path, int]] = []
-    for number, root in enumerate(roots):
-        for folder, _, names in os.walk(root, onerror=_refuse_unreadable):
-            inside = Path(folder).relative_to(root)
-            videos = (name for name in names if name.lower().endswith(VIDEO_EXTENSIONS) and not name.startswith("."))
-            found += [(inside / name, number) for name in videos]
-    return iter(sorted(found))
-
-
-def _refuse_unreadable(error: OSError) -> None:
-    raise PlaceError(f"dataset.root: '{error.filename}' cannot be read: {error.strerror}") from error
-
-
 def locate(source: str, roots: Sequence[Path]) -> tuple[Path, Path]:
     """Find a video, and the root it lies in: the first one that has its path `source`, or else the first one.
 
@@ -176,6 +157,11 @@ def split_named(name: str) -> Split | None:
             return "test"
         case _:
             return None
+
+
+def proper(folder: str) -> str:
+    """A class's name as a folder tells it, however its accents are stored and whatever spaces stand around it."""
+    return unicodedata.normalize("NFC", folder).strip()
 
 
 def normalised(class_name: str) -> str:

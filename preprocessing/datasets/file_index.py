@@ -7,9 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from preprocessing.datasets.base import printable, split_named, video_files
+from preprocessing.datasets.accounting import Ledger
+from preprocessing.datasets.base import printable, split_named
 from preprocessing.datasets.class_lists import ClassList
 from preprocessing.datasets.entries import clip_name, named_clip
+from preprocessing.datasets.tree import Tree, TreeFile, scan
+from preprocessing.errors import DataError
 from preprocessing.schema import Rejection, Split
 
 
@@ -51,12 +54,15 @@ class FileIndex:
 
     def __init__(self, roots: Sequence[Path], known_classes: ClassList) -> None:
         self.rejected: list[Rejection] = []
-        """Files whose name is no clip's, and duplicates."""
+        """Files whose name is no clip's, files of containers that are not read, and duplicates."""
         self._roots = roots
+        tree = scan(roots)
+        self.ledger = Ledger(tree)
+        """What becomes of each file."""
         self._by_stem: dict[str, ClipFile] = {}
         self._by_id: dict[str, list[ClipFile]] = {}
         self._copies: dict[str, list[ClipFile]] = {}
-        for file in sorted(self._named(known_classes), key=ClipFile.rank):
+        for file in sorted(self._named(tree, known_classes), key=ClipFile.rank):
             self._copies.setdefault(file.stem, []).append(file)
             if self._by_stem.setdefault(file.stem, file) is not file:
                 self._add_double(file)
@@ -84,23 +90,50 @@ class FileIndex:
             files, key=lambda file: (not file.is_replacement, file.class_name != class_name, file.stem), default=None
         )
 
-    def _named(self, known_classes: ClassList) -> Iterator[ClipFile]:
-        for source, root in video_files(self._roots):
-            folders = source.parts[:-1]
-            split = next((split for folder in folders if (split := split_named(folder))), None)
-            match = named_clip(source.stem)
+    def _named(self, tree: Tree, known_classes: ClassList) -> Iterator[ClipFile]:
+        for file in tree.files:
+            if not file.is_video or file.left_out in ("hidden", "system_folder"):
+                continue
+            class_name, split = self._read_folders(file, known_classes)
+            match = named_clip(file.source.stem)
             if match is None:
                 detail = "expected <11-character id>_<start:06d>_<end:06d> or <11-character id>"
-                self._reject(source, split, "bad_name", detail)
-                continue
-            class_name = next((name for folder in reversed(folders) if (name := known_classes.find(folder))), None)
-            yield ClipFile(source.stem, match["id"], source, root, class_name, split)
+                self._reject(file.source, file.root, split, "bad_name", detail)
+            elif file.left_out:
+                detail = "its ending is of a container that is not read: convert it to .mp4"
+                self._reject(file.source, file.root, split, file.left_out, detail)
+            else:
+                yield ClipFile(file.source.stem, match["id"], file.source, file.root, class_name, split)
+
+    def _read_folders(self, file: TreeFile, known_classes: ClassList) -> tuple[str | None, Split | None]:
+        """The class and the split that folders name: of classes the innermost one.
+
+        Raises:
+            DataError: if two folders name different splits.
+        """
+        class_name, split = None, None
+        for depth, folder in enumerate(file.source.parts[:-1], start=1):
+            path = Path(*file.source.parts[:depth])
+            named_split, named_class = split_named(folder), known_classes.find(folder)
+            if named_split and split and named_split != split:
+                raise DataError(
+                    f"'{printable(file.source)}' can be read in two ways: its folders name the splits {split} and "
+                    f"{named_split}. Rename one of them, or name the clips' splits in lists: dataset.split_files=[...]"
+                )
+            split, class_name = split or named_split, named_class or class_name
+            role = "split" if named_split else "class" if named_class else "neither"
+            self.ledger.folder(path, role, named_split or named_class or "")
+        return class_name, split
 
     def _add_double(self, file: ClipFile) -> None:
         first = self._by_stem[file.stem]
-        if not first.is_replacement and self._real(file) != self._real(first):
+        if first.is_replacement or self._real(file) == self._real(first):
+            self.ledger.leave_out(file.source, file.root, "replaced" if first.is_replacement else "same_file")
+        else:
             where = "" if file.root == first.root else f"root {first.root + 1} of {len(self._roots)}: "
-            self._reject(file.source, file.split, "duplicate", f"{where}'{printable(first.source)}' has the same name")
+            self._reject(
+                file.source, file.root, file.split, "duplicate", f"{where}'{printable(first.source)}' has the same name"
+            )
         # What the first one's own folders do not say.
         self._by_stem[file.stem] = replace(
             first, class_name=first.class_name or file.class_name, split=first.split or file.split
@@ -110,5 +143,6 @@ class FileIndex:
         """The file that a link leads to: archives offer class folders that link to flat ones."""
         return os.path.realpath(self._roots[file.root] / file.source)
 
-    def _reject(self, source: Path, split: Split | None, reason: str, detail: str) -> None:
+    def _reject(self, source: Path, root: int, split: Split | None, reason: str, detail: str) -> None:
+        self.ledger.leave_out(source, root, reason)
         self.rejected.append(Rejection(file=printable(source), split=split or "train", reason=reason, detail=detail))

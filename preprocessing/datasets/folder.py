@@ -2,32 +2,60 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
+import os
 import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
-from preprocessing.datasets.base import (
-    Dataset,
-    Listing,
-    Shares,
-    Video,
-    printable,
-    printed,
-    split_named,
-    video_files,
+from preprocessing.datasets.accounting import Ledger, require_videos_of_each, some
+from preprocessing.datasets.base import Dataset, Listing, Shares, Video, printable, printed, proper, split_named
+from preprocessing.datasets.layouts import (
+    SHAPES,
+    Layout,
+    Placed,
+    find_layout,
+    place,
+    refuse_one_folder_too_high,
+    refuse_spellings,
 )
-from preprocessing.errors import DataError
-from preprocessing.schema import Rejection, Split
+from preprocessing.datasets.tree import Tree, TreeFile, scan
+from preprocessing.errors import DataError, SettingsError
+from preprocessing.schema import Rejection
+
+DETAILS = {
+    "bad_name": "the name is not UTF-8",
+    "other_container": "its ending is of a container that is not read: convert it to .mp4",
+}
+DIGITS_OF_HASH = (8, 12, 15)
+"""Hexadecimal digits that keep keys apart: more if fewer do not."""
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A video and what its folders say."""
+
+    file: TreeFile
+    placed: Placed
 
 
 class Folder(Dataset):
-    """Videos (mp4, webm, mkv, mov, avi, ts) below `root/<class>/` or `root/<split>/<class>/`.
+    """Videos (mp4, m4v, mov, 3gp, webm, mkv, avi, ts) in class folders, with split folders above or below, or without.
 
-    Videos outside a split's folder are divided by a hash of their file name: adding one moves no other.
+    Folders that can be read in two ways are an error that names both. Videos outside a split's folder are divided by a
+    hash of their file name: adding one moves no other.
     """
 
+    places: ClassVar[tuple[str, ...]] = ("root", "layout")
+
     name: Literal["folder"] = "folder"
+    layout: Literal["auto", "class_folders", "split_folders", "class_then_split"] = "auto"
+    """Folders below `root`. `class_folders`: `<class>/`, splits are drawn; `split_folders`: `<split>/<class>/`;
+    `class_then_split`: `<class>/<split>/`; `auto`: the one that fits, if it is only one."""
     classes: tuple[str, ...] = ()
     """Class names in label order: folder names. Empty: all that hold a video, sorted."""
     shares: Shares = Shares()
@@ -37,51 +65,145 @@ class Folder(Dataset):
         """Read the tree.
 
         Raises:
-            ValueError: if it holds no video in a class folder.
+            DataError: if it holds no video in a class folder, can be read in two ways, or a class has no video that can
+                be used.
         """
-        first_roots: dict[Path, int] = {}
-        rejected: list[Rejection] = []
-
-        def reject(source: Path, reason: str, detail: str) -> None:
-            rejected.append(
-                Rejection(file=printable(source), split=self._split_of(source), reason=reason, detail=detail)
+        tree = scan(self.roots)
+        ledger = Ledger(tree)
+        candidates, rejected = self._candidates(tree, ledger)
+        sources = [file.source for file in candidates]
+        layout = self._layout(sources)
+        found = [_Found(file, place(file.source, layout)) for file in candidates]
+        classes = self._classes(found)
+        used, more = self._used(found, classes, ledger, has_links=tree.has_links)
+        note_folders(found, layout, ledger)
+        accounting = ledger.accounting(f"{layout}: {SHAPES[layout]}")
+        if not any(each.placed.class_name for each in found):
+            raise DataError(
+                f"dataset.root={printed(self.roots)} holds no video in a class folder ({accounting.num_seen} video "
+                "files in all); expected <root>/<class>/<name>.mp4 or <root>/<split>/<class>/<name>.mp4"
             )
-
-        for source, number in video_files(self.roots):
-            if printable(source) != str(source):
-                reject(source, "bad_name", "the name is not UTF-8")
-            elif (first := first_roots.setdefault(source, number)) != number:
-                reject(source, "duplicate", f"root {first + 1} of {len(self.roots)} holds a file of this name")
-        labelled = [(source, class_of(source)) for source in first_roots]
-        classes = self.classes or tuple(sorted({name for _, name in labelled if name}))
+        require_videos_of_each(classes, accounting, Counter(each.placed.class_name for each in used))
+        keys = unique_keys([each.file.source for each in used])
         videos = tuple(
             Video(
-                key=key_of(source),
-                source=source,
-                label=classes.index(name),
-                class_name=name,
-                split=self._split_of(source),
+                key=keys[each.file.source],
+                source=each.file.source,
+                label=classes.index(each.placed.class_name),
+                class_name=each.placed.class_name,
+                split=each.placed.split or self.shares.split_of(each.file.source.name),
             )
-            for source, name in labelled
-            if name in classes
+            for each in used
         )
-        if not videos:
-            raise DataError(
-                f"dataset.root={printed(self.roots)} holds no video in a class folder ({len(labelled)} video files in "
-                "all); expected <root>/<class>/<name>.mp4 or <root>/<split>/<class>/<name>.mp4"
+        return Listing(classes, videos, (*rejected, *more), accounting)
+
+    def _candidates(self, tree: Tree, ledger: Ledger) -> tuple[list[TreeFile], list[Rejection]]:
+        """The videos whose folders are read: each path once, with a name that can be written down."""
+        first_roots: dict[Path, TreeFile] = {}
+        rejected: list[Rejection] = []
+        for file in tree.files:
+            if not file.is_video or file.left_out in ("hidden", "system_folder"):
+                continue
+            if printable(file.source) != str(file.source):
+                rejected.append(self._rejection(file, "bad_name", ledger))
+            elif (first := first_roots.setdefault(file.source, file)) is not file:
+                detail = f"root {first.root + 1} of {len(self.roots)} holds a file of this name"
+                rejected.append(self._rejection(file, "duplicate", ledger, detail=detail))
+        return list(first_roots.values()), rejected
+
+    def _layout(self, sources: Sequence[Path]) -> Layout:
+        if self.layout != "auto":
+            return self.layout
+        layout = find_layout(sources, self.roots)
+        if not self.classes:
+            refuse_one_folder_too_high(sources, self.roots, layout)
+        return layout
+
+    def _classes(self, found: Sequence[_Found]) -> tuple[str, ...]:
+        """The classes in label order.
+
+        Raises:
+            SettingsError: if a folder is wanted that there is not.
+        """
+        there = sorted({each.placed.class_name for each in found} - {""})
+        if not self.classes:
+            refuse_spellings(there)
+            return tuple(there)
+        wanted = tuple(map(proper, self.classes))
+        if twice := [name for name, count in Counter(wanted).items() if count > 1]:
+            raise SettingsError(f"dataset.classes: named twice: {some(twice)}")
+        if unknown := [name for name in wanted if name not in there]:
+            near = difflib.get_close_matches(unknown[0], there, n=1)
+            nearest = f", the nearest is '{near[0]}'" if near else ""
+            raise SettingsError(
+                f"dataset.classes: no folder of videos is named '{unknown[0]}'{nearest}; there are: {some(there)}"
             )
-        return Listing(classes, videos, tuple(rejected), num_left_out=len(labelled) - len(videos))
+        return wanted
 
-    def _split_of(self, source: Path) -> Split:
-        return split_named(source.parts[0]) or self.shares.split_of(source.name)
+    def _used(
+        self, found: Sequence[_Found], classes: Sequence[str], ledger: Ledger, *, has_links: bool
+    ) -> tuple[list[_Found], list[Rejection]]:
+        """The videos that become clips, each file once; the others are noted with their reasons."""
+        used: dict[str, _Found] = {}
+        rejected: list[Rejection] = []
+        for each in found:
+            file, placed = each.file, each.placed
+            path = self.roots[file.root] / file.source
+            if reason := placed.reason or ("" if placed.class_name in classes else "not_chosen"):
+                ledger.leave_out(file.source, file.root, reason)
+            elif file.left_out:
+                rejected.append(self._rejection(file, file.left_out, ledger))
+            elif (first := used.setdefault(os.path.realpath(path) if has_links else str(path), each)) is not each:
+                refuse_two_readings(first, each)
+                ledger.leave_out(file.source, file.root, "same_file")
+        return list(used.values()), rejected
+
+    def _rejection(self, file: TreeFile, reason: str, ledger: Ledger, *, detail: str = "") -> Rejection:
+        ledger.leave_out(file.source, file.root, reason)
+        split = next((split for folder in file.source.parts[:2] if (split := split_named(folder))), None)
+        return Rejection(
+            file=printable(file.source),
+            split=split or self.shares.split_of(file.source.name),
+            reason=reason,
+            detail=detail or DETAILS[reason],
+        )
 
 
-def class_of(path: Path) -> str:
-    """The class folder of a path relative to the root; empty if it lies in none."""
-    folders = path.parts[:-1]
-    if folders and split_named(folders[0]):
-        folders = folders[1:]
-    return folders[0] if folders else ""
+def refuse_two_readings(first: _Found, other: _Found) -> None:
+    """Stop if one file is told by a link to be of two classes or splits.
+
+    Raises:
+        DataError: naming both paths, and what decides.
+    """
+    if first.placed != other.placed:
+        raise DataError(
+            f"by a link, one file lies in two places: '{printable(first.file.source)}' and "
+            f"'{printable(other.file.source)}'. Take one away, or name the classes wanted: dataset.classes=[...]"
+        )
+
+
+def note_folders(found: Iterable[_Found], layout: Layout, ledger: Ledger) -> None:
+    """Write down what each folder is taken as."""
+    split_depth, class_depth = {"class_folders": (None, 1), "split_folders": (1, 2), "class_then_split": (2, 1)}[layout]
+    for each in found:
+        parts = each.file.source.parts[:-1]
+        if not each.placed.class_name:
+            if parts:
+                ledger.folder(Path(parts[0]), "neither", "")
+            continue
+        ledger.folder(Path(*parts[:class_depth]), "class", each.placed.class_name)
+        if split_depth:
+            ledger.folder(Path(*parts[:split_depth]), "split", each.placed.split or "")
+
+
+def unique_keys(sources: Sequence[Path]) -> dict[Path, str]:
+    """A key for each video: its `key_of`, and where several have the same, that with a hash of the whole path."""
+    keys = {source: key_of(source) for source in sources}
+    for digits in DIGITS_OF_HASH:
+        counts = Counter(keys.values())
+        keys |= {source: hashed(source, digits) for source, key in keys.items() if counts[key] > 1}
+    assert len(set(keys.values())) == len(keys), "two paths have one SHA-256"
+    return keys
 
 
 def key_of(path: Path) -> str:
@@ -91,5 +213,14 @@ def key_of(path: Path) -> str:
     and ends in a hash of the whole.
     """
     name = "__".join(path.with_suffix("").parts)
-    plain = re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:64]
-    return plain if plain == name else f"{plain}-{hashlib.sha256(bytes(path)).hexdigest()[:8]}"
+    return name if plain(name) == name else hashed(path, DIGITS_OF_HASH[0])
+
+
+def hashed(path: Path, digits: int) -> str:
+    """The beginning of a path as a key, and so many digits of the hash of the whole."""
+    return f"{plain('__'.join(path.with_suffix('').parts))}-{hashlib.sha256(bytes(path)).hexdigest()[:digits]}"
+
+
+def plain(name: str) -> str:
+    """A name in letters, digits, `-` and `_`, of at most 64 signs."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:64]

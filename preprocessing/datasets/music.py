@@ -9,11 +9,16 @@ from typing import ClassVar, Literal
 
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
-from preprocessing.datasets.base import Video
+from preprocessing.datasets.base import Video, printable
 from preprocessing.datasets.class_lists import all_classes
-from preprocessing.datasets.entries import Entry
+from preprocessing.datasets.entries import Annotations, Entry, list_files, passed_over
+from preprocessing.datasets.tables import read_text, shown
 from preprocessing.datasets.youtube import YouTubeDataset
-from preprocessing.errors import DataError, PlaceError
+from preprocessing.errors import DataError
+from preprocessing.schema import ListRead
+
+ENDINGS = (".json",)
+FORM = '{"videos": {"instrument": ["id", ...]}}'
 
 
 class Music(YouTubeDataset):
@@ -44,34 +49,41 @@ class Music(YouTubeDataset):
 
     def annotation_files(self) -> Sequence[Path]:
         """The JSON files in the roots and in their folders `annotations`."""
-        folders = (folder for root in self.roots for folder in (root, root / "annotations"))
-        return [path for folder in folders for path in sorted(folder.glob("*.json"))]
+        return list_files(self.roots, ENDINGS)
 
-    def read_annotations(self, path: Path) -> Iterator[Entry]:
-        """The videos of a public list with a known instrument; none if the file is another kind of JSON.
+    def read_annotations(self, path: Path) -> Annotations:
+        """The videos of a public list with a known instrument; another kind of JSON is passed over.
 
         Raises:
-            ValueError: if the file is missing, not JSON, or lists something else than ids.
+            PlaceError: if the file is missing.
+            DataError: if it is not JSON, lists something else than ids, or is meant and is another kind of JSON.
         """
+        text = read_text(path)
         try:
-            content = json.loads(path.read_text("utf-8"))
-        except FileNotFoundError as error:
-            raise PlaceError(f"dataset.annotations: '{path}' does not exist") from error
+            content = json.loads(text.text)
         except ValueError as error:
             raise DataError(f"'{path}' is not JSON: {error}") from error
         videos = content.get("videos") if isinstance(content, dict) else None
         if not isinstance(videos, dict):
-            return
+            if path in self.annotations:
+                raise DataError(f"dataset.annotations: '{path}': expected {FORM}, got {shown(text.text)}")
+            return passed_over(path, "another kind of JSON")
         known = all_classes(self.class_lists)
+        entries: list[Entry] = []
+        unknown: list[str] = []
         for instrument, youtube_ids in videos.items():
-            class_name = known.find(instrument)
-            if class_name is None:
-                continue
             where = f"'{path.name}' under '{instrument}'"
             if not isinstance(youtube_ids, list) or not all(isinstance(each, str) for each in youtube_ids):
                 raise DataError(f"{where}: expected a list of YouTube ids, got {youtube_ids!r}")
-            for youtube_id in youtube_ids:
-                yield Entry(youtube_id, None, class_name, None, where)
+            if class_name := known.find(instrument):
+                entries += [Entry(youtube_id, None, class_name, None, where) for youtube_id in youtube_ids]
+            else:
+                unknown += [instrument] * len(youtube_ids)
+        reason = f"{len(unknown):,} videos of other classes, such as {unknown[0]!r}" if unknown else ""
+        num_rows = len(entries) + len(unknown)
+        read_as = f"JSON, {text.encoding}"
+        read = ListRead(file=printable(path), read_as=read_as, num_rows=num_rows, num_used=len(entries), reason=reason)
+        return Annotations(tuple(entries), read)
 
     def clips_of(self, video: Video) -> Iterator[Video]:
         """The clips of a video, named after the millisecond at which they start; all in the video's split."""

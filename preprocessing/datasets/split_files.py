@@ -16,7 +16,8 @@ from pathlib import Path
 
 from preprocessing.datasets.class_lists import ClassList
 from preprocessing.datasets.entries import Entry, named_clip, split_of_file
-from preprocessing.errors import DataError
+from preprocessing.datasets.tables import read_text
+from preprocessing.errors import DataError, PlaceError
 from preprocessing.schema import Split
 
 MAX_PROBLEMS = 10
@@ -48,15 +49,20 @@ def read_split_files(paths: Sequence[Path], *, known: ClassList, numbered: Class
     return entries
 
 
+def is_split_line(line: str) -> bool:
+    """True for a line of one of the two formats."""
+    return any(each.fullmatch(line.strip()) for each in FORMATS)
+
+
 def _read(path: Path, known: ClassList, numbered: ClassList | None, problems: list[str]) -> list[Entry]:
     split = split_of_file(path)
     if split is None:
         problems.append(f"'{path}': its name must tell one split: train, val or test")
         return []
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        problems.append(f"'{path}' cannot be read: {getattr(error, 'strerror', None) or error}")
+        lines = [line.rstrip() for line in read_text(path).text.splitlines()]
+    except PlaceError as error:
+        problems.append(str(error))
         return []
     first = next((line for line in lines if line), "")
     line_format = next((each for each in FORMATS if each.fullmatch(first)), None)

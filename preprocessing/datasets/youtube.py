@@ -20,7 +20,7 @@ from preprocessing.datasets.class_lists import (
     load_class_list,
     quoted,
 )
-from preprocessing.datasets.entries import Entry
+from preprocessing.datasets.entries import Annotations, Entry
 from preprocessing.datasets.file_index import ClipFile, FileIndex
 from preprocessing.datasets.leaks import MAX_EXAMPLES, Claim, refuse_leaks
 from preprocessing.datasets.split_files import read_split_files
@@ -28,6 +28,8 @@ from preprocessing.errors import DataError
 from preprocessing.schema import Rejection, Split
 
 logger = logging.getLogger(__name__)
+
+LAYOUT = "class and split folders by their names, at any depth"
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,8 @@ class YouTubeDataset(Dataset):
         """The annotation files that are read if none are named."""
 
     @abstractmethod
-    def read_annotations(self, path: Path) -> Iterable[Entry]:
-        """Read an annotation file; nothing comes of another kind of file.
+    def read_annotations(self, path: Path) -> Annotations:
+        """Read an annotation file; no entries come of another kind of file.
 
         Raises:
             ValueError: if the file is missing or broken.
@@ -128,15 +130,25 @@ class YouTubeDataset(Dataset):
             raise DataError(self._nothing_found(files, len(clips)))
         clips, ambiguous = unambiguous(clips)
         without_times = [file for file in files if file.stem not in used and self._lacks_times(file)]
-        num_left_out = len(files) - len(used) - len(without_times)
-        if num_left_out:
-            logger.info("%d video files belong to no chosen class or list: they are left out", num_left_out)
         present = {clip.class_name for clip in clips}
         if empty := [name for name in chosen.names if name not in present]:
             logger.warning("%d of %d classes have no clip: %s", len(empty), len(chosen.names), quoted(empty))
         videos = tuple(self._videos(clips, chosen.names, split_of))
         rejected = (*files.rejected, *map(rejected_without_times, without_times), *ambiguous)
-        return Listing(chosen.names, videos, rejected, num_left_out)
+        self._note_left_out(files, clips, without_times, [each.file for each in ambiguous])
+        return Listing(chosen.names, videos, rejected, files.ledger.accounting(LAYOUT))
+
+    def _note_left_out(
+        self, files: FileIndex, clips: Sequence[Clip], without_times: Sequence[ClipFile], ambiguous: Sequence[str]
+    ) -> None:
+        """Write down what becomes of the files that no clip is cut from."""
+        used = {clip.file.stem for clip in clips if clip.file}
+        bad = {file.stem for file in without_times}
+        for file in files:
+            if printable(file.source) in ambiguous:
+                files.ledger.leave_out(file.source, file.root, "several_classes")
+            elif file.stem not in used:
+                files.ledger.leave_out(file.source, file.root, "bad_name" if file.stem in bad else "not_chosen")
 
     def _lacks_times(self, file: ClipFile) -> bool:
         """True if a file counts only if a list names it."""
@@ -146,7 +158,9 @@ class YouTubeDataset(Dataset):
         """The clips of the annotations, then those that class folders alone name; one may come with several classes."""
         annotated: set[str] = set()
         for path in self.annotations or self.annotation_files():
-            for entry in self.read_annotations(path):
+            annotations = self.read_annotations(path)
+            files.ledger.list_read(annotations.read)
+            for entry in annotations.entries:
                 file = files.find(entry.youtube_id, entry.times, entry.class_name)
                 clip = clip_of(entry, entry.key, file, files)
                 annotated.add(clip.identity)

@@ -17,9 +17,9 @@ from preprocessing.datasets.base import normalised, split_named
 from preprocessing.errors import PlaceError
 from preprocessing.estimate.calibration import NOTHING, NUM_MEASURED, Calibration, calibrate, spread
 from preprocessing.inspection.stored import load_records
-from preprocessing.plan import Plan, PlannedClip, make_plan
+from preprocessing.plan import Plan, PlannedClip, prepare_plan
 from preprocessing.run import refuse_another
-from preprocessing.schema import PLAN_NAME, Split
+from preprocessing.schema import PLAN_NAME, Accounting, Split
 from preprocessing.settings import Settings
 from preprocessing.storage.shards import END_OF_ARCHIVE
 from preprocessing.storage.store import Store
@@ -33,6 +33,8 @@ class Estimate(Settings):
     """Videos in the plan by class and split; those that are not there are counted, too."""
     layouts: dict[str, int]
     """Videos by the shape of their path, such as `<split>/<class>`."""
+    accounting: Accounting
+    """All that was seen in the folders and lists, against what is used."""
     rejected: dict[str, int]
     """Videos that are left out whatever they hold, by reason: `missing_file`, `bad_name`, `duplicate`, ..."""
     examples: dict[str, str]
@@ -70,14 +72,12 @@ def estimate(config: PreprocessConfig) -> Estimate:
     roots, store = config.dataset.roots, Store(config.output)
     if absent := [root for root in roots if not root.is_dir()]:
         raise PlaceError(f"dataset.root='{absent[0]}' is not a folder, and plan=true makes none")
-    listing = config.dataset.listing()
-    plan, duplicates = make_plan(
-        listing, roots=roots, settings=config.fingerprint(), shard_size=config.shard_size, seed=config.seed
-    )
+    prepared = prepare_plan(config)
+    plan = prepared.plan
     if store.size(PLAN_NAME) is not None:
         refuse_another(store, plan)
     missing = {clip.key for shard in plan.shards for clip in shard.clips if clip.source_bytes is None}
-    rejected = [(rejection.reason, rejection.file) for rejection in (*listing.rejected, *duplicates)]
+    rejected = [(rejection.reason, rejection.file) for rejection in prepared.rejected]
     rejected += [("missing_file", clip.source) for shard in plan.shards for clip in shard.clips if clip.key in missing]
     finished = finished_shards(store, plan)
     remaining = [shard for shard in plan.shards if shard.name not in finished]
@@ -90,6 +90,7 @@ def estimate(config: PreprocessConfig) -> Estimate:
         output=config.output,
         num_videos=count_videos(plan),
         layouts=dict(Counter(layout(clip) for shard in plan.shards for clip in shard.clips).most_common()),
+        accounting=prepared.accounting,
         rejected=dict(Counter(reason for reason, _ in rejected).most_common()),
         examples=dict(reversed(rejected)),
         num_shards=len(plan.shards),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from preprocessing.datasets.accounting import lines
 from preprocessing.estimate.estimate import Estimate
+from preprocessing.reporting.terminal import plain
 from preprocessing.schema import SPLITS
 
 
@@ -23,15 +24,14 @@ def show(found: Estimate) -> None:
     videos.add_section()
     videos.add_row("all", *(f"{total:,}" for total in totals))
     console.print(videos)
+    seen = Table(title="Seen in folders and lists, before any video is opened", title_justify="left", show_header=False)
+    for row in lines(found.accounting):
+        seen.add_row(*map(plain, row))
+    console.print(seen)
     facts = Table(title=f"Plan for {found.output} (nothing was written)", title_justify="left", show_header=False)
     for row in facts_of(found):
         facts.add_row(*map(plain, row))
     console.print(facts)
-
-
-def plain(text: str) -> Text:
-    """A name as it is: no markup in it counts, and what no terminal should get is a question mark."""
-    return Text("".join(sign if sign.isprintable() or sign == "\n" else "?" for sign in text))
 
 
 def facts_of(found: Estimate) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from jinja2 import Environment
 
+from preprocessing.datasets.accounting import lines
 from preprocessing.errors import SettingsError
 from preprocessing.inspection.cards import Card
 from preprocessing.inspection.config import InspectConfig
@@ -92,6 +93,7 @@ def facts_of(dataset: StoredDataset, measured: Measured, trouble: Trouble, confi
         "config": config,
         "classes": class_counts(dataset),
         "reasons": reason_counts(dataset),
+        "seen": lines(dataset.accounting) if dataset.accounting else [],
         "histograms": histograms(measured.clips, config.thresholds, dataset.format),
         "settings": yaml.safe_dump(dataset.settings, sort_keys=False, allow_unicode=True),
     }

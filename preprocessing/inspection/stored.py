@@ -17,6 +17,7 @@ from preprocessing.schema import (
     INDEX_NAME,
     PLAN_NAME,
     REJECTED_NAME,
+    Accounting,
     ClipFormat,
     Rejection,
     ShardRecord,
@@ -61,6 +62,9 @@ class StoredDataset:
     """None until it is finished."""
     settings: dict[str, object]
     """The settings that made it."""
+    accounting: Accounting | None = None
+    """All that was seen in the folders and lists, against what is used; None until it is finished, and of data sets
+    of format version 2."""
 
     @property
     def clips(self) -> Iterator[StoredClip]:
@@ -142,6 +146,7 @@ def finished(root: str) -> StoredDataset:
         plan_sha256=index.plan_sha256,
         content_sha256=index.content_sha256,
         settings=index.config,
+        accounting=index.accounting,
     )
 
 

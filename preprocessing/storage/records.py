@@ -14,7 +14,7 @@ from preprocessing.settings import first_problem
 from preprocessing.storage.migrations import Step, migrated
 from preprocessing.storage.store import Store
 
-STEPS: dict[int, Step] = {}
+STEPS: dict[int, Step] = {2: lambda record: {**record, "accounting": None}}
 """By format version of `dataset.json`, the function that makes it one of the next; 2 is the oldest that is read."""
 
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from preprocessing.datasets import Folder
-from preprocessing.datasets.base import locate, video_files
+from preprocessing.datasets.base import locate, proper
 
 
 def touch(*files: Path) -> None:
@@ -17,15 +17,8 @@ def touch(*files: Path) -> None:
         file.touch()
 
 
-def test_files_of_several_roots_are_sorted_as_one_tree(tmp_path: Path) -> None:
-    one, two = tmp_path / "one", tmp_path / "two"
-    touch(one / "b/1.mp4", two / "a/1.MKV", two / "b/1.mp4", one / ".hidden.mp4", one / "notes.txt")
-    assert list(video_files([one, two])) == [(Path("a/1.MKV"), 1), (Path("b/1.mp4"), 0), (Path("b/1.mp4"), 1)]
-
-
-def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"'.*gone' cannot be read: No such file"):
-        video_files([tmp_path / "gone"])
+def test_a_class_has_one_name_however_its_accents_are_stored() -> None:
+    assert proper("cafe\u0301 ") == proper("caf\u00e9") == "caf\u00e9"
 
 
 def test_a_source_is_found_in_the_first_root_that_has_it(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from preprocessing.datasets import Folder
 from preprocessing.datasets.base import Shares
-from preprocessing.datasets.folder import key_of
+from preprocessing.datasets.folder import key_of, unique_keys
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -28,12 +28,12 @@ def test_class_folders_are_the_classes(tmp_path: Path) -> None:
 
 
 def test_folders_of_splits_are_kept(tmp_path: Path) -> None:
-    touch(tmp_path, "train/a/1.mp4", "val/a/2.mp4", "test/a/deep/3.mkv", "testing ground/4.mp4")
-    listing = Folder(root=tmp_path, shares=Shares(validation=0, test=0)).listing()
-    assert listing.classes == ("a", "testing ground")
+    touch(tmp_path, "train/a/1.mp4", "val/a/2.mp4", "test/a/deep/3.mkv", "test/b/4.mp4")
+    listing = Folder(root=tmp_path).listing()
+    assert listing.classes == ("a", "b")
     assert [(video.split, video.class_name) for video in listing.videos] == [
         ("test", "a"),
-        ("train", "testing ground"),
+        ("test", "b"),
         ("train", "a"),
         ("validation", "a"),
     ]
@@ -55,6 +55,23 @@ def test_keys_are_safe_and_stay_apart() -> None:
     keys = [key_of(Path(name)) for name in ("a/x y.mp4", "a/x_y.mp4", "a/x.y.mp4", f"a/{'l' * 300}.mp4", "a/名前.mp4")]
     assert len(set(keys)) == 5
     assert all(len(key) <= 80 and "." not in key and key.isascii() for key in keys)
+
+
+def test_keys_are_unique_by_construction_and_only_those_that_would_collide_carry_a_hash(tmp_path: Path) -> None:
+    """A broken `a.mkv` must not cost the good `a.mp4`, nor one folder another's video."""
+    touch(tmp_path, "dog/a.mkv", "dog/a.mp4", "dog/x__y.mp4", "dog__x/y.mp4", "dog/b.mp4")
+    listing = Folder(root=tmp_path).listing()
+    keys = {video.source.as_posix(): video.key for video in listing.videos}
+    assert len(set(keys.values())) == 5
+    assert keys["dog/b.mp4"] == "dog__b"
+    assert all(key == f"{key_of(Path(name))}-{key[-8:]}" for name, key in keys.items() if name != "dog/b.mp4")
+    assert listing.rejected == ()
+
+
+def test_a_key_that_looks_like_anothers_hash_is_kept_apart(tmp_path: Path) -> None:
+    first = unique_keys([Path("a/x.mkv"), Path("a/x.mp4")])
+    posing = Path("a") / f"{first[Path('a/x.mp4')].removeprefix('a__')}.mp4"
+    assert len(set(unique_keys([Path("a/x.mkv"), Path("a/x.mp4"), posing]).values())) == 3
 
 
 def test_shares_must_leave_something_to_train() -> None:
@@ -79,7 +96,11 @@ def test_a_file_in_two_roots_is_a_duplicate(tmp_path: Path) -> None:
 
 def test_files_of_no_class_are_counted(tmp_path: Path) -> None:
     touch(tmp_path, "a/1.mp4", "b/1.mp4", "b/2.mp4", "loose.mp4")
-    assert Folder(root=tmp_path, classes=("a",)).listing().num_left_out == 3
+    accounting = Folder(root=tmp_path, classes=("a",)).listing().accounting
+    assert [(each.reason, each.count, each.example) for each in accounting.left_out] == [
+        ("not_chosen", 2, "b/1.mp4"),
+        ("no_class_folder", 1, "loose.mp4"),
+    ]
 
 
 def test_a_name_that_is_not_utf_8_is_rejected_readably(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_every_layout_gives_the_same_solos(layout: Layout, tmp_path: Path) -> No
         (1, "acoustic_guitar", "IPsA3sz934M"),
         (2, "cello", "-_-TDDxoaAc"),
     }
-    assert (len(listing.classes), listing.num_left_out, listing.rejected) == (11, 2, ())
+    assert (len(listing.classes), listing.accounting.num_left_out("not_chosen"), listing.rejected) == (11, 2, ())
 
 
 @every_layout
@@ -77,7 +77,7 @@ def test_every_layout_gives_the_same_duets(layout: Layout, tmp_path: Path) -> No
     layout(tmp_path)
     listing = Music(root=tmp_path, classes="music_duets").listing()
     assert told(listing) == {(4, "flute violin", "8DHG_hVSw1o"), (5, "saxophone acoustic_guitar", "ywH4K8mQ-1s")}
-    assert (len(listing.classes), listing.num_left_out) == (9, 4)
+    assert (len(listing.classes), listing.accounting.num_left_out("not_chosen")) == (9, 4)
 
 
 def test_listed_videos_without_a_file_stay_in_the_listing(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_broken_lists_are_named(text: str, message: str, tmp_path: Path) -> None
 
 
 def test_a_list_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"dataset\.annotations: '.*none\.json' does not exist"):
+    with pytest.raises(ValueError, match=r"'.*none\.json' does not exist"):
         Music(root=tmp_path, annotations=(tmp_path / "none.json",)).listing()
 
 

@@ -237,4 +237,4 @@ def test_listed_clips_of_other_classes_are_left_out(lists: Path, tmp_path: Path)
         ("train", 1, "shoveling snow"),
         ("train", 1, "shoveling snow"),
     ]
-    assert found.num_left_out == 3
+    assert found.accounting.num_left_out("not_chosen") == 3
