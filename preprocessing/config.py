@@ -100,9 +100,10 @@ class PreprocessConfig(Settings):
     def fingerprint(self) -> dict[str, object]:
         """The settings that decide what the shards hold, as plain data: a resumed run must have the same ones.
 
-        Where videos, lists and shards lie, how many workers there are and what a clip may cost are not among them.
+        Where videos, lists and shards lie, how folders are read (the plan tells each clip's class and split), how many
+        workers there are and what a clip may cost are not among them.
         """
         chosen = self.model_dump(mode="json", include={"dataset", "format", "shard_size", "seed", "rules"})
-        for place in self.dataset.places:
-            del chosen["dataset"][place]
+        for setting in (*self.dataset.places, *self.dataset.readings):
+            del chosen["dataset"][setting]
         return chosen

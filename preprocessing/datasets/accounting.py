@@ -42,8 +42,8 @@ class Ledger:
         self._lists: list[ListRead] = []
 
     def leave_out(self, source: Path, root: int, reason: str) -> None:
-        """Note that a video is left out; the first reason counts."""
-        self._reasons[source, root] = self._reasons[source, root] or reason
+        """Note that a video is left out; the last reason counts."""
+        self._reasons[source, root] = reason
 
     def folder(self, folder: Path, role: FolderRole, meaning: str) -> None:
         """Note that a video lies below a folder which is taken as `role`."""
@@ -129,8 +129,8 @@ def require_videos_of_each(classes: Sequence[str], accounting: Accounting, num_v
         reasons = "; ".join(f"{each.count:,} {each.reason}, such as '{each.example}'" for each in accounting.left_out)
         raise DataError(
             f"no video can be used of {len(empty)} of {len(classes)} classes: {some(empty)} (left out: "
-            f"{reasons or 'none'}); convert other containers, as with `ffmpeg -i x.flv x.mp4`, or name the classes that "
-            "are wanted: dataset.classes=[...]"
+            f"{reasons or 'none'}); convert other containers, as with `ffmpeg -i x.flv x.mp4`, or name the classes "
+            "that are wanted: dataset.classes=[...]"
         )
 
 

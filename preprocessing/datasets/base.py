@@ -80,8 +80,9 @@ class Dataset(Settings):
     """
 
     places: ClassVar[tuple[str, ...]] = ("root",)
-    """The settings that name files and folders, or say how these are read: what follows from them is told clip by clip
-    in the plan, so that they need not be the same in a resumed run."""
+    """The settings that name files and folders: where they lie decides nothing, only what they hold."""
+    readings: ClassVar[tuple[str, ...]] = ()
+    """The settings that say how folders are read: what follows from them is told clip by clip in the plan."""
 
     name: str
     root: Path | tuple[Path, ...]

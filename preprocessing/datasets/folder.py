@@ -25,7 +25,7 @@ from preprocessing.datasets.layouts import (
 )
 from preprocessing.datasets.tree import Tree, TreeFile, scan
 from preprocessing.errors import DataError, SettingsError
-from preprocessing.schema import Rejection
+from preprocessing.schema import FolderRole, Rejection
 
 DETAILS = {
     "bad_name": "the name is not UTF-8",
@@ -50,7 +50,7 @@ class Folder(Dataset):
     hash of their file name: adding one moves no other.
     """
 
-    places: ClassVar[tuple[str, ...]] = ("root", "layout")
+    readings: ClassVar[tuple[str, ...]] = ("layout",)
 
     name: Literal["folder"] = "folder"
     layout: Literal["auto", "class_folders", "split_folders", "class_then_split"] = "auto"
@@ -76,7 +76,7 @@ class Folder(Dataset):
         found = [_Found(file, place(file.source, layout)) for file in candidates]
         classes = self._classes(found)
         used, more = self._used(found, classes, ledger, has_links=tree.has_links)
-        note_folders(found, layout, ledger)
+        note_folders(found, layout, classes, ledger)
         accounting = ledger.accounting(f"{layout}: {SHAPES[layout]}")
         if not any(each.placed.class_name for each in found):
             raise DataError(
@@ -182,7 +182,7 @@ def refuse_two_readings(first: _Found, other: _Found) -> None:
         )
 
 
-def note_folders(found: Iterable[_Found], layout: Layout, ledger: Ledger) -> None:
+def note_folders(found: Iterable[_Found], layout: Layout, classes: Sequence[str], ledger: Ledger) -> None:
     """Write down what each folder is taken as."""
     split_depth, class_depth = {"class_folders": (None, 1), "split_folders": (1, 2), "class_then_split": (2, 1)}[layout]
     for each in found:
@@ -191,7 +191,9 @@ def note_folders(found: Iterable[_Found], layout: Layout, ledger: Ledger) -> Non
             if parts:
                 ledger.folder(Path(parts[0]), "neither", "")
             continue
-        ledger.folder(Path(*parts[:class_depth]), "class", each.placed.class_name)
+        is_chosen = each.placed.class_name in classes
+        role: FolderRole = "class" if is_chosen else "left_out"
+        ledger.folder(Path(*parts[:class_depth]), role, each.placed.class_name if is_chosen else "not_chosen")
         if split_depth:
             ledger.folder(Path(*parts[:split_depth]), "split", each.placed.split or "")
 

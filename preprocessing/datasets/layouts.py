@@ -101,7 +101,7 @@ def refuse_one_folder_too_high(sources: Sequence[Path], roots: Sequence[Path], l
     classes = {place(source, layout).class_name for source in inside}
     if len(classes) != 1 or not all(len(source.parts) > depth + 1 for source in inside):
         return
-    below = sorted({source.parts[depth] for source in inside})
+    below = sorted({source.parts[2 if layout == "split_folders" else 1] for source in inside})
     top = {source.parts[0] for source in inside}
     lower = [root / name for root in roots for name in sorted(top) if (root / name).is_dir()]
     instead = (

@@ -148,7 +148,7 @@ def read_table(path: Path, columns: Columns) -> Table:
         cells = [bare(cell) for cell in raw]
         if any(cells):
             _refuse_torn(path, started, raw, form)
-            rows.append(Row(started, _by_field(cells, form.places)))
+            rows.append(Row(started, dict.fromkeys(columns.fields, "") | _by_field(cells, form.places)))
         started = form.first_row + reader.line_num + 1
     kind = "TSV" if form.separator == "\t" else f"CSV with {SEPARATORS[form.separator]}"
     return Table(", ".join([kind, text.encoding, *([] if form.has_header else ["no header"])]), tuple(rows))
@@ -170,7 +170,7 @@ def shown(line: str) -> str:
     return repr(line if len(line) <= MOST_SHOWN else f"{line[:MOST_SHOWN]}...")
 
 
-def _by_field(cells: Sequence[str], places: Mapping[str, int]) -> Cells:
+def _by_field(cells: Sequence[str], places: Mapping[str, int]) -> dict[str, str]:
     return {name: cells[at] if at < len(cells) else "" for name, at in places.items()}
 
 

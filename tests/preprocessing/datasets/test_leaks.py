@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from preprocessing.datasets.leaks import Claim, refuse_leaks
+from preprocessing.datasets.leaks import ENDS_BYTES, Claim, SizedFile, copies_in_other_splits, refuse_leaks
+from preprocessing.schema import Split
 
 
 def test_without_a_leak_each_video_has_its_split() -> None:
@@ -24,3 +27,57 @@ def test_leaks_are_counted_and_some_are_named_with_their_places() -> None:
         "  '0002': train (train.csv line 2), test (test.csv line 2)",
         "  ... and 3,040 more",
     ]
+
+
+def test_another_word_for_a_video_is_used() -> None:
+    with pytest.raises(ValueError, match="1 video lies in several splits"):
+        refuse_leaks([Claim("a", "train", "here"), Claim("a", "test", "there")], what="video")
+
+
+def files(root: Path, **contents: tuple[Split, bytes]) -> list[SizedFile]:
+    for name, (_, data) in contents.items():
+        (root / name).write_bytes(data)
+    return [SizedFile(name, name, root / name, split, len(data)) for name, (split, data) in contents.items()]
+
+
+def test_copies_are_kept_in_the_test_else_in_validation(tmp_path: Path) -> None:
+    found = copies_in_other_splits(
+        files(
+            tmp_path,
+            a=("train", b"one"),
+            b=("validation", b"one"),
+            c=("train", b"two"),
+            d=("validation", b"two"),
+            e=("test", b"two"),
+            f=("train", b"one"),
+        )
+    )
+    assert {key: each.detail for key, each in found.items()} == {
+        "a": "'b' in validation has the same bytes",
+        "f": "'b' in validation has the same bytes",
+        "c": "'e' in test has the same bytes",
+        "d": "'e' in test has the same bytes",
+    }
+
+
+def test_files_that_differ_in_the_middle_alone_are_no_copies(tmp_path: Path) -> None:
+    """Their ends are read first; and copies within a split are no leak."""
+    end = b"x" * ENDS_BYTES
+    found = copies_in_other_splits(
+        files(
+            tmp_path,
+            a=("train", end + b"1" + end),
+            b=("test", end + b"2" + end),
+            c=("test", end + b"2" + end),
+            d=("train", b""),
+            e=("test", b""),
+        )
+    )
+    assert found == {}
+
+
+def test_a_file_that_cannot_be_read_is_no_copy(tmp_path: Path) -> None:
+    """The decoder says what is wrong with it."""
+    pair = files(tmp_path, a=("train", b"same"), b=("test", b"same"))
+    (tmp_path / "a").unlink()
+    assert copies_in_other_splits(pair) == {}

@@ -5,6 +5,7 @@ import pytest
 from preprocessing.estimate.calibration import NOTHING, Calibration
 from preprocessing.estimate.estimate import Estimate
 from preprocessing.estimate.table import duration, show
+from preprocessing.schema import Accounting, FilesSeen, LeftOut
 
 
 @pytest.fixture
@@ -14,6 +15,11 @@ def found() -> Estimate:
         output="runs/ks/dataset",
         num_videos={"[bold]drums[/bold]\x1b[31m": {"train": 1000, "validation": 20, "test": 3}},
         layouts={"<split>/<class>": 1023},
+        accounting=Accounting(
+            layout="split_folders: <split>/<class>/<name>.mp4",
+            files=(FilesSeen(ending=".mp4", kind="video", seen=1024, used=1023),),
+            left_out=(LeftOut(reason="hidden", count=1, example="a/.[red]x\x1b.mp4"),),
+        ),
         rejected={"missing_file": 4, "bad_name": 1},
         examples={"missing_file": "train/drums/c.mp4", "bad_name": "?.mp4"},
         num_shards=10,
@@ -48,6 +54,7 @@ def test_the_tables_say_all_that_was_found(
 ) -> None:
     text = printed(found, capsys, monkeypatch)
     for words in (
+        *("split_folders: <split>/<class>", "1,024, 1,023 used (.mp4 1,024)", "such as 'a/.[red]x?.mp4'"),
         *("Plan for runs/ks/dataset (nothing was written)", "│ all", "1,000 │         20 │    3"),
         *(
             "layout: <split>/<class>",

@@ -26,6 +26,17 @@ def test_another_format_version_is_refused(tmp_path: Path) -> None:
         load_index(str(tmp_path))
 
 
+def test_a_data_set_of_format_version_2_still_opens(tiny_dataset: Path, tmp_path: Path) -> None:
+    """It has no account of what was seen."""
+    now = json.loads((tiny_dataset / "dataset.json").read_text())
+    accounting = now.pop("accounting")
+    (tmp_path / "dataset.json").write_text(json.dumps(now | {"format_version": 2}))
+    index = load_index(str(tmp_path))
+    assert (index.accounting, index.format_version) == (None, FORMAT_VERSION)
+    assert index.model_dump(exclude={"accounting"}) == load_index(str(tiny_dataset)).model_dump(exclude={"accounting"})
+    assert sum(each["used"] for each in accounting["files"] if each["kind"] == "video") == 40
+
+
 def test_the_index_lists_what_the_records_say(tiny_dataset: Path) -> None:
     index = load_index(str(tiny_dataset))
     for split, shards in index.shards.items():
