@@ -130,10 +130,10 @@ def make_plan(
             rejected.append(
                 Rejection(file=video.source.as_posix(), split=video.split, reason="duplicate", detail=detail)
             )
-    paths = {key: locate(video.source.as_posix(), roots)[0] for key, video in unique.items()}
-    clips = {key: planned(video, size_of(paths[key])) for key, video in unique.items()}
+    places = {key: locate(video.source.as_posix(), roots) for key, video in unique.items()}
+    clips = {key: planned(video, size_of(places[key][0])) for key, video in unique.items()}
     copies = copies_in_other_splits(
-        SizedFile(key, clip.source, paths[key], unique[key].split, clip.source_bytes or 0)
+        SizedFile(key, clip.source, *places[key], unique[key].split, clip.source_bytes or 0)
         for key, clip in clips.items()
     )
     rejected += copies.values()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from preprocessing.errors import DataError
 from preprocessing.schema import Rejection, Split
@@ -37,6 +39,8 @@ class SizedFile:
     source: str
     """Relative to its root."""
     path: Path
+    root: Path
+    """Folder that the file must lie in, also once its links are followed, to be read."""
     split: Split
     num_bytes: int
 
@@ -70,7 +74,7 @@ def _of_several_splits(files: Sequence[SizedFile], same: Callable[[SizedFile], o
 def _sha256_of_ends(file: SizedFile) -> str:
     """SHA-256 of a file's ends; what cannot be read is like no other: the decoder will say what is wrong with it."""
     try:
-        with file.path.open("rb") as stream:
+        with _opened(file) as stream:
             head = stream.read(ENDS_BYTES)
             stream.seek(max(file.num_bytes - ENDS_BYTES, 0), os.SEEK_SET)
             return hashlib.sha256(head + stream.read(ENDS_BYTES)).hexdigest()
@@ -79,8 +83,26 @@ def _sha256_of_ends(file: SizedFile) -> str:
 
 
 def _sha256(file: SizedFile) -> str:
-    with file.path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    try:
+        with _opened(file) as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return file.key
+
+
+def _opened(file: SizedFile) -> BinaryIO:
+    """Open a regular file inside its root; a pipe is not waited for.
+
+    Raises:
+        OSError: if it is none, or cannot be read.
+    """
+    if not file.path.resolve().is_relative_to(file.root.resolve()):
+        raise PermissionError(f"'{file.path}' leads out of '{file.root}'")
+    stream = os.fdopen(os.open(file.path, os.O_RDONLY | os.O_NONBLOCK), "rb")
+    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        stream.close()
+        raise PermissionError(f"'{file.path}' is not a regular file")
+    return stream
 
 
 def refuse_leaks(claims: Iterable[Claim], *, what: str = "YouTube video") -> dict[str, Split]:

@@ -37,7 +37,7 @@ def test_another_word_for_a_video_is_used() -> None:
 def files(root: Path, **contents: tuple[Split, bytes]) -> list[SizedFile]:
     for name, (_, data) in contents.items():
         (root / name).write_bytes(data)
-    return [SizedFile(name, name, root / name, split, len(data)) for name, (split, data) in contents.items()]
+    return [SizedFile(name, name, root / name, root, split, len(data)) for name, (split, data) in contents.items()]
 
 
 def test_copies_are_kept_in_the_test_else_in_validation(tmp_path: Path) -> None:
@@ -74,6 +74,15 @@ def test_files_that_differ_in_the_middle_alone_are_no_copies(tmp_path: Path) -> 
         )
     )
     assert found == {}
+
+
+def test_a_link_out_of_the_root_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "secret").write_bytes(b"same")
+    (one,) = files(tmp_path / "root", a=("test", b"same"))
+    (tmp_path / "root/b").symlink_to(tmp_path / "secret")
+    link = SizedFile("b", "b", tmp_path / "root/b", tmp_path / "root", "train", 4)
+    assert copies_in_other_splits([one, link]) == {}
 
 
 def test_a_file_that_cannot_be_read_is_no_copy(tmp_path: Path) -> None:
