@@ -10,23 +10,22 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 
-from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
 from preprocessing.building import BuiltShard
+from preprocessing.checks.output import begin
 from preprocessing.checks.verify import content_hash, verify
 from preprocessing.cluster.shared_places import Landmark, landmarks, require_shared
 from preprocessing.cluster.tasks import build_all, shared_places
 from preprocessing.config import PreprocessConfig
 from preprocessing.datasets.accounting import lines as accounting_lines
-from preprocessing.errors import DataError, SettingsError
-from preprocessing.plan import Plan, differences, prepare_plan
+from preprocessing.errors import DataError
+from preprocessing.plan import Plan, prepare_plan
 from preprocessing.reporting.progress import Progress
 from preprocessing.reporting.terminal import plain
 from preprocessing.schema import (
     INDEX_NAME,
-    PLAN_NAME,
     REJECTED_NAME,
     SPLITS,
     Accounting,
@@ -37,7 +36,7 @@ from preprocessing.schema import (
     Split,
 )
 from preprocessing.settings import Settings
-from preprocessing.storage.atomic_file import remove_abandoned, write_file, write_file_if_absent
+from preprocessing.storage.atomic_file import remove_abandoned, write_file
 from preprocessing.storage.libraries import describe_difference
 from preprocessing.storage.places import join, require_writable
 from preprocessing.storage.store import Store
@@ -141,26 +140,6 @@ def build(
     finally:
         remove_abandoned(store)
     return built
-
-
-def begin(store: Store, plan: Plan) -> None:
-    """Write the plan, or make sure that what lies there belongs to the same one; nothing abandoned takes up space."""
-    remove_abandoned(store)
-    if not write_file_if_absent(store, PLAN_NAME, plan.to_json()):
-        refuse_another(store, plan)
-
-
-def refuse_another(store: Store, plan: Plan) -> None:
-    """Stop if the output was begun with another plan: its finished shards would not fit this one."""
-    try:
-        before = Plan.model_validate_json(store.read(PLAN_NAME))
-    except ValidationError as error:
-        raise DataError(f"'{store.url(PLAN_NAME)}' is not a plan of this version; choose another output") from error
-    if found := differences(before, plan):
-        raise SettingsError(
-            f"output='{store.root}' holds a data set made with other settings or videos; choose another output or "
-            "remove it. What differs:\n" + "\n".join(f"  {line}" for line in found)
-        )
 
 
 def refuse_changed_videos(shard: BuiltShard) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import resource
 import time
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from math import sqrt
 from statistics import fmean, stdev
 
@@ -19,6 +21,8 @@ from preprocessing.storage.shards import tar_member
 
 NUM_MEASURED = 8
 """Videos decoded to learn what one costs."""
+TOO_SHORT = ("too_short", "sound_ends_early")
+"""Reasons for leaving out a video that fewer or shorter segments would mend."""
 
 
 class Calibration(Settings):
@@ -28,6 +32,8 @@ class Calibration(Settings):
     """The videos, relative to the root, spread evenly over those that remain."""
     rejected: dict[str, int]
     """Number of them that would be left out, by reason."""
+    fitting_segments: int | None = None
+    """The most segments with which none of them is too short; None if none is now, or even one segment is too long."""
     clip_cpu_seconds: float
     clip_wall_seconds: float
     bytes_of_each: tuple[int, ...]
@@ -81,6 +87,7 @@ def calibrate(config: PreprocessConfig, clips: Sequence[PlannedClip]) -> Calibra
     roots = tuple(root.resolve() for root in config.dataset.roots)
     sizes: list[int] = []
     rejected: list[str] = []
+    too_short: list[PlannedClip] = []
     seconds: list[float] = []
     threads, cpu = torch.get_num_threads(), cpu_seconds()
     torch.set_num_threads(1)
@@ -94,23 +101,49 @@ def calibrate(config: PreprocessConfig, clips: Sequence[PlannedClip]) -> Calibra
                     members = builder.build(clip, decoded)
                 except DecodeError as error:
                     rejected.append(error.reason)
+                    too_short += [clip] if error.reason in TOO_SHORT else []
                     members = {}
                 sizes.append(sum(len(tar_member(f"{clip.key}.{name}", data)) for name, data in members.items()))
                 seconds.append(time.monotonic() - started)
     finally:
         torch.set_num_threads(threads)
     cpu = cpu_seconds() - cpu
+    fitting = fitting_segments(config, too_short) if too_short else None
     clip_seconds = fmean(seconds[1:] or seconds)
     clip_share = min(clip_seconds / sum(seconds), 1 / len(clips))
     return Calibration(
         files=tuple(clip.source for clip in clips),
         rejected=dict(Counter(rejected).most_common()),
+        fitting_segments=fitting,
         clip_cpu_seconds=cpu * clip_share,
         clip_wall_seconds=clip_seconds,
         bytes_of_each=tuple(sizes),
         start_cpu_seconds=cpu * (1 - len(clips) * clip_share),
         start_wall_seconds=max(seconds[0] - clip_seconds, 0.0),
     )
+
+
+def fitting_segments(config: PreprocessConfig, clips: Sequence[PlannedClip]) -> int | None:
+    """The most segments, fewer than now, with which none of these clips is too short; None if one segment is too long.
+
+    The decoder itself says so, by bisection: a clip that is long enough for some segments is so for fewer.
+    """
+    roots = tuple(root.resolve() for root in config.dataset.roots)
+
+    def fits(num_segments: int) -> bool:
+        options = replace(config.decode_options, num_segments=num_segments)
+        with DecoderProcess(options, config.process_limits) as decoder:
+            for clip in clips:
+                path, root = locate(clip.source, roots)
+                try:
+                    decoder.decode(path, root=root, start_seconds=clip.start_seconds)
+                except DecodeError as error:
+                    if error.reason in TOO_SHORT:
+                        return False
+        return True
+
+    most = bisect_left(range(1, config.format.num_segments), True, key=lambda number: not fits(number))
+    return most or None
 
 
 def cpu_seconds() -> float:

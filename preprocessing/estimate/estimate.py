@@ -12,13 +12,13 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from preprocessing.checks.output import refuse_another
 from preprocessing.config import PreprocessConfig
 from preprocessing.datasets.base import normalised, split_named
 from preprocessing.errors import PlaceError
 from preprocessing.estimate.calibration import NOTHING, NUM_MEASURED, Calibration, calibrate, spread
 from preprocessing.inspection.stored import load_records
 from preprocessing.plan import Plan, PlannedClip, prepare_plan
-from preprocessing.run import refuse_another
 from preprocessing.schema import PLAN_NAME, Accounting, Split
 from preprocessing.settings import Settings
 from preprocessing.storage.shards import END_OF_ARCHIVE

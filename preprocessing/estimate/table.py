@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from preprocessing.datasets.accounting import lines
+from preprocessing.estimate.calibration import TOO_SHORT
 from preprocessing.estimate.estimate import Estimate
 from preprocessing.reporting.terminal import plain
 from preprocessing.schema import SPLITS
@@ -77,6 +78,18 @@ def facts_of(found: Estimate) -> list[tuple[str, str]]:
             "not a local folder" if found.free_bytes is None else f"{found.free_bytes / 1e6:,.0f} MB",
         ),
     ]
+    if num_short := sum(calibration.rejected.get(reason, 0) for reason in TOO_SHORT):
+        fitting = calibration.fitting_segments
+        remedy = f"format.num_segments={fitting} keeps them" if fitting else "lower format.segment_seconds"
+        rows.append(
+            (
+                "WARNING",
+                f"{num_short} of {len(calibration.files)} measured videos are too short for a clip and would be left "
+                f"out: {remedy}, rules.missing_tail=pad fills them up",
+            )
+        )
+    if sum(calibration.rejected.values()) == len(calibration.files):
+        rows.append(("WARNING", "none of the measured videos would be kept: the run would most likely stop in the end"))
     if found.is_disk_too_small:
         rows.append(("WARNING", "the disk may be too small for the shards: free some of it or choose another output"))
     return rows

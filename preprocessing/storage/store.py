@@ -199,6 +199,15 @@ class Store:
             self._try("write", name, lambda path: self.filesystem.pipe_file(path, data))
         return True
 
+    def remove(self, name: str) -> None:
+        """Remove a file.
+
+        Raises:
+            FileNotFoundError: if it is not there.
+            StoreError: if the store does not let it be removed.
+        """
+        self._try("remove", name, self.filesystem.rm_file)
+
     def failure(self, action: str, name: str, error: BaseException) -> StoreError:
         """An error that says what went wrong and what to do about it."""
         where = self.url(name) if name else self.root

@@ -22,10 +22,11 @@ import webdataset
 from PIL import Image
 
 from pipeline.settings.load import load
+from preprocessing.checks.output import begin
 from preprocessing.config import PreprocessConfig
 from preprocessing.datasets import KineticsSounds
 from preprocessing.plan import Plan
-from preprocessing.run import Summary, TooManyRejectedError, begin, preprocess, verify
+from preprocessing.run import Summary, TooManyRejectedError, preprocess, verify
 from preprocessing.schema import ClipFormat, ClipRecord
 from preprocessing.settings import flatten
 from preprocessing.storage.atomic_file import TEMPORARY_PREFIX
@@ -173,7 +174,8 @@ def test_mixed_versions_of_libraries_are_told(copied: Path, videos: Path, caplog
 
 def test_a_setting_that_decides_bytes_is_in_the_plan_and_no_other() -> None:
     """Every setting of preprocessing is one or the other."""
-    free = {"output", "workers", "max_rejected_share", "repair", "plan", "limits", "dataset.root", "max_wait_minutes"}
+    free = {"output", "workers", "max_rejected_share", "repair", "plan", "limits", "max_wait_minutes"}
+    free |= {"dataset.root", "dataset.layout"}
     whole = config(Path("videos"), Path("shards")).model_dump(mode="json")
     decides = set(flatten(config(Path("videos"), Path("shards")).fingerprint()))
     others = {name for name in flatten(whole) if name not in decides}

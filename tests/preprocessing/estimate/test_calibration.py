@@ -8,7 +8,7 @@ import torch
 
 from preprocessing.config import PreprocessConfig
 from preprocessing.datasets import Folder
-from preprocessing.estimate.calibration import Calibration, calibrate, spread
+from preprocessing.estimate.calibration import Calibration, calibrate, fitting_segments, spread
 from preprocessing.plan import PlannedClip
 from preprocessing.schema import ClipFormat
 
@@ -41,12 +41,27 @@ def test_a_video_is_measured_and_one_that_is_none_costs_no_bytes(tiny_videos: Pa
     found = calibrate(config, clips(first.name, second.name, "text.mp4"))
     assert found.files == (first.name, second.name, "text.mp4")
     assert found.rejected == {"not_media": 1}
+    assert found.fitting_segments is None
     assert 20_000 < found.bytes_of_each[0] < 200_000
     assert found.bytes_of_each[2] == 0
     assert found.start_wall_seconds > found.clip_wall_seconds > 0
     assert found.start_cpu_seconds > found.clip_cpu_seconds > 0
     assert torch.get_num_threads() == threads
     assert not (tmp_path / "out").exists()
+
+
+def test_of_videos_that_are_too_short_the_segments_that_fit_are_found(tiny_videos: Path) -> None:
+    """Videos of 2 s: four segments of half a second, where six are wanted; none of three seconds."""
+    root = tiny_videos / "train"
+    short = clips(*(path.relative_to(root).as_posix() for path in sorted((root / "singing").iterdir())[:2]))
+
+    def wanted(**changes: float) -> PreprocessConfig:
+        clip_format = ClipFormat.model_validate({"frame_size": 32, "num_mels": 32} | changes)
+        return PreprocessConfig(dataset=Folder(root=root), output="out", format=clip_format)
+
+    found = calibrate(wanted(num_segments=6, segment_seconds=0.5), short)
+    assert (found.rejected, found.fitting_segments) == ({"too_short": 2}, 4)
+    assert fitting_segments(wanted(num_segments=2, segment_seconds=3.0), short) is None
 
 
 def test_the_error_of_the_mean_follows_from_how_much_the_sizes_differ() -> None:

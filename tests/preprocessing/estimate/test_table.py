@@ -34,6 +34,7 @@ def found() -> Estimate:
             bytes_of_each=(400_000, 0),
             start_cpu_seconds=0.5,
             start_wall_seconds=0.6,
+            fitting_segments=4,
         ),
         remaining_bytes=160_000_000,
         bytes_error=40_000_000,
@@ -65,6 +66,7 @@ def test_the_tables_say_all_that_was_found(
         ),
         *("2 videos, spread over those to decode:", "train/drums/a.mp4", "1 too_short"),
         *("100 ms of CPU in 110 ms, 200 kB", "0.5 s of CPU in 0.6 s", "about 160.0 MB, give or take 40.0 MB"),
+        *("1 of 2 measured videos are too short for a clip", "format.num_segments=4 keeps them"),
         *("about 1 min 24 s", "about 46.4 s with workers=2", "150 MB", "the disk may be too small"),
     ):
         assert words in text
@@ -79,12 +81,23 @@ def test_names_are_printed_as_they_are_but_steer_no_terminal(
 def test_enough_disk_is_no_warning(
     found: Estimate, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    roomy = found.model_copy(update={"free_bytes": 200_000_000})
+    long = found.calibration.model_copy(update={"rejected": {}, "fitting_segments": None})
+    roomy = found.model_copy(update={"free_bytes": 200_000_000, "calibration": long})
     assert "WARNING" not in printed(roomy, capsys, monkeypatch)
-    store = found.model_copy(update={"free_bytes": None})
+    store = roomy.model_copy(update={"free_bytes": None})
     text = printed(store, capsys, monkeypatch)
     assert "not a local folder" in text
     assert "WARNING" not in text
+
+
+def test_a_plan_of_which_nothing_would_be_kept_says_so(
+    found: Estimate, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = found.calibration.model_copy(update={"rejected": {"sound_ends_early": 2}, "fitting_segments": None})
+    text = printed(found.model_copy(update={"calibration": lost}), capsys, monkeypatch)
+    assert "2 of 2 measured videos are too short" in text
+    assert "lower format.segment_seconds" in text
+    assert "none of the measured videos would be kept" in text
 
 
 def test_a_finished_data_set_costs_nothing(
