@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -171,6 +171,14 @@ def size_of(path: Path) -> int | None:
         return path.stat().st_size
     except OSError:
         return None
+
+
+def empty_splits(num_videos: Mapping[str, Mapping[Split, int]]) -> dict[Split, tuple[str, ...]]:
+    """The classes without a video, by split; of splits that have none at all every class."""
+    found: dict[Split, tuple[str, ...]] = {
+        split: tuple(name for name, counts in num_videos.items() if not counts[split]) for split in SPLITS
+    }
+    return {split: names for split, names in found.items() if names}
 
 
 def differences(before: Plan, now: Plan) -> list[str]:

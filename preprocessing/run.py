@@ -19,9 +19,9 @@ from preprocessing.checks.verify import content_hash, verify
 from preprocessing.cluster.shared_places import Landmark, landmarks, require_shared
 from preprocessing.cluster.tasks import build_all, shared_places
 from preprocessing.config import PreprocessConfig
-from preprocessing.datasets.accounting import lines as accounting_lines
+from preprocessing.datasets.accounting import lines, some
 from preprocessing.errors import DataError
-from preprocessing.plan import Plan, prepare_plan
+from preprocessing.plan import Plan, empty_splits, prepare_plan
 from preprocessing.reporting.progress import Progress
 from preprocessing.reporting.terminal import plain
 from preprocessing.schema import (
@@ -65,6 +65,8 @@ class Summary(Settings):
     seconds: float
     accounting: Accounting
     """All that was seen in the folders and lists, against what is used."""
+    empty: dict[Split, tuple[str, ...]]
+    """The classes without a clip, by split."""
 
 
 def preprocess(config: PreprocessConfig) -> Summary:
@@ -116,6 +118,7 @@ def preprocess(config: PreprocessConfig) -> Summary:
         shards_reused=sum(shard.reused for shard in built.values()),
         seconds=round(time.monotonic() - started, 1),
         accounting=prepared.accounting,
+        empty=empty_splits(count_clips(plan, records)),
     )
     show(summary)
     return summary
@@ -224,6 +227,15 @@ def make_index(
     )
 
 
+def count_clips(plan: Plan, records: Sequence[ShardRecord]) -> dict[str, dict[Split, int]]:
+    """Stored clips by class, in label order, and split."""
+    counts: dict[str, dict[Split, int]] = {name: dict.fromkeys(SPLITS, 0) for name in plan.classes}
+    for record in records:
+        for sample in record.samples:
+            counts[plan.classes[sample.label]][record.split] += 1
+    return counts
+
+
 def summarise(record: ShardRecord) -> ShardSummary:
     """A shard as `dataset.json` lists it."""
     return ShardSummary(name=record.name, num_samples=len(record.samples), bytes=record.bytes, sha256=record.sha256)
@@ -253,11 +265,13 @@ def too_many_rejected(config: PreprocessConfig, rejected: Sequence[Rejection], n
 def show(summary: Summary) -> None:
     """Print what the run did."""
     table = Table(title=f"Data set {summary.output}", title_justify="left", show_header=False)
-    for row in accounting_lines(summary.accounting):
+    for row in lines(summary.accounting):
         table.add_row(*map(plain, row))
     table.add_section()
     for split, count in summary.num_clips.items():
         table.add_row(f"{split} clips", f"{count:,}")
+    for split, names in summary.empty.items():
+        table.add_row(f"no {split} clip", plain(some(map(repr, names))))
     table.add_row("classes", str(len(summary.classes)))
     for reason, count in summary.num_rejected.items():
         table.add_row(f"rejected: {reason}", f"{count:,}")

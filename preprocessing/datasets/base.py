@@ -8,7 +8,7 @@ import os
 import re
 import unicodedata
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -71,6 +71,36 @@ class Shares(Settings):
         if place < self.validation:
             return "validation"
         return "test" if place < self.validation + self.test else "train"
+
+    def draw(self, videos: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Split]:
+        """The split of each video, given as its class and its name.
+
+        It is that of its name, except in a class in which that leaves a wanted split empty though there are videos
+        enough for one each: there the videos are divided by rank in the order of the same numbers.
+        """
+        classes: dict[str, set[str]] = {}
+        for class_name, name in videos:
+            classes.setdefault(class_name, set()).add(name)
+        return {
+            (class_name, name): split
+            for class_name, names in classes.items()
+            for name, split in self._draw_class(names).items()
+        }
+
+    def _draw_class(self, names: set[str]) -> dict[str, Split]:
+        splits = {name: self.split_of(name) for name in names}
+        wanted = {"train"} | {split for split in ("validation", "test") if getattr(self, split)}
+        if wanted <= set(splits.values()) or len(names) < len(wanted):
+            return splits
+        counts = {split: max(round(getattr(self, split) * len(names)), 1) for split in wanted - {"train"}}
+        while sum(counts.values()) >= len(names):
+            counts[max(sorted(counts), key=counts.__getitem__)] -= 1
+        first, second = counts.get("validation", 0), counts.get("test", 0)
+        ordered = sorted(names, key=lambda name: (stable_fraction(name), name))
+        return {
+            name: "validation" if rank < first else "test" if rank < first + second else "train"
+            for rank, name in enumerate(ordered)
+        }
 
 
 class Dataset(Settings):

@@ -47,7 +47,7 @@ class Folder(Dataset):
     """Videos (mp4, m4v, mov, 3gp, webm, mkv, avi, ts) in class folders, with split folders above or below, or without.
 
     Folders that can be read in two ways are an error that names both. Videos outside a split's folder are divided by a
-    hash of their file name: adding one moves no other.
+    hash of their file name: adding one moves no other, except in a class so small that a split of it would be empty.
     """
 
     readings: ClassVar[tuple[str, ...]] = ("layout",)
@@ -85,13 +85,16 @@ class Folder(Dataset):
             )
         require_videos_of_each(classes, accounting, Counter(each.placed.class_name for each in used))
         keys = unique_keys([each.file.source for each in used])
+        drawn = self.shares.draw(
+            (each.placed.class_name, each.file.source.name) for each in used if not each.placed.split
+        )
         videos = tuple(
             Video(
                 key=keys[each.file.source],
                 source=each.file.source,
                 label=classes.index(each.placed.class_name),
                 class_name=each.placed.class_name,
-                split=each.placed.split or self.shares.split_of(each.file.source.name),
+                split=each.placed.split or drawn[each.placed.class_name, each.file.source.name],
             )
             for each in used
         )

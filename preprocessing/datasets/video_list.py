@@ -101,13 +101,16 @@ class VideoList(Dataset):
             raise DataError(f"dataset.lists={printed(self.lists)} names no video; expected {COLUMNS.expected}")
         require_videos_of_each(classes, accounting, Counter(row.class_name for row in rows))
         keys = unique_keys(sorted(used))
+        drawn = self.shares.draw(
+            (row.class_name, row.source.name) for row in rows if row.source.as_posix() not in splits
+        )
         videos = tuple(
             Video(
                 key=keys[row.source] if row.start_seconds is None else f"{keys[row.source]}_{milliseconds(row):08d}ms",
                 source=row.source,
                 label=classes.index(row.class_name),
                 class_name=row.class_name,
-                split=splits.get(row.source.as_posix()) or self.shares.split_of(row.source.name),
+                split=splits.get(row.source.as_posix()) or drawn[row.class_name, row.source.name],
                 start_seconds=row.start_seconds,
                 end_seconds=row.end_seconds,
             )

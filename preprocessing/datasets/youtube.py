@@ -86,7 +86,7 @@ class YouTubeDataset(Dataset):
     split_files: tuple[Path, ...] = ()
     """Lists of a public protocol: they decide which clips there are, their classes and their splits."""
     shares: Shares = Shares()
-    """Divides clips that no list and no folder puts into a split, by YouTube id."""
+    """Divides clips that no list and no folder puts into a split, by class and YouTube id."""
     validation_share: float = Field(default=0.1, ge=0, lt=1)
     """Share of the training clips, by YouTube id, used as validation clips if the data set has none of its own."""
 
@@ -203,7 +203,14 @@ class YouTubeDataset(Dataset):
             )
 
     def _videos(self, clips: Sequence[Clip], classes: Sequence[str], split_of: dict[str, Split]) -> Iterator[Video]:
-        splits = {clip.key: split_of.get(clip.youtube_id) or self.shares.split_of(clip.youtube_id) for clip in clips}
+        classes_of = {
+            clip.youtube_id: clip.class_name for clip in sorted(clips, key=lambda clip: clip.key, reverse=True)
+        }
+        drawn = self.shares.draw((name, each) for each, name in classes_of.items() if each not in split_of)
+        splits = {
+            clip.key: split_of.get(clip.youtube_id) or drawn[classes_of[clip.youtube_id], clip.youtube_id]
+            for clip in clips
+        }
         needs_validation = "validation" not in splits.values()
         for clip in sorted(clips, key=lambda clip: clip.key):
             split = splits[clip.key]

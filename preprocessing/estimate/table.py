@@ -5,9 +5,10 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from preprocessing.datasets.accounting import lines
+from preprocessing.datasets.accounting import lines, some
 from preprocessing.estimate.calibration import TOO_SHORT
 from preprocessing.estimate.estimate import Estimate
+from preprocessing.plan import empty_splits
 from preprocessing.reporting.terminal import plain
 from preprocessing.schema import SPLITS
 
@@ -42,6 +43,7 @@ def facts_of(found: Estimate) -> list[tuple[str, str]]:
         (f"left out: {reason}", f"{count:,}, such as {found.examples[reason]}")
         for reason, count in found.rejected.items()
     ]
+    rows += [(f"no {split} video", some(map(repr, names))) for split, names in empty_splits(found.num_videos).items()]
     rows += [
         ("shards", f"{found.num_shards:,}, of which {found.num_finished:,} are finished"),
         ("videos to decode", f"{found.num_remaining:,}"),

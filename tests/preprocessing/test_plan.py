@@ -7,7 +7,7 @@ from pathlib import Path
 
 from preprocessing.config import PreprocessConfig
 from preprocessing.datasets import Listing, Video
-from preprocessing.plan import Plan, differences, make_plan, middles_of_parts, prepare_plan
+from preprocessing.plan import Plan, differences, empty_splits, make_plan, middles_of_parts, prepare_plan
 
 
 def listing(num_videos: int = 200) -> Listing:
@@ -68,6 +68,11 @@ def test_a_plan_read_back_is_the_same_plan() -> None:
     plan = plan_of(listing())
     assert Plan.model_validate_json(plan.to_json()).sha256() == plan.sha256()
     assert differences(Plan.model_validate_json(plan.to_json()), plan) == []
+
+
+def test_classes_without_a_video_are_named_by_split() -> None:
+    counts = {"a": {"train": 2, "validation": 0, "test": 1}, "b": {"train": 1, "validation": 0, "test": 0}}
+    assert empty_splits(counts) == {"validation": ("a", "b"), "test": ("b",)}
 
 
 def test_differences_are_named() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from preprocessing.datasets import Folder
-from preprocessing.datasets.base import locate, proper
+from preprocessing.datasets.base import Shares, locate, proper
 
 
 def touch(*files: Path) -> None:
@@ -68,3 +69,37 @@ def test_roots_must_be_folders_apart(roots: list[str], message: str, tmp_path: P
     (tmp_path / "link").symlink_to("one")
     with pytest.raises(ValueError, match=message):
         Folder(root=tuple(tmp_path / root for root in roots)).prepare()
+
+
+def drawn(shares: Shares, class_name: str, count: int) -> Counter[str]:
+    return Counter(shares.draw((class_name, f"{class_name}{number}.mp4") for number in range(count)).values())
+
+
+@pytest.mark.parametrize("class_name", ["a", "congas", "electric_bass"])
+@pytest.mark.parametrize("count", [3, 4, 9, 20])
+def test_no_split_of_a_class_is_empty_where_there_are_videos_enough(class_name: str, count: int) -> None:
+    found = drawn(Shares(), class_name, count)
+    assert found.keys() == {"train", "validation", "test"}
+    assert found["train"] >= count // 3
+    assert drawn(Shares(validation=0.45, test=0.45), class_name, count).keys() == found.keys()
+    assert drawn(Shares(test=0), class_name, count).keys() == {"train", "validation"}
+
+
+def test_a_class_that_the_names_divide_well_is_divided_by_them_alone() -> None:
+    """So adding a video moves no other, and data sets of earlier versions stay as they are."""
+    shares = Shares(validation=0.2, test=0.2)
+    names = [f"{number}.mp4" for number in range(60)]
+    assert shares.draw(("a", name) for name in names) == {("a", name): shares.split_of(name) for name in names}
+
+
+def test_too_few_videos_are_divided_by_their_names() -> None:
+    shares = Shares()
+    assert shares.draw([("a", "1.mp4"), ("b", "1.mp4")]) == {
+        ("a", "1.mp4"): shares.split_of("1.mp4"),
+        ("b", "1.mp4"): shares.split_of("1.mp4"),
+    }
+
+
+def test_the_order_of_the_videos_does_not_change_the_draw() -> None:
+    videos = [("a", f"{number}.mp4") for number in range(5)]
+    assert Shares().draw(videos) == Shares().draw(reversed(videos))

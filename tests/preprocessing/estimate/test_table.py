@@ -13,7 +13,10 @@ def found() -> Estimate:
     """A thousand videos in ten shards, two of which are finished."""
     return Estimate(
         output="runs/ks/dataset",
-        num_videos={"[bold]drums[/bold]\x1b[31m": {"train": 1000, "validation": 20, "test": 3}},
+        num_videos={
+            "[bold]drums[/bold]\x1b[31m": {"train": 1000, "validation": 20, "test": 3},
+            "congas": {"train": 1, "validation": 0, "test": 1},
+        },
         layouts={"<split>/<class>": 1023},
         accounting=Accounting(
             layout="split_folders: <split>/<class>/<name>.mp4",
@@ -56,7 +59,13 @@ def test_the_tables_say_all_that_was_found(
     text = printed(found, capsys, monkeypatch)
     for words in (
         *("split_folders: <split>/<class>", "1,024, 1,023 used (.mp4 1,024)", "such as 'a/.[red]x?.mp4'"),
-        *("Plan for runs/ks/dataset (nothing was written)", "│ all", "1,000 │         20 │    3"),
+        *(
+            "Plan for runs/ks/dataset (nothing was written)",
+            "│ all",
+            "1,001 │         20 │    4",
+            "no validation video",
+            "'congas'",
+        ),
         *(
             "layout: <split>/<class>",
             "1,023 videos",
