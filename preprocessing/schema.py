@@ -25,8 +25,8 @@ LOGMEL_MIN_DB = -60.0
 LOGMEL_MAX_DB = 50.0
 """Stored as 1: just above a full-scale sine, (n_fft / 4)^2 = 48 dB at n_fft 1024 with a Hann window."""
 
-SPLITS = ("train", "validation", "test")
 Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 INDEX_NAME = "dataset.json"
 PLAN_NAME = "plan.json"

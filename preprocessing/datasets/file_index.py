@@ -13,7 +13,7 @@ from preprocessing.datasets.class_lists import ClassList
 from preprocessing.datasets.entries import clip_name, named_clip
 from preprocessing.datasets.tree import Tree, TreeFile, scan
 from preprocessing.errors import DataError
-from preprocessing.schema import Rejection, Split
+from preprocessing.schema import FolderRole, Rejection, Split
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class FileIndex:
         self._roots = roots
         tree = scan(roots)
         self.ledger = Ledger(tree)
-        """What becomes of each file."""
+        """Notes for each file whether it is used, or the reason why not."""
         self._by_stem: dict[str, ClipFile] = {}
         self._by_id: dict[str, list[ClipFile]] = {}
         self._copies: dict[str, list[ClipFile]] = {}
@@ -111,7 +111,8 @@ class FileIndex:
         Raises:
             DataError: if two folders name different splits.
         """
-        class_name, split = None, None
+        class_name: str | None = None
+        split: Split | None = None
         for depth, folder in enumerate(file.source.parts[:-1], start=1):
             path = Path(*file.source.parts[:depth])
             named_split, named_class = split_named(folder), known_classes.find(folder)
@@ -121,7 +122,7 @@ class FileIndex:
                     f"{named_split}. Rename one of them, or name the clips' splits in lists: dataset.split_files=[...]"
                 )
             split, class_name = split or named_split, named_class or class_name
-            role = "split" if named_split else "class" if named_class else "neither"
+            role: FolderRole = "split" if named_split else "class" if named_class else "neither"
             self.ledger.folder(path, role, named_split or named_class or "")
         return class_name, split
 

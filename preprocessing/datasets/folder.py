@@ -31,6 +31,8 @@ DETAILS = {
     "bad_name": "the name is not UTF-8",
     "other_container": "its ending is of a container that is not read: convert it to .mp4",
 }
+DEPTHS: dict[Layout, tuple[int, int]] = {"class_folders": (0, 1), "split_folders": (1, 2), "class_then_split": (2, 1)}
+"""Depths of the folders that name the split and the class; 0: there is none."""
 DIGITS_OF_HASH = (8, 12, 15)
 """Hexadecimal digits that keep keys apart: more if fewer do not."""
 
@@ -187,7 +189,7 @@ def refuse_two_readings(first: _Found, other: _Found) -> None:
 
 def note_folders(found: Iterable[_Found], layout: Layout, classes: Sequence[str], ledger: Ledger) -> None:
     """Write down what each folder is taken as."""
-    split_depth, class_depth = {"class_folders": (None, 1), "split_folders": (1, 2), "class_then_split": (2, 1)}[layout]
+    split_depth, class_depth = DEPTHS[layout]
     for each in found:
         parts = each.file.source.parts[:-1]
         if not each.placed.class_name:

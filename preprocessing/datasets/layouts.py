@@ -23,7 +23,7 @@ SHAPES: dict[Layout, str] = {
 
 @dataclass(frozen=True)
 class Placed:
-    """What the folders of a video say, in one reading."""
+    """The class and split that the folders of a video tell, in one reading."""
 
     class_name: str = ""
     """Empty if they name none; then `reason` says why the video is left out."""

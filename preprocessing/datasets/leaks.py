@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -50,9 +50,9 @@ def copies_in_other_splits(files: Iterable[SizedFile]) -> dict[str, Rejection]:
 
     Only files of one size in several splits are read: their ends, and if these agree all of them.
     """
-    groups: Iterator[Sequence[SizedFile]] = iter([[file for file in files if file.num_bytes]])
-    for same in (lambda file: file.num_bytes, lambda file: _sha256_of_ends(file), lambda file: _sha256(file)):
-        groups = (part for group in list(groups) for part in _of_several_splits(group, same))
+    groups = [[file for file in files if file.num_bytes]]
+    for same in (_num_bytes, _sha256_of_ends, _sha256):
+        groups = [part for group in groups for part in _of_several_splits(group, same)]
     rejected: dict[str, Rejection] = {}
     for group in groups:
         kept = min(group, key=lambda file: (KEPT_IN.index(file.split), file.source))
@@ -63,12 +63,16 @@ def copies_in_other_splits(files: Iterable[SizedFile]) -> dict[str, Rejection]:
     return rejected
 
 
-def _of_several_splits(files: Sequence[SizedFile], same: Callable[[SizedFile], object]) -> Iterator[list[SizedFile]]:
+def _of_several_splits(files: Sequence[SizedFile], same: Callable[[SizedFile], object]) -> list[list[SizedFile]]:
     """The files in groups of those in which `same` is the same, if they lie in several splits."""
     groups: dict[object, list[SizedFile]] = {}
     for file in files:
         groups.setdefault(same(file), []).append(file)
-    return (group for group in groups.values() if len({file.split for file in group}) > 1)
+    return [group for group in groups.values() if len({file.split for file in group}) > 1]
+
+
+def _num_bytes(file: SizedFile) -> int:
+    return file.num_bytes
 
 
 def _sha256_of_ends(file: SizedFile) -> str:

@@ -80,6 +80,13 @@ def facts_of(found: Estimate) -> list[tuple[str, str]]:
             "not a local folder" if found.free_bytes is None else f"{found.free_bytes / 1e6:,.0f} MB",
         ),
     ]
+    return rows + warnings_of(found)
+
+
+def warnings_of(found: Estimate) -> list[tuple[str, str]]:
+    """The lines that say what should be changed before the run."""
+    rows: list[tuple[str, str]] = []
+    calibration = found.calibration
     if num_short := sum(calibration.rejected.get(reason, 0) for reason in TOO_SHORT):
         fitting = calibration.fitting_segments
         remedy = f"format.num_segments={fitting} keeps them" if fitting else "lower format.segment_seconds"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,12 @@ def test_a_link_out_of_the_root_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "root/b").symlink_to(tmp_path / "secret")
     link = SizedFile("b", "b", tmp_path / "root/b", tmp_path / "root", "train", 4)
     assert copies_in_other_splits([one, link]) == {}
+
+
+def test_files_of_other_sizes_are_not_read(tmp_path: Path) -> None:
+    """The second one says that it has another size than it has: were it read, it would be a copy."""
+    one, two = files(tmp_path, a=("train", b"same"), b=("test", b"same"))
+    assert copies_in_other_splits([one, replace(two, num_bytes=5)]) == {}
 
 
 def test_a_file_that_cannot_be_read_is_no_copy(tmp_path: Path) -> None:
