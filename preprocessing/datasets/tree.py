@@ -169,7 +169,7 @@ class _Walk:
         for entry in found:
             source = inside / entry.name
             self.has_links |= entry.is_symlink()
-            if not entry.is_dir():
+            if not _is_folder(entry):
                 self._found.append((self._file(source, number, entry.name, reason), linked))
                 continue
             why = reason or ("system_folder" if is_systems(entry.name) else "")
@@ -203,6 +203,14 @@ class _Walk:
             self.links_out[link] = str(target)
         else:
             self.folders_left_out[source.as_posix()] = f"a link out of dataset.root, to '{target}'"
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """True for a folder and a link to one; a link to itself is none, and is listed like any file."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _leads_to_videos(folder: Path) -> bool:

@@ -119,12 +119,17 @@ def test_the_whole_folder_is_one_job_that_does_not_stop(
     listed = [file for file in HOSTILE_FILES if file.listed]
     expected = {f"{CLASS}/{printable(Path(file.name))}": file.reason for file in listed if file.reason}
     with (output / "rejected.csv").open(newline="", encoding="utf-8") as stream:
-        assert {row["file"]: row["reason"] for row in csv.DictReader(stream)} == expected
-    assert summary.num_rejected == Counter(expected.values())
+        rows = {row["file"]: row["reason"] for row in csv.DictReader(stream)}
+    # The good clips among the files are copies of few: of those that are drawn for several splits one split keeps them.
+    copies = {file for file, reason in rows.items() if reason == "same_bytes"}
+    assert not copies & expected.keys()
+    assert rows == expected | dict.fromkeys(copies, "same_bytes")
+    assert summary.num_rejected == Counter(rows.values())
     shards = load_index(str(output)).shards
     names = [shard.name for split in shards.values() for shard in split]
     keys = [sample.key for name in names for sample in load_shard_record(str(output), name).samples]
-    assert sorted(keys) == sorted(Path(file.name).stem for file in listed if not file.reason)
+    good = {f"{CLASS}/{file.name}" for file in listed if not file.reason}
+    assert sorted(keys) == sorted(Path(name).stem for name in good - copies)
     assert verify(str(output)) == []
     assert listener.num_connections() == 0
 

@@ -88,6 +88,13 @@ def test_a_link_out_of_all_roots_is_refused_if_it_leads_to_videos(tmp_path: Path
         scan([videos])
 
 
+def test_links_to_nothing_and_to_themselves_are_listed_like_files(tmp_path: Path) -> None:
+    """The decoder says what is wrong with them."""
+    (tmp_path / "itself.mp4").symlink_to(tmp_path / "itself.mp4")
+    (tmp_path / "nothing.mp4").symlink_to("nowhere")
+    assert [name for name, *_ in found(tmp_path)] == ["itself.mp4", "nothing.mp4"]
+
+
 def test_links_in_a_circle_end(tmp_path: Path) -> None:
     touch(tmp_path / "a/1.mp4", tmp_path / "b/2.mp4")
     (tmp_path / "a/b").symlink_to(tmp_path / "b")
