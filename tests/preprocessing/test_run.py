@@ -243,7 +243,10 @@ def test_every_video_left_out_is_recorded_with_its_reason(tmp_path: Path, videos
         ("roken_____0_000000_000010.mp4", "train", "not_media"),
         ("train/missing___0_000000_000010.mp4", "train", "missing_file"),
     ]
-    assert load_index(str(tmp_path / "shards")).num_rejected == 3
+    index = load_index(str(tmp_path / "shards"))
+    assert (index.num_rejected, index.accounting) == (3, summary.accounting)
+    assert (summary.accounting.num_seen, summary.accounting.num_used) == (4, 3)
+    assert [(each.num_rows, each.num_used) for each in summary.accounting.lists] == [(4, 4)]
     assert verify(str(tmp_path / "shards")) == []
 
 
@@ -259,6 +262,8 @@ def test_too_short_videos_are_told_apart_from_broken_ones(tmp_path: Path, videos
     """The videos last 2 s."""
     with pytest.raises(TooManyRejectedError, match=r"4 s are wanted of each: lower format\.num_segments"):
         preprocess(config(videos, tmp_path / "shards", format=ClipFormat(num_segments=4, frame_size=32)))
+    assert preprocess(config(videos, tmp_path / "shards")).num_clips["train"]  # what is left of it does not block
+    assert verify(str(tmp_path / "shards")) == []
 
 
 def test_progress_says_how_far_how_fast_and_how_long(
@@ -270,4 +275,5 @@ def test_progress_says_how_far_how_fast_and_how_long(
     assert any("2/2 shards, 12/12 clips, 0 rejected" in line for line in lines)
     assert all("clips/s" in line and "s left" in line for line in lines)
     assert isinstance(summary, Summary)
-    assert "shards written" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert all(words in printed for words in ("shards written", "videos seen", "12, 12 used", "no test clip"))

@@ -79,7 +79,13 @@ def test_hostile_names_are_words_and_nothing_else(page: Page) -> None:
 def test_everything_to_see_or_hear_has_words_and_every_link_a_place(page: Page) -> None:
     assert page.without_words == []
     assert page.links == [f"#{name}" for name in page.ids]
-    assert page.ids == ["trouble", "clips", "classes", "rejected", "distributions", "made"]
+    assert page.ids == ["trouble", "clips", "classes", "seen", "rejected", "distributions", "made"]
+
+
+def test_the_account_of_what_was_seen_is_on_the_page(page: Page) -> None:
+    account = page.words.split("Seen in folders and lists")[1]
+    assert "class_folders: <class>/<name>.mp4" in account
+    assert "15, 15 used (.mp4 15)" in account
 
 
 def test_trouble_comes_first_and_says_what_it_is(page: Page) -> None:
