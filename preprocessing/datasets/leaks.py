@@ -7,8 +7,8 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from preprocessing.errors import DataError
 from preprocessing.schema import Rejection, Split
@@ -94,7 +94,7 @@ def _sha256(file: SizedFile) -> str:
         return file.key
 
 
-def _opened(file: SizedFile) -> BinaryIO:
+def _opened(file: SizedFile) -> BufferedReader:
     """Open a regular file inside its root; a pipe is not waited for.
 
     Raises:

@@ -8,6 +8,7 @@ from pathlib import Path
 from preprocessing.config import PreprocessConfig
 from preprocessing.datasets import Listing, Video
 from preprocessing.plan import Plan, differences, empty_splits, make_plan, middles_of_parts, prepare_plan
+from preprocessing.schema import Split
 
 
 def listing(num_videos: int = 200) -> Listing:
@@ -71,7 +72,10 @@ def test_a_plan_read_back_is_the_same_plan() -> None:
 
 
 def test_classes_without_a_video_are_named_by_split() -> None:
-    counts = {"a": {"train": 2, "validation": 0, "test": 1}, "b": {"train": 1, "validation": 0, "test": 0}}
+    counts: dict[str, dict[Split, int]] = {
+        "a": {"train": 2, "validation": 0, "test": 1},
+        "b": {"train": 1, "validation": 0, "test": 0},
+    }
     assert empty_splits(counts) == {"validation": ("a", "b"), "test": ("b",)}
 
 

@@ -150,7 +150,7 @@ def test_lists_decide_clips_classes_and_splits(lists: Path, tmp_path: Path) -> N
         "-8WbpENsRrg": ("train", 0, "laughing"),
         "QdHToKjOIlw_000002_000012": ("validation", 12, "tickling"),
     }
-    assert (found.num_left_out, found.rejected) == (1, ())
+    assert (found.accounting.num_left_out("not_chosen"), found.rejected) == (1, ())
 
 
 def test_listed_clips_without_a_file_stay_in_the_listing(lists: Path, tmp_path: Path) -> None:
