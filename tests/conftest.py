@@ -17,7 +17,7 @@ import pytest
 from pipeline.environment import set_up_environment
 from pipeline.ports import free_port
 from tests.s3_credentials import credentials
-from tests.tiny_video import TINY_CLASSES, write_tiny_video
+from tests.tiny_video import TINY_CLASSES, make_unlike, write_tiny_video
 
 if TYPE_CHECKING:
     from tests.s3_server import S3Server
@@ -105,9 +105,9 @@ def tiny_videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
             folder = root / split / class_name
             folder.mkdir(parents=True)
             for index in range(per_class):
-                write_tiny_video(
-                    folder / f"{split[:5]:-<5}-{label}-{index:03d}_000000_000002.mp4", label=label, seed=index
-                )
+                path = folder / f"{split[:5]:-<5}-{label}-{index:03d}_000000_000002.mp4"
+                write_tiny_video(path, label=label, seed=index)
+                make_unlike(path, split)
     return root
 
 

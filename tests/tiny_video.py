@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -39,3 +40,9 @@ def write_tiny_video(path: Path, *, label: int, seed: int, seconds: float = 2.0,
         sound.sample_rate = SAMPLE_RATE_HZ
         container.mux(audio.encode(sound))
         container.mux(audio.encode(None))
+
+
+def make_unlike(path: Path, word: str) -> None:
+    """Append an MP4 box that holds a word and means nothing: of equal videos in two splits only one would be kept."""
+    with path.open("ab") as stream:
+        stream.write(struct.pack(">I4s", 8 + len(word), b"free") + word.encode())

@@ -17,7 +17,7 @@ from pathlib import Path
 from preprocessing.datasets.class_lists import ClassList
 from preprocessing.datasets.entries import Entry, named_clip, split_of_file
 from preprocessing.datasets.tables import read_text
-from preprocessing.errors import DataError, PlaceError
+from preprocessing.errors import DataError, UserError
 from preprocessing.schema import Split
 
 MAX_PROBLEMS = 10
@@ -61,7 +61,7 @@ def _read(path: Path, known: ClassList, numbered: ClassList | None, problems: li
         return []
     try:
         lines = [line.rstrip() for line in read_text(path).text.splitlines()]
-    except PlaceError as error:
+    except UserError as error:
         problems.append(str(error))
         return []
     first = next((line for line in lines if line), "")

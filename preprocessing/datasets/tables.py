@@ -101,6 +101,7 @@ def read_text(path: Path) -> Text:
 
     Raises:
         PlaceError: if it cannot be read.
+        DataError: if it is not in the encoding that its first bytes tell.
     """
     try:
         data = path.read_bytes()
@@ -110,7 +111,10 @@ def read_text(path: Path) -> Text:
         raise PlaceError(f"'{path}' cannot be read: {error.strerror}") from error
     for mark, encoding, name in (*MARKS, *_unmarked(data)):
         if data.startswith(mark):
-            return Text(data.decode(encoding, "replace").lstrip("\ufeff"), name)
+            try:
+                return Text(data.decode(encoding).lstrip("\ufeff"), name)
+            except UnicodeDecodeError as error:
+                raise DataError(f"'{path}' begins like a text in {name}, and is none: {error}") from error
     try:
         return Text(data.decode("utf-8"), "UTF-8")
     except UnicodeDecodeError:

@@ -129,8 +129,8 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         read(*(tmp_path / name for name in ("all.txt", "val.txt", "test.txt", "train.txt")))
     lines = str(error.value).splitlines()[1:]
     assert lines[0].endswith("all.txt': its name must tell one split: train, val or test")
-    assert "val.txt' cannot be read: 'utf-8' codec" in lines[1]
-    assert lines[2].endswith("test.txt' cannot be read: No such file or directory")
+    assert "val.txt' begins like a text in UTF-16, and is none" in lines[1]
+    assert lines[2].endswith("test.txt' does not exist")
     assert len(lines) == 11
     assert lines[-1] == "  ... and 13 more"
 
