@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.cluster.faults import TINY, Outcome, busiest, told
 from tests.cluster.ray_farm import Job, RayFarm
-from tests.tiny_video import TINY_CLASSES, write_tiny_video
+from tests.tiny_video import TINY_CLASSES, make_unlike, write_tiny_video
 
 FORMAT = (
     "format.num_segments=4", "format.segment_seconds=0.5", "format.frame_size=32", "format.num_mels=32",
@@ -24,7 +24,9 @@ def write_videos(folder: Path) -> None:
             place = folder / split / class_name
             place.mkdir(parents=True)
             for index in range(per_class):
-                write_tiny_video(place / f"{split}-{label}-{index:03d}.mp4", label=label, seed=index)
+                path = place / f"{split}-{label}-{index:03d}.mp4"
+                write_tiny_video(path, label=label, seed=index)
+                make_unlike(path, split)
 
 
 def preprocess(cluster: RayFarm, output: str) -> Job:
