@@ -34,6 +34,7 @@ from preprocessing.cluster.shared_places import require_shared
 from preprocessing.errors import DataError, PlaceError, SettingsError
 from preprocessing.schema import DatasetIndex
 from preprocessing.storage.atomic_file import write_text
+from preprocessing.storage.output_lock import held
 from preprocessing.storage.places import require_writable
 from preprocessing.storage.provenance import Provenance, project_version
 from training.models.classifier import Outputs
@@ -100,7 +101,12 @@ def evaluate(config: EvaluateConfig, *, model: nn.Module | None = None) -> Repor
     if finished := finished_report(prepared):
         logger.info("'%s' holds this evaluation, finished", config.output)
         return finished
-    config, index, folder = prepared.config, prepared.index, Path(config.output)
+    with held(config.output, command="evaluate"):
+        return _evaluate(prepared, started=started)
+
+
+def _evaluate(prepared: Prepared, *, started: float) -> Report:
+    config, index, folder = prepared.config, prepared.index, Path(prepared.config.output)
     measurements = measurements_of(config, index.format)
     pieces = KeptPieces(folder, prepared.fingerprint)
     certificates, devices = certify(prepared, measurements, pieces)

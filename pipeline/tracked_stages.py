@@ -37,6 +37,7 @@ from pipeline.tracking.choice import Tracking
 from pipeline.tracking.mlflow_runs import EPOCH, run_key
 from pipeline.tracking.record import RunRecord, Status
 from pipeline.tracking.recorder import recorded
+from preprocessing.storage.output_lock import held
 from training.config import TrainConfig
 from training.run import TrainResult, train
 from training.run import check as check_training
@@ -56,7 +57,7 @@ def tracked_training(config: TrainConfig, *, tracking: Tracking = "required") ->
     def read(status: Status) -> Sequence[RunRecord]:
         return [training_record(RunFolder(Path(config.output)), status, key=key, settings=settings)]
 
-    with recorded(read, output=config.output, tracking=tracking):
+    with held(config.output, command="train"), recorded(read, output=config.output, tracking=tracking):
         _draw_schedules(config)
         result = train(config)
         _draw_schedules(config, result.history)
@@ -105,7 +106,7 @@ def tracked_evaluation(config: EvaluateConfig, *, tracking: Tracking = "required
         points = {0: _numbers(Report.read(folder))}
         return [replace(record, points=points, files=dict.fromkeys(files, "report"))]
 
-    with recorded(read, output=config.output, tracking=tracking):
+    with held(config.output, command="evaluate"), recorded(read, output=config.output, tracking=tracking):
         return evaluate(config)
 
 
@@ -127,7 +128,7 @@ def tracked_corruptions(config: CorruptionsConfig, *, tracking: Tracking = "requ
         points = {0: _mean_accuracies(CorruptionReport.read(folder))}
         return [replace(record, points=points, files=dict.fromkeys((folder / name for name in names), "corruptions"))]
 
-    with recorded(read, output=config.output, tracking=tracking):
+    with held(config.output, command="corruptions"), recorded(read, output=config.output, tracking=tracking):
         return measure(config)
 
 

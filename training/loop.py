@@ -17,6 +17,7 @@ from preprocessing.reporting.progress import duration
 from training.config import TrainConfig
 from training.data import MIB, ShardError, StoredSplit, open_split
 from training.epoch import train_epoch
+from training.initial_weights import load_initial
 from training.learner import Learner, NonFiniteGradientError
 from training.models import Classifier
 from training.resuming import PartialEpoch, StateStore, TrainingState
@@ -75,7 +76,9 @@ def train_epochs(config: TrainConfig, worker: Worker) -> TrainingState:
     All workers take the same number of steps, and all stop at the same step if the gradient is not finite.
     """
     train_split, validation_split = open_splits(config, worker)
-    learner = Learner.of(config, train_split, partial(prepared, config=config), device=worker.device)
+    learner = Learner.of(
+        config, train_split, partial(prepared, config=config, classes=train_split.index.classes), device=worker.device
+    )
     store = StateStore(config, train_split, learner, worker)
     state = store.resume()
     worker.say(outline(config, learner, train_split, validation_split))
@@ -122,10 +125,10 @@ def outline(config: TrainConfig, learner: Learner, train_split: StoredSplit, val
     )
 
 
-def prepared(model: Classifier, config: TrainConfig) -> nn.Module:
+def prepared(model: Classifier, config: TrainConfig, classes: tuple[str, ...]) -> nn.Module:
     """The classifier on this worker's device in its distributed wrapper; pretrained if its training begins."""
     if not RunFolder(Path(config.output)).is_begun:
-        config.model.load_pretrained(model)
+        load_initial(config.model, model, classes)
     # Batch statistics are the same in all workers, or each has its own: none are copied from the first one.
     wrapped: nn.Module = ray.train.torch.prepare_model(model, parallel_strategy_kwargs={"forward_sync_buffers": False})
     return wrapped

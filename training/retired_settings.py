@@ -13,7 +13,7 @@ RETIRED: Mapping[str, tuple[object, ...] | None] = {
     "warm_start_mib": None,
 }
 """By the end of the dotted name, the values that mean what this version always does; None = any: it decided nothing."""
-ADDED: Mapping[str, object] = {"batch_norm": "local"}
+ADDED: Mapping[str, object] = {"batch_norm": "local", "model.weights": "none"}
 """Settings of a training that earlier versions did not have, with the values that mean what those always did."""
 
 
@@ -42,7 +42,14 @@ def without_retired(stored: Mapping[str, Any], *, where: str) -> dict[str, Any]:
 
 def with_added(stored: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
     """A training's stored settings with those that an earlier version did not have, as far as `now` has them."""
-    return {name: value for name, value in ADDED.items() if name in now} | dict(stored)
+    found = dict(stored)
+    for name, value in ADDED.items():
+        group, _, last = name.rpartition(".")
+        there, here = (found.get(group), now.get(group)) if group else (found, now)
+        if isinstance(there, Mapping) and isinstance(here, Mapping) and last in here:
+            completed = {last: value} | dict(there)
+            found = {**found, group: completed} if group else completed
+    return found
 
 
 def _without(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -27,6 +27,8 @@ from preprocessing.storage.atomic_file import remove_abandoned_below, replacing_
 from training.checkpoint import load_info
 from training.retired_settings import with_added, without_retired
 
+EARLIER = "earlier_epochs"
+"""The entry of `config.yaml` with the numbers of epochs that a training had before it was given more."""
 Metrics = dict[str, float]
 Score = Callable[[Metrics], tuple[float, ...]]
 """Orders epochs by their metrics; the best one has the greatest."""
@@ -115,8 +117,23 @@ class RunFolder:
         if not self.is_begun:
             self.metrics.unlink(missing_ok=True)
             write_text(self.settings, yaml.safe_dump(settings, sort_keys=False))
-        else:
-            self.refuse_another(settings)
+            return
+        self.refuse_another(settings)
+        if earlier := self.lengths_before(settings):
+            self.result.unlink(missing_ok=True)
+            write_text(self.settings, yaml.safe_dump({**settings, EARLIER: earlier}, sort_keys=False))
+
+    def lengths_before(self, settings: dict[str, object]) -> list[int]:
+        """The numbers of epochs that the training here was begun and finished with, if these settings give it more.
+
+        Empty if they do not: it is new, or goes on as it was begun.
+        """
+        if not self.is_begun:
+            return []
+        noted, earlier = self._noted_settings()
+        before, now = noted.get("epochs"), settings.get("epochs")
+        is_longer = isinstance(before, int) and isinstance(now, int) and before < now
+        return [*earlier, before] if is_longer and self.newest()[0] >= before else []  # type: ignore[list-item, operator]
 
     def refuse_another(self, settings: dict[str, object]) -> None:
         """Stop if a training with other settings is begun here; it writes nothing.
@@ -126,20 +143,39 @@ class RunFolder:
         """
         if not self.is_begun:
             return
-        if lines := describe_differences(with_added(self._noted_settings(), settings), settings):
+        noted = with_added(self._noted_settings()[0], settings)
+        if self.lengths_before(settings):
+            noted["epochs"] = settings["epochs"]
+        if lines := describe_differences(noted, settings):
             raise SettingsError(
                 f"output='{self.path}' holds a training with other settings; choose another output or remove it. "
-                "What differs:\n" + "\n".join(f"  {line}" for line in lines)
+                "What differs:\n" + "\n".join(f"  {line}" for line in lines) + self._about_epochs(noted, settings)
+            )
+        if self.lengths_before(settings) and (outcome := self.outcome()) and outcome.stopped:
+            raise SettingsError(
+                f"output='{self.path}' holds a training that has ended by its own rules ({outcome.stopped}): more "
+                "epochs would end at once; choose another output for other rules"
             )
 
-    def _noted_settings(self) -> dict[str, object]:
+    def _about_epochs(self, noted: dict[str, object], settings: dict[str, object]) -> str:
+        """The remedy, if the number of epochs differs."""
+        before, now = noted.get("epochs"), settings.get("epochs")
+        if before == now:
+            return ""
+        return (
+            f"\nOnly a finished training can be given more epochs, and none fewer: finish it with epochs={before} first"
+        )
+
+    def _noted_settings(self) -> tuple[dict[str, object], list[int]]:
+        """The settings of the training that is begun here, and the numbers of epochs that it had before."""
         try:
             found = yaml.safe_load(self.settings.read_text())
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise DataError(f"the settings of the training begun here cannot be read: {error}") from error
         if not isinstance(found, dict):
             raise DataError(f"'{self.settings}' does not hold the settings of a training")
-        return without_retired(found, where=f"the training in output='{self.path}'")
+        earlier = found.pop(EARLIER, [])
+        return without_retired(found, where=f"the training in output='{self.path}'"), earlier
 
     def keep_best_and_last(self, history: Sequence[Metrics], *, score: Score) -> Metrics:
         """Make `checkpoint` the best epoch's and return its metrics; remove states that are neither best nor newest."""

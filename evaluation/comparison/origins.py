@@ -23,7 +23,8 @@ class Origin:
     @property
     def has_additional_data(self) -> bool:
         """True if an encoder began with weights from elsewhere, which were learnt from other data."""
-        return self.info.model.video_weights != "none" or self.info.model.audio_weights != "none"
+        model = self.info.model
+        return any(source != "none" for source in (model.video_weights, model.audio_weights, model.weights))
 
 
 def origin_of(report: Report) -> Origin | None:

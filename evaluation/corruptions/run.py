@@ -25,6 +25,7 @@ from preprocessing.cluster.shared_places import SharedPlace, require_shared
 from preprocessing.errors import PlaceError
 from preprocessing.schema import INDEX_NAME, DatasetIndex
 from preprocessing.storage.atomic_file import write_text
+from preprocessing.storage.output_lock import held
 from preprocessing.storage.places import require_writable
 from preprocessing.storage.provenance import Provenance
 from training.data import evaluation_batches
@@ -46,7 +47,19 @@ def measure(config: CorruptionsConfig) -> CorruptionReport:
         UserError: as `check` says.
     """
     started = time.monotonic()
-    index, victim, reference = check(config)
+    checked = check(config)
+    with held(config.output, command="corruptions"):
+        return _measure(config, *checked, started=started)
+
+
+def _measure(
+    config: CorruptionsConfig,
+    index: DatasetIndex,
+    victim: Victim,
+    reference: tuple[Reference, Predictions] | None,
+    *,
+    started: float,
+) -> CorruptionReport:
     predictions, devices = collect(config, victim, num_clips=num_clips(config, index))
     folder = Path(config.output)
     folder.mkdir(parents=True, exist_ok=True)

@@ -22,13 +22,15 @@ def evaluate(words: Words = None, tracking: TrackingOption = "required") -> None
     from evaluation.run import estimate
     from pipeline.cluster import connect
     from pipeline.tracked_stages import tracked_evaluation
+    from preprocessing.storage.output_lock import held
 
     config = loaded(EvaluateConfig, words)
-    with connect():
-        if config.plan:
+    if config.plan:
+        with connect():
             print_estimate(estimate(config))
-        else:
-            print_table(tracked_evaluation(config, tracking=tracking))
+        return
+    with held(config.output, command="evaluate"), connect():
+        print_table(tracked_evaluation(config, tracking=tracking))
 
 
 @app.command(cls=SettingsCommand)
@@ -61,9 +63,10 @@ def corruptions(words: Words = None, tracking: TrackingOption = "required") -> N
     from evaluation.corruptions.report import print_table
     from pipeline.cluster import connect
     from pipeline.tracked_stages import tracked_corruptions
+    from preprocessing.storage.output_lock import held
 
     config = loaded(CorruptionsConfig, words)
-    with connect():
+    with held(config.output, command="corruptions"), connect():
         print_table(tracked_corruptions(config, tracking=tracking))
 
 

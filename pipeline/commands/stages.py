@@ -43,10 +43,11 @@ def train(words: Words = None, tracking: TrackingOption = "required") -> None:
     """Train a classifier on shards: train FILE data=DIR output=DIR [workers=N] [objective.name=...]."""
     from pipeline.cluster import connect
     from pipeline.tracked_stages import tracked_training
+    from preprocessing.storage.output_lock import held
     from training.config import TrainConfig
 
     config = loaded(TrainConfig, words)
-    with connect():
+    with held(config.output, command="train"), connect():
         result = tracked_training(config, tracking=tracking)
     logger.info("checkpoint: %s", result.checkpoint)
 
@@ -56,7 +57,8 @@ def tune(words: Words = None, tracking: TrackingOption = "required") -> None:
     """Search settings of a training: tune FILE data=DIR output=DIR [trials=N]. Writes OUTPUT/best.yaml for `train`."""
     from pipeline.cluster import connect
     from pipeline.search.tune import TuneConfig, search
+    from preprocessing.storage.output_lock import held
 
     config = loaded(TuneConfig, words)
-    with connect(show_workers=False):
+    with held(config.output, command="tune"), connect(show_workers=False):
         search(config, tracking=tracking)

@@ -12,7 +12,7 @@ from pipeline.search.report import METRIC, SearchResult, TrialResult
 from pipeline.tracking.mlflow_runs import EPOCH
 from preprocessing.errors import users_mistake
 from training.config import TrainConfig
-from training.run import TrainingError
+from training.fitting import TrainingError
 
 
 def collect(config: TrainConfig, results: Sequence[tune.Result]) -> SearchResult:

@@ -37,11 +37,13 @@ from preprocessing.cluster.ray_internals import HEAD_NODE_RESOURCE
 from preprocessing.errors import SettingsError
 from preprocessing.settings import Settings, describe_differences, plain
 from preprocessing.storage.atomic_file import write_text
+from preprocessing.storage.output_lock import held
 from preprocessing.storage.places import Place
 from training.config import TrainConfig
+from training.fitting import TrainingError, worker_resources
 from training.retired_settings import with_added, without_retired
-from training.run import TrainingError, train, worker_resources
 from training.run import check as check_training
+from training.run import train
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +116,7 @@ def search(config: TuneConfig, *, tracking: Tracking = "required") -> SearchResu
     check_training(first_trial(config))
     refuse_another(config)
     read = partial(search_records, output=config.output, settings=flatten(config))
-    with recorded(read, output=config.output, tracking=tracking):
+    with held(config.output, command="tune"), recorded(read, output=config.output, tracking=tracking):
         begin(config)
         grid = tuner(config, TrialRecorder(config), concurrent=concurrent).fit()
         result = collect(config.train, [grid[number] for number in range(len(grid))])

@@ -14,7 +14,9 @@ SHARED = "/shared"
 """Stands in messages for a folder that all nodes see."""
 COPIES = "working_dir_files"
 """The folder in which Ray unpacks a job's working directory, in a folder of its own."""
-WEIGHTS = ("model.video_weights", "model.audio_weights", "train.model.video_weights", "train.model.audio_weights")
+WEIGHTS = tuple(
+    f"{group}model.{name}" for group in ("", "train.") for name in ("weights", "video_weights", "audio_weights")
+)
 """Paths, made absolute as they are read, or words such as `imagenet`."""
 
 

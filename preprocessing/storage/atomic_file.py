@@ -37,6 +37,19 @@ def write_bytes(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
+def write_text_if_absent(path: Path, text: str) -> bool:
+    """Write a local text file whole unless there is one; of several processes at once, one is told that it has."""
+    with create_unfinished(path) as file:
+        temporary = Path(file.name)
+        try:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+            return rename_if_absent(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path for a tool that writes a file by its name: renamed to `path` unless the block raises."""
@@ -232,8 +245,10 @@ def rename_if_absent(unfinished: Path, final: Path) -> bool:
         final.hardlink_to(unfinished)
     except FileExistsError:
         return False
-    except OSError:  # a file system without links
-        if final.exists():
+    except OSError:  # a file system without links: there, the name is taken first, empty for a moment
+        try:
+            os.close(os.open(final, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE_MODE))
+        except FileExistsError:
             return False
         unfinished.replace(final)
     flush_folder(final.parent)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ import torch
 
 from pipeline.tracking.address import store_address
 from pipeline.tracking.opening import open_store
+from preprocessing.storage.output_lock import holder_of
 from preprocessing.storage.records import load_index
 from tests.pipeline.broken_attack import FAULT, MISTAKE, write_plugin
 from training.checkpoint import CheckpointInfo, save
@@ -22,6 +24,8 @@ from training.models import ModelConfig
 
 ROOT = Path(__file__).parents[2]
 TINY = "model={video_encoder: tiny, audio_encoder: tiny, feature_size: 16}"
+SECONDS_TO_END = 10
+"""Slurm and Kubernetes kill what has not ended some time after they asked: Kubernetes after 30 s by default."""
 PGD = "{name: pgd, steps: 1}"
 
 
@@ -105,7 +109,7 @@ def test_a_mistake_that_a_worker_finds_is_told_without_a_traceback(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_training_says_how_to_go_on_and_mlflow_says_killed(
+def test_a_training_refuses_a_second_one_and_interrupted_says_how_to_go_on_and_mlflow_says_killed(
     number: signal.Signals, tiny_dataset: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "out"
@@ -113,8 +117,14 @@ def test_an_interrupted_training_says_how_to_go_on_and_mlflow_says_killed(
     deadline = time.monotonic() + 250
     while not list(output.glob("epochs/00*")) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.2)
+    second = start(train_words(tiny_dataset, output, "epochs=10000"))
+    _, said = second.communicate(timeout=60)
+    assert second.returncode == 2, said
+    assert f"is in use by train in process {process.pid} on {socket.gethostname()}, since" in said
+    interrupted = time.monotonic()
     process.send_signal(number)
     _, said = process.communicate(timeout=120)
+    assert time.monotonic() - interrupted < SECONDS_TO_END
     assert process.returncode == 130, said
     assert said.splitlines()[-1] == (
         "interrupted: run the same command again to go on after the last stored epoch or step"
@@ -123,3 +133,5 @@ def test_an_interrupted_training_says_how_to_go_on_and_mlflow_says_killed(
     store = open_store(store_address(str(output)))
     (run,) = store.client().search_runs([store.experiment_id])
     assert run.info.status == "KILLED"
+    assert holder_of(str(output)) is None
+    assert not list(output.rglob(".unfinished-*"))

@@ -35,3 +35,10 @@ def test_settings_that_were_added_are_what_earlier_versions_did_where_they_matte
     assert with_added(earlier, {"epochs": 3}) == earlier
     assert with_added(earlier, {"batch_norm": "synchronised"}) == {"batch_norm": "local", "epochs": 2}
     assert with_added({"batch_norm": "frozen"}, {"batch_norm": "local"}) == {"batch_norm": "frozen"}
+
+
+def test_what_was_added_to_a_group_is_added_there() -> None:
+    earlier = {"model": {"fusion": "sum"}}
+    assert with_added(earlier, {"model": {"weights": "/a"}}) == {"model": {"fusion": "sum", "weights": "none"}}
+    assert with_added(earlier, {"model": {"fusion": "sum"}}) == earlier
+    assert with_added({"model": {"weights": "/b"}}, {"model": {"weights": "/a"}}) == {"model": {"weights": "/b"}}

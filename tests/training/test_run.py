@@ -145,3 +145,38 @@ def test_a_training_starts_from_stored_weights_and_its_checkpoint_needs_them_no_
     found = load_model(result.checkpoint)[0].video_encoder.state_dict()
     assert all(torch.allclose(value, found[name], atol=1e-6) for name, value in stored.state_dict().items())
     assert train(config).resumed_from == 1
+
+
+@pytest.mark.slow
+def test_a_finished_training_goes_on_to_more_epochs(
+    tiny_dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first two epochs stay; the rate begins again where a training of four has it: half of the cosine's way."""
+    caplog.set_level("INFO", logger="training")
+    optimizer = OptimizerConfig(learning_rate=1e-2, warmup=0.0)
+    short, longer = (
+        settings(tiny_dataset, tmp_path, workers=1, epochs=epochs, objective=Standard(), optimizer=optimizer)
+        for epochs in (2, 4)
+    )
+    before = train(short)
+    after = train(longer)
+    assert after.resumed_from == 2
+    assert after.history[:2] == before.history
+    rates = [metrics["train/learning_rate"] for metrics in after.history]
+    assert rates == pytest.approx([0.5e-2, 0.0, 1e-2 * (1 - 0.5**0.5) / 2, 0.0], abs=1e-9)
+    assert "going on from 2 to 4 epochs" in caplog.text
+    assert "that rate begins again at 0.005" in caplog.text
+    assert train(longer).resumed_from == 4
+    with pytest.raises(ValueError, match="epochs: 4 there, 2 now"):
+        train(short)
+
+
+@pytest.mark.slow
+def test_a_training_begins_with_a_checkpoint_of_ones_own(two_workers: Run, tmp_path: Path) -> None:
+    """At a learning rate of 1e-9 three steps leave every weight where the checkpoint had put it."""
+    config, result = two_workers
+    model = config.model.model_copy(update={"weights": str(result.checkpoint)})
+    slow = OptimizerConfig(learning_rate=1e-9)
+    fine = train(settings(config.data, tmp_path, model=model, optimizer=slow, workers=1, epochs=1))
+    expected = weights(result)
+    assert all(torch.allclose(value, expected[name], atol=1e-6) for name, value in weights(fine).items())

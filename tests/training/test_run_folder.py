@@ -115,3 +115,46 @@ def test_the_history_can_be_read_from_the_first_epoch_on(
     folder.keep_best_and_last([{"accuracy": 0.5}], score=score)
     folder.finish(TrainingOutcome([{"epoch": 1.0}]))
     assert folder.history() == [{"epoch": 1.0}]
+
+
+@pytest.fixture
+def finished(model: Classifier, clip_format: ClipFormat, tmp_path: Path) -> RunFolder:
+    """A training of two epochs that is done."""
+    folder = RunFolder(tmp_path)
+    folder.claim({"seed": 0, "epochs": 2})
+    store(folder, model, clip_format, 2)
+    folder.keep_best_and_last([{"accuracy": 0.25}, {"accuracy": 0.5}], score=score)
+    folder.finish(TrainingOutcome([{"accuracy": 0.25}, {"accuracy": 0.5}]))
+    return folder
+
+
+def test_a_finished_training_may_be_given_more_epochs_and_remembers_how_many_it_had(finished: RunFolder) -> None:
+    """Whatever a kill leaves of the change, the same settings make it whole."""
+    longer: dict[str, object] = {"seed": 0, "epochs": 4}
+    assert finished.lengths_before(longer) == [2]
+    finished.result.unlink()  # a kill in the middle of it
+    finished.claim(longer)
+    assert finished.outcome() is None
+    assert finished.lengths_before(longer) == []
+    finished.claim(longer)
+    assert "earlier_epochs:\n- 2\n" in finished.settings.read_text()
+
+
+def test_an_unfinished_training_is_finished_first(finished: RunFolder) -> None:
+    finished.claim({"seed": 0, "epochs": 4})
+    with pytest.raises(ValueError, match=r"epochs: 4 there, 6 now\nOnly a finished training .* with epochs=4 first"):
+        finished.claim({"seed": 0, "epochs": 6})
+
+
+def test_fewer_epochs_and_other_settings_are_told_leaf_by_leaf(finished: RunFolder) -> None:
+    with pytest.raises(ValueError, match=r"What differs:\n  epochs: 2 there, 1 now\nOnly a finished training"):
+        finished.claim({"seed": 0, "epochs": 1})
+    with pytest.raises(ValueError, match=r"What differs:\n  seed: 0 there, 1 now$"):
+        finished.claim({"seed": 1, "epochs": 4})
+    assert finished.outcome()
+
+
+def test_more_epochs_are_refused_where_training_would_end_at_once(finished: RunFolder) -> None:
+    finished.finish(TrainingOutcome([{"accuracy": 0.25}, {"accuracy": 0.5}], stopped="nothing gained"))
+    with pytest.raises(ValueError, match=r"ended by its own rules \(nothing gained\): more epochs would end at once"):
+        finished.claim({"seed": 0, "epochs": 4})

@@ -13,9 +13,10 @@ from training.checkpoint import load_model
 from training.config import TrainConfig, ValidationConfig
 from training.curriculum.monitoring import OverfittingMonitor
 from training.data import evaluation_batches
+from training.fitting import TrainingStoppedError
 from training.objectives import PGDAT, Standard
 from training.optimization import OptimizerConfig
-from training.run import TrainingStoppedError, train
+from training.run import train
 from training.run_folder import RunFolder
 from training.threat import ThreatModel
 

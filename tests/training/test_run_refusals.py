@@ -11,9 +11,10 @@ import yaml
 from preprocessing.cluster.shared_places import landmarks
 from tests.training.small_runs import Run, settings
 from training.config import TrainConfig
+from training.fitting import TrainingStoppedError, fit, worker_resources
 from training.models import ModelConfig
 from training.objectives import Standard
-from training.run import TrainingStoppedError, fit, shared_places, train, worker_resources
+from training.run import shared_places, train
 
 
 def test_other_settings_in_the_same_output_are_refused(two_workers: Run) -> None:

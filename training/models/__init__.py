@@ -15,7 +15,7 @@ from training.models.classifier import Classifier, Outputs
 from training.models.encoders import ENCODERS, EncoderName, build_encoder
 from training.models.ensemble import Ensemble
 from training.models.fusion import FusionName, build_fusion
-from training.models.weights import IMAGENET, WeightsSource, load_pretrained
+from training.models.weights import IMAGENET, NONE, CheckpointSource, WeightsSource, load_pretrained
 
 __all__ = ["Classifier", "Ensemble", "ModelConfig", "Outputs"]
 
@@ -43,6 +43,9 @@ class ModelConfig(Settings):
     path of a state dict, `.safetensors`, `.pt` or `.pth`. Checkpoints hold all weights and never need it again."""
     audio_weights: WeightsSource = "none"
     """The same for the audio encoder; a stem for three channels is added up to one."""
+    weights: CheckpointSource = "none"
+    """Initial weights of the whole classifier: `none`, or the folder of a checkpoint of the same architecture, such as
+    `runs/a/checkpoint`. If its classes are others, its last layers are left at random."""
 
     @model_validator(mode="before")
     @classmethod
@@ -78,6 +81,13 @@ class ModelConfig(Settings):
                 raise ValueError(f"{modality}_weights={IMAGENET}: tiny has no such weights; allowed: none, or a file")
         return self
 
+    @model_validator(mode="after")
+    def _weights_come_from_one_place(self) -> ModelConfig:
+        others = [name for name in ("video_weights", "audio_weights") if getattr(self, name) != NONE]
+        if self.weights != NONE and others:
+            raise ValueError(f"weights={self.weights} fills both encoders: leave out {' and '.join(others)}, or it")
+        return self
+
     def build(self, clip_format: ClipFormat, num_classes: int) -> Classifier:
         """A freshly initialised classifier of clips in `clip_format`; `load_pretrained` then fills its encoders.
 
@@ -104,9 +114,10 @@ class ModelConfig(Settings):
     @property
     def batch_normalised(self) -> dict[Modality, WeightsSource]:
         """Initial weights of the encoders that have batch normalisation, by modality."""
+        whole = self.weights if self.weights != NONE else None
         encoders: dict[Modality, tuple[EncoderName, WeightsSource]] = {
-            "video": (self.video_encoder, self.video_weights),
-            "audio": (self.audio_encoder, self.audio_weights),
+            "video": (self.video_encoder, whole or self.video_weights),
+            "audio": (self.audio_encoder, whole or self.audio_weights),
         }
         return {modality: weights for modality, (name, weights) in encoders.items() if ENCODERS[name].has_batch_norm}
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from preprocessing.logmel import LogMel
 from training.models.dropout import ClipDropout
+from training.models.fusion import Fusion
 
 # Of the training images of torchvision's pretrained weights, per channel.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -46,9 +47,7 @@ class Classifier(nn.Module):
     video_mean: Tensor
     video_std: Tensor
 
-    def __init__(
-        self, *, logmel: LogMel, video_encoder: nn.Module, audio_encoder: nn.Module, fusion: nn.Module
-    ) -> None:
+    def __init__(self, *, logmel: LogMel, video_encoder: nn.Module, audio_encoder: nn.Module, fusion: Fusion) -> None:
         super().__init__()
         self.logmel = logmel
         self.video_encoder = video_encoder
@@ -57,6 +56,11 @@ class Classifier(nn.Module):
         self.dropout = ClipDropout()
         self.register_buffer("video_mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("video_std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The layers that give a score per class, by their names."""
+        return tuple(f"fusion.{name}" for name in self.fusion.heads)
 
     def forward(
         self,

@@ -12,8 +12,17 @@ FusionName = Literal["concat", "film", "gated", "sum"]
 ClipFeatures = Float[Tensor, "batch features"]
 
 
-class SumFusion(nn.Module):
+class Fusion(nn.Module):
+    """Base of the fusions."""
+
+    heads: tuple[str, ...]
+    """The layers that give a score per class, which other classes cannot use."""
+
+
+class SumFusion(Fusion):
     """A linear classifier per modality, their scores added."""
+
+    heads = ("video", "audio")
 
     def __init__(self, feature_size: int, num_classes: int) -> None:
         super().__init__()
@@ -26,8 +35,10 @@ class SumFusion(nn.Module):
         return scores
 
 
-class ConcatFusion(nn.Module):
+class ConcatFusion(Fusion):
     """A two-layer classifier on the concatenated features."""
+
+    heads = ("layers.2",)
 
     def __init__(self, feature_size: int, num_classes: int) -> None:
         super().__init__()
@@ -41,13 +52,15 @@ class ConcatFusion(nn.Module):
         return scores
 
 
-class FilmFusion(nn.Module):
+class FilmFusion(Fusion):
     """A classifier of h = (1 + gamma(a)) v + beta(a): the audio scales and shifts the video features.
 
     Feature-wise linear modulation (Perez et al. 2018, arXiv:1709.07871, Eq. 1 and 2) with gamma and beta linear; the
     audio conditions, as the question does there. What is learnt of the scale is its distance from 1, so video without
     audio passes as it is, but for the biases; audio without video acts through the shift.
     """
+
+    heads = ("classes",)
 
     def __init__(self, feature_size: int, num_classes: int) -> None:
         super().__init__()
@@ -61,12 +74,14 @@ class FilmFusion(nn.Module):
         return scores
 
 
-class GatedFusion(nn.Module):
+class GatedFusion(Fusion):
     """A classifier of h = z tanh(V v) + (1 - z) tanh(A a): a gate z weighs the modalities, feature by feature.
 
     The bimodal gated multimodal unit (Arevalo et al. 2017, arXiv:1702.01992, Section 3.1): z = sigmoid(Z [v, a]), no
     biases, so that a modality whose features are zero adds nothing to h and moves the gate towards the middle.
     """
+
+    heads = ("classes",)
 
     def __init__(self, feature_size: int, num_classes: int) -> None:
         super().__init__()
@@ -83,7 +98,7 @@ class GatedFusion(nn.Module):
         return scores
 
 
-def build_fusion(name: FusionName, feature_size: int, num_classes: int) -> nn.Module:
+def build_fusion(name: FusionName, feature_size: int, num_classes: int) -> Fusion:
     """A fusion of two feature vectors of `feature_size` into `num_classes` scores."""
     match name:
         case "concat":

@@ -35,6 +35,12 @@ def _named_source(value: str) -> str:
     return str(Path(value).expanduser().absolute())  # who reads it runs elsewhere
 
 
+def _named_checkpoint(value: str) -> str:
+    return value if value == NONE else str(Path(value).expanduser().absolute())
+
+
+CheckpointSource = Annotated[str, AfterValidator(_named_checkpoint)]
+"""`none`, or the path of a checkpoint's folder; it is made absolute at once."""
 WeightsSource = Annotated[str, AfterValidator(_named_source)]
 """`none`, `imagenet`, or the path of a state dict, tensors by the encoder's own names; it is made absolute at once."""
 

@@ -14,7 +14,7 @@ from pipeline.search.report import METRIC
 from pipeline.tracking.mlflow_runs import EPOCH
 from preprocessing.errors import DataError
 from training.config import TrainConfig
-from training.run import TrainingError
+from training.fitting import TrainingError
 
 CONFIG = TrainConfig(data="data", output="output", epochs=3)
 
