@@ -26,6 +26,7 @@ from pipeline.tracking.address import CREDENTIALS, VARIABLE
 from preprocessing.cluster.ray_internals import bootstrap_address, own_processes, show_worker_lines_with
 from preprocessing.cluster.waiting import cluster_in_words
 from preprocessing.errors import ResourceError, SettingsError
+from preprocessing.reporting.heartbeat import heartbeat
 from preprocessing.storage.provenance import COMMIT_VARIABLE, commit
 
 logger = logging.getLogger(__name__)
@@ -76,7 +77,8 @@ def local_ray(*, num_cpus: int | None = None, num_gpus: int | None = None, show_
         # Ray's own actors look for the dashboard; beside another Ray on this machine they would not know which is ours.
         with environment(RAY_API_SERVER_ADDRESS=f"http://127.0.0.1:{port}"):
             # The folder of the start is where workers look for modules before all others.
-            with chdir(PACKAGES), environment(**dict.fromkeys(OF_THE_DRIVER)):
+            starting = heartbeat(lambda: "starting Ray on this machine")
+            with chdir(PACKAGES), environment(**dict.fromkeys(OF_THE_DRIVER)), starting:
                 ray.init(
                     address="local",
                     num_cpus=num_cpus,
@@ -98,12 +100,13 @@ def local_ray(*, num_cpus: int | None = None, num_gpus: int | None = None, show_
 def _end() -> None:
     """Shut the own Ray down and wait for all of it: on a busy machine it would leave what it has killed still dying."""
     processes = own_processes()
-    ray.shutdown()
-    for process in processes:
-        try:
-            process.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            logger.warning("process %d of Ray does not end; end it by hand", process.pid)
+    with heartbeat(lambda: "waiting for the end of Ray's processes"):
+        ray.shutdown()
+        for process in processes:
+            try:
+                process.wait(timeout=60)
+            except subprocess.TimeoutExpired:
+                logger.warning("process %d of Ray does not end; end it by hand", process.pid)
 
 
 def repeat_as_own_lines() -> None:

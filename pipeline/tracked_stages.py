@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,13 +37,17 @@ from pipeline.schedule_picture import draw_schedules
 from pipeline.settings.load import flatten
 from pipeline.tracking.choice import Tracking
 from pipeline.tracking.mlflow_runs import EPOCH, run_key
-from pipeline.tracking.record import RunRecord, Status
+from pipeline.tracking.record import DataNote, RunRecord, Status
 from pipeline.tracking.recorder import recorded
+from preprocessing.reporting.heartbeat import heartbeat
+from preprocessing.reporting.progress import duration
 from preprocessing.storage.output_lock import held
 from training.config import TrainConfig
-from training.run import TrainResult, train
+from training.run import TrainResult, best_in_words, train
 from training.run import check as check_training
 from training.run_folder import Metrics, RunFolder
+
+logger = logging.getLogger(__name__)
 
 PICTURE_NAME = "schedules.png"
 
@@ -51,17 +57,36 @@ def tracked_training(config: TrainConfig, *, tracking: Tracking = "required") ->
 
     The caller is connected to Ray. Running it again goes on in the same MLflow run, and sends what it lacks.
     """
-    check_training(config)
+    with heartbeat(lambda: f"looking at data='{config.data}' and output='{config.output}'"):
+        data = DataNote(config.data, str(check_training(config)["dataset_sha256"]), "training")
     key, settings = run_key("train", config.output, config.fingerprint()), flatten(config)
 
     def read(status: Status) -> Sequence[RunRecord]:
-        return [training_record(RunFolder(Path(config.output)), status, key=key, settings=settings)]
+        record = training_record(RunFolder(Path(config.output)), status, key=key, settings=settings)
+        return [replace(record, data=data)]
 
-    with held(config.output, command="train"), recorded(read, output=config.output, tracking=tracking):
+    with held(config.output, command="train"), recorded(read, output=config.output, tracking=tracking) as page:
         _draw_schedules(config)
         result = train(config)
         _draw_schedules(config, result.history)
+    for line in training_end(config, result, page=page()):
+        logger.info("%s", line)
     return result
+
+
+def training_end(config: TrainConfig, result: TrainResult, *, page: str) -> Iterator[str]:
+    """The last lines about a training: its best epoch, where it lies, what to do next, and where to look."""
+    yield (
+        f"trained for {len(result.history)} epochs, {duration(result.seconds)} in this run; "
+        f"{best_in_words(result.history, config)}"
+    )
+    yield f"checkpoint: {result.checkpoint}"
+    output = Path(config.output).with_name(f"{Path(config.output).name}-report")
+    places = {"checkpoint": str(result.checkpoint), "data": config.data, "output": str(output)}
+    words = shlex.join(f"{name}={place}" for name, place in places.items())
+    yield f"next: python -m pipeline evaluate attacks=standard {words}"
+    if page:
+        yield f"MLflow: {page}"
 
 
 def training_record(
@@ -94,12 +119,12 @@ def tracked_evaluation(config: EvaluateConfig, *, tracking: Tracking = "required
 
     The caller is connected to Ray.
     """
-    check_evaluation(config)
+    data = DataNote(config.data, check_evaluation(config).index.content_sha256, "evaluation")
     settings = flatten(config)
     key, folder = run_key("evaluate", config.output, settings), Path(config.output)
 
     def read(status: Status) -> Sequence[RunRecord]:
-        record = RunRecord(key, f"{folder.name} report", settings, "test/clean_accuracy", status=status)
+        record = RunRecord(key, f"{folder.name} report", settings, "test/clean_accuracy", status=status, data=data)
         if status != "FINISHED":
             return [record]
         files = [folder / name for name in (REPORT_NAME, PAGE_NAME, CERTIFICATES_NAME, PERTURBATIONS_NAME)]
@@ -116,12 +141,12 @@ def tracked_corruptions(config: CorruptionsConfig, *, tracking: Tracking = "requ
 
     The caller is connected to Ray.
     """
-    check_corruptions(config)
+    data = DataNote(config.data, check_corruptions(config)[0].content_sha256, "evaluation")
     settings = flatten(config)
     key, folder = run_key("corruptions", config.output, settings), Path(config.output)
 
     def read(status: Status) -> Sequence[RunRecord]:
-        record = RunRecord(key, f"{folder.name} corruptions", settings, "test/clean_accuracy", status=status)
+        record = RunRecord(key, f"{folder.name} corruptions", settings, "test/clean_accuracy", status=status, data=data)
         if status != "FINISHED":
             return [record]
         names = (CORRUPTIONS_NAME, CORRUPTIONS_PAGE_NAME, PREDICTIONS_NAME, *PICTURES.values())

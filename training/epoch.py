@@ -13,6 +13,7 @@ from preprocessing.seeds import seed_of
 from training.batch import Batch
 from training.config import Precision, TrainConfig
 from training.data import StoredSplit, train_batches
+from training.estimate import estimated
 from training.learner import Learner
 from training.metrics import Means, TimedIterator
 from training.objectives.base import Loss
@@ -78,6 +79,9 @@ def train_epoch(
     learner.model.train()
     what = f"epoch {epoch + 1}/{config.epochs}: step"
     steps = worker.announced(batches, total=num_steps, what=what, done=partial_epoch.step)
+    if epoch == 0:  # later, the epochs before it tell more
+        sizes = {"num_steps": num_steps, "done": partial_epoch.step, "num_epochs": config.epochs}
+        steps = estimated(steps, **sizes, say=worker.say)
     for number, batch in enumerate(steps, partial_epoch.step):
         for measured in learn(config, learner, batch, worker, step=Step(epoch, number, num_steps)):
             means.add(measured, weight=len(batch))

@@ -17,6 +17,7 @@ from preprocessing.reporting.progress import duration
 from training.config import TrainConfig
 from training.data import MIB, ShardError, StoredSplit, open_split
 from training.epoch import train_epoch
+from training.estimate import estimate_by
 from training.initial_weights import load_initial
 from training.learner import Learner, NonFiniteGradientError
 from training.models import Classifier
@@ -84,6 +85,8 @@ def train_epochs(config: TrainConfig, worker: Worker) -> TrainingState:
     worker.say(outline(config, learner, train_split, validation_split))
     if state.resumed_from or state.resumed_step:
         worker.say(f"going on after {state.resumed_from} epochs and {state.resumed_step} steps of the next")
+    if 0 < state.epochs < config.epochs:
+        worker.say(estimate_by(state.history, num_epochs=config.epochs))
     settings, decision = config.for_next_epoch(state.history)
     while state.epochs < config.epochs and not decision.stop:
         partial_epoch, state.partial_epoch = state.partial_epoch, PartialEpoch()
@@ -121,7 +124,7 @@ def outline(config: TrainConfig, learner: Learner, train_split: StoredSplit, val
     validated = min(len(validation_split), config.validation.limit or len(validation_split))
     return (
         f"{config.epochs} epochs of {steps} steps of {config.batch_size} clips ({len(train_split)} training clips, "
-        f"{validated} for validation), {weights / 1e6:.1f} M weights"
+        f"{validated} for validation), {weights / 1e6:.1f} M parameters"
     )
 
 

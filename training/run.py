@@ -22,7 +22,7 @@ from training.data import training_plan
 from training.fitting import fit, worker_resources
 from training.initial_weights import load_initial
 from training.models.weights import IMAGENET, NONE
-from training.run_folder import Metrics, RunFolder, TrainingOutcome
+from training.run_folder import Metrics, RunFolder, TrainingOutcome, best_epoch
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +73,7 @@ def _train(
     if earlier := folder.lengths_before(settings):
         logger.info("%s", about_more_epochs(config, earlier[-1]))
     folder.claim(settings)
+    logger.info("%s", found_in(folder, config))
     outcome = folder.outcome()
     if outcome is None:
         with landmarks(*shared_places(config)) as known:
@@ -80,7 +81,6 @@ def _train(
         outcome = TrainingOutcome(state.history, state.stopped)
         resumed_from, resumed_step = state.resumed_from, state.resumed_step
     else:
-        logger.info("'%s' holds this training, finished", folder.path)
         resumed_from, resumed_step = len(outcome.history), 0
     best = folder.keep_best_and_last(outcome.history, score=config.validation.score)
     folder.finish(outcome)
@@ -102,6 +102,28 @@ def about_more_epochs(config: TrainConfig, before: int) -> str:
         f"from epoch {before + 1} on where a training of {config.epochs} epochs has it (that rate begins again at "
         f"{config.optimizer.rate_at(before / config.epochs):.2g}); the first {before} epochs stay as they were, so "
         f"this is not the training that epochs={config.epochs} would have been from the start"
+    )
+
+
+def found_in(folder: RunFolder, config: TrainConfig) -> str:
+    """The state of the training in `folder` in one line, before anything is done."""
+    history, (epochs, step) = folder.history(), folder.newest()
+    if folder.outcome() is not None:
+        return f"'{folder.path}' holds this training, finished after {len(history)} epochs"
+    if not folder.is_begun:
+        return f"a new training of {config.epochs} epochs, in '{folder.path}'"
+    begun = f" and {step} steps of the next" if step else ""
+    best = f" ({best_in_words(history, config)})" if history else ""
+    return f"'{folder.path}' holds {epochs} of {config.epochs} epochs{begun}, going on from there{best}"
+
+
+def best_in_words(history: Sequence[Metrics], config: TrainConfig) -> str:
+    """The best epoch so far and its accuracies."""
+    best = best_epoch(history, score=config.validation.score)
+    metrics = history[best - 1]
+    return (
+        f"best epoch {best}: validation clean {metrics['validation/clean_accuracy']:.1%}, "
+        f"robust {metrics['validation/robust_accuracy']:.1%}"
     )
 
 

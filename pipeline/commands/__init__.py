@@ -15,8 +15,19 @@ __all__ = ["app", "checks", "console_script", "main", "measurements", "stages"]
 
 
 def set_up_logging() -> None:
-    """One line a message, with the time; other libraries speak only when something is wrong."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    """One line a message, with the time; other libraries speak only when something is wrong.
+
+    At a terminal progress is a live bar.
+    """
+    handlers: list[logging.Handler] | None = None
+    if sys.stderr.isatty():
+        from rich.console import Console
+
+        from preprocessing.reporting.live import LiveHandler
+
+        handlers = [LiveHandler(Console(stderr=True))]
+    line = "%(asctime)s %(levelname)s %(message)s"
+    logging.basicConfig(level=logging.WARNING, format=line, datefmt="%H:%M:%S", handlers=handlers)
     for package in ("pipeline", "preprocessing", "training", "evaluation"):
         logging.getLogger(package).setLevel(logging.INFO)
 

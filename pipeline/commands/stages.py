@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-
 from pipeline.commands.app import TrackingOption, Words, app, loaded
 from pipeline.settings.help import SettingsCommand
-
-logger = logging.getLogger(__name__)
+from preprocessing.reporting.heartbeat import heartbeat
 
 
 @app.command(cls=SettingsCommand)
@@ -41,15 +38,15 @@ def preprocess(words: Words = None) -> None:
 @app.command(cls=SettingsCommand)
 def train(words: Words = None, tracking: TrackingOption = "required") -> None:
     """Train a classifier on shards: train FILE data=DIR output=DIR [workers=N] [objective.name=...]."""
-    from pipeline.cluster import connect
-    from pipeline.tracked_stages import tracked_training
-    from preprocessing.storage.output_lock import held
-    from training.config import TrainConfig
+    with heartbeat(lambda: "loading torch, Ray and MLflow"):
+        from pipeline.cluster import connect
+        from pipeline.tracked_stages import tracked_training
+        from preprocessing.storage.output_lock import held
+        from training.config import TrainConfig
 
     config = loaded(TrainConfig, words)
     with held(config.output, command="train"), connect():
-        result = tracked_training(config, tracking=tracking)
-    logger.info("checkpoint: %s", result.checkpoint)
+        tracked_training(config, tracking=tracking)
 
 
 @app.command(cls=SettingsCommand)

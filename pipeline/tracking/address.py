@@ -16,6 +16,8 @@ USERNAME = "MLFLOW_TRACKING_USERNAME"
 PASSWORD = "MLFLOW_TRACKING_PASSWORD"
 CREDENTIALS = (USERNAME, PASSWORD, "MLFLOW_TRACKING_TOKEN")
 SQLITE = "sqlite:///"
+WORKFLOW = "workflowType=machine_learning"
+"""Without it MLflow's pages may show traces, of which there are none."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class StoreAddress:
 
     def page(self, experiment_id: str, run_id: str) -> str:
         """The way to look at a run: the address of its page, or for a database the command that serves it."""
-        path = f"/#/experiments/{experiment_id}/runs/{run_id}"
+        path = f"/#/experiments/{experiment_id}/runs/{run_id}?{WORKFLOW}"
         if self.is_a_server:
             return f"{self.uri.rstrip('/')}{path}"
         uri = shlex.quote(self.uri) if self.database else f'"${VARIABLE}"'

@@ -103,6 +103,9 @@ class Mirror:
         if before and before.run == run:
             run = before.run  # which knows whether it is new
         run.log_settings(record.settings)
+        run.log_source()
+        if record.data:
+            run.log_data(record.data)
         self._opened(run)
         held = run.held()
         return _Copy(run, run.points(record.recognised_by), set(), dict(held.contents), held.status)

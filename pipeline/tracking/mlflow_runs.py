@@ -7,15 +7,20 @@ has already is left as it is, so that a call whose answer was lost does no harm.
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import json
 import math
+import socket
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
+
+from pipeline.tracking.record import DataNote
+from preprocessing.storage.provenance import PROJECT, commit, project_version
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -24,10 +29,13 @@ KEY_TAG = "run_key"
 """Names a run for good: what it does, where its output lies, and a hash of the settings that decide its result."""
 CONTENT_TAG = "content_sha256."
 """Begins the tag that says which content of a file a run holds."""
+DATA_TAG = "dataset_sha256"
+"""Names the content of the data set that a run reads."""
 EPOCH = "epoch"
 """The metric that numbers the points of a run."""
 _MAX_PARAMS_PER_CALL = 100
 _MAX_PARAM_LENGTH = 6000
+_MAX_DIGEST_LENGTH = 36
 
 
 def run_key(command: str, output: str, settings: Mapping[str, object]) -> str:
@@ -90,6 +98,37 @@ class Run:
         for start in range(0, len(new), _MAX_PARAMS_PER_CALL):
             client.log_batch(self.run_id, params=new[start : start + _MAX_PARAMS_PER_CALL])
 
+    def log_source(self) -> None:
+        """Record the code and the machine that work on it now, in the tags that MLflow's pages show."""
+        from mlflow.entities import RunTag
+
+        tags = {
+            "mlflow.source.name": PROJECT,
+            "mlflow.source.type": "PROJECT",
+            "mlflow.source.git.commit": commit(),
+            "mlflow.user": _user(),
+            "host": socket.gethostname(),
+            "version": project_version(),
+        }
+        known = [RunTag(name, value) for name, value in tags.items() if value]
+        self.store.client().log_batch(self.run_id, tags=known)
+
+    def log_data(self, data: DataNote) -> None:
+        """Record the data set that it reads; MLflow keeps as much of the hash as it can, a tag all of it."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        client = self.store.client()
+        if client.get_run(self.run_id).data.tags.get(DATA_TAG) == data.sha256:
+            return
+        dataset = Dataset(
+            name=data.place.rstrip("/").rpartition("/")[2] or data.place,
+            digest=data.sha256[:_MAX_DIGEST_LENGTH],
+            source_type="local" if "://" not in data.place else data.place.partition("://")[0],
+            source=json.dumps({"uri": data.place}),
+        )
+        client.log_inputs(self.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", data.context)])])
+        client.set_tag(self.run_id, DATA_TAG, data.sha256)
+
     def log_metrics(self, metrics: Mapping[str, float | str | None], *, step: int, milliseconds: int) -> None:
         """Record the finite numbers of `metrics` under their names at `step`, as measured at this time since 1970.
 
@@ -144,6 +183,14 @@ class Run:
     def delete(self) -> None:
         """Remove the run."""
         self.store.client().delete_run(self.run_id)
+
+
+def _user() -> str:
+    """The name of whoever runs this process; empty in a container that does not know its user."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""
 
 
 def _save_model(checkpoint: Path, folder: Path) -> None:

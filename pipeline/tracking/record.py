@@ -13,6 +13,17 @@ Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED", "REFUSED"]
 
 
 @dataclass(frozen=True)
+class DataNote:
+    """The data set that a run reads."""
+
+    place: str
+    sha256: str
+    """Of its content."""
+    context: str
+    """Its purpose: `training` or `evaluation`."""
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """Everything that MLflow is to hold of one run; more of it from moment to moment, never less."""
 
@@ -28,6 +39,8 @@ class RunRecord:
     files: Mapping[Path, str] = field(default_factory=dict)
     """Files, and the checkpoint's folder, each with the folder of the run that it goes into; those that exist."""
     status: Status = "RUNNING"
+    data: DataNote | None = None
+    """The data set that it reads; None = it is not told."""
     parent: str = ""
     """The key of the run that this one is part of; empty = none."""
 

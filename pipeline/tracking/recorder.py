@@ -21,6 +21,7 @@ from pipeline.tracking.mlflow_runs import Run, load_mlflow
 from pipeline.tracking.opening import reason
 from pipeline.tracking.record import RunRecord, Status
 from preprocessing.errors import ResourceError, UserError
+from preprocessing.reporting.heartbeat import heartbeat
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class Recorder:
     """Keeps the records of one command in MLflow, from a thread of its own."""
 
     def __init__(self, address: StoreAddress, read: Read, *, output: str) -> None:
-        self._address = address
+        self.address = address
         self._read = read
         self._output = output
         self._status: Status = "RUNNING"
@@ -53,7 +54,7 @@ class Recorder:
         self._done = threading.Event()
         self._begun: Future[Run] = Future()
         self._is_required = True
-        self._is_shown = False
+        self._page = ""
         self._reason = ""
         self._mirror = Mirror(address, self._opened)
         self._thread = threading.Thread(target=self._follow, name="mlflow", daemon=True)
@@ -69,7 +70,7 @@ class Recorder:
         self._thread.start()
         if not self._is_required:
             return
-        limit = SECONDS_TO_OPEN if self._address.is_a_server else SECONDS_TO_MIGRATE
+        limit = SECONDS_TO_OPEN if self.address.is_a_server else SECONDS_TO_MIGRATE
         try:
             self._begun.result(limit)
         except BaseException as error:
@@ -78,7 +79,7 @@ class Recorder:
                 raise
             said = f"no answer in {limit:.0f} s" if isinstance(error, TimeoutError) else self._told(error)
             raise ResourceError(
-                f"MLflow's store '{self._address}' cannot be used: {said}. Mend it, set MLFLOW_TRACKING_URI to another "
+                f"MLflow's store '{self.address}' cannot be used: {said}. Mend it, set MLFLOW_TRACKING_URI to another "
                 "one, or begin without it by --tracking optional (sent when it is back) or --tracking off"
             ) from None
 
@@ -93,11 +94,15 @@ class Recorder:
         if missing := self.missing():
             logger.warning(
                 "MLflow's store '%s' has not got: %s (%s). It is safe in '%s': the same command sends it",
-                self._address,
+                self.address,
                 "; ".join(missing),
                 self._reason or "it is slow",
                 self._output,
             )
+
+    def page(self) -> str:
+        """The way to look at the first run; empty as long as MLflow has none."""
+        return self._page
 
     def missing(self) -> list[str]:
         """The things that the store has not got yet, a text per run."""
@@ -124,16 +129,16 @@ class Recorder:
     def _bring_up_to_date(self) -> None:
         self._mirror.update(self._read(self._status), is_over=self._done.is_set)
         if self._reason:
-            logger.info("MLflow's store '%s' is back and has got everything", self._address)
+            logger.info("MLflow's store '%s' is back and has got everything", self.address)
             self._reason = ""
 
     def _opened(self, run: Run) -> None:
         """Tell the page of the first run."""
         if not self._begun.done():
             self._begun.set_result(run)
-        if not self._is_shown:
-            logger.info("MLflow: %s", self._address.page(run.store.experiment_id, run.run_id))
-            self._is_shown = True
+        if not self._page:
+            self._page = self.address.page(run.store.experiment_id, run.run_id)
+            logger.info("MLflow: %s", self._page)
 
     def _note_outage(self, error: Exception) -> None:
         """Say once that the store is away."""
@@ -145,18 +150,20 @@ class Recorder:
         if is_first and self._status == "RUNNING" and not self._done.is_set():
             logger.warning(
                 "MLflow's store '%s' is away: %s. Work goes on; what it misses is in '%s' and is sent when it is back",
-                self._address,
+                self.address,
                 self._reason,
                 self._output,
             )
 
     def _told(self, error: Exception) -> str:
-        return self._address.clean(reason(error))
+        return self.address.clean(reason(error))
 
 
 @contextmanager
-def recorded(read: Read, *, output: str, tracking: Tracking = "required") -> Iterator[None]:
+def recorded(read: Read, *, output: str, tracking: Tracking = "required") -> Iterator[Callable[[], str]]:
     """Keep what `read` finds in MLflow while the block works, and record how the block ends.
+
+    Gives what tells the way to look at the run, `Recorder.page`.
 
     A new run whose job was refused (`UserError`) before its first point leaves nothing.
 
@@ -164,13 +171,14 @@ def recorded(read: Read, *, output: str, tracking: Tracking = "required") -> Ite
         UserError: before the block, if MLflow is required and cannot be used.
     """
     if tracking == "off":
-        yield
+        yield str
         return
     recorder = Recorder(store_address(output), read, output=output)
-    recorder.begin(tracking)
+    with heartbeat(lambda: f"waiting for MLflow's store '{recorder.address}'"):
+        recorder.begin(tracking)
     status: Status = "FAILED"
     try:
-        yield
+        yield recorder.page
         status = "FINISHED"
     except UserError:
         status = "REFUSED"
@@ -179,4 +187,5 @@ def recorded(read: Read, *, output: str, tracking: Tracking = "required") -> Ite
         status = "KILLED"
         raise
     finally:
-        recorder.end(status)
+        with heartbeat(lambda: f"sending to MLflow's store '{recorder.address}'"):
+            recorder.end(status)

@@ -15,13 +15,16 @@ from pipeline.tracked_stages import (
     tracked_evaluation,
     tracked_perceptibility,
     tracked_transfer,
+    training_end,
 )
 from pipeline.tracking.address import store_address
 from pipeline.tracking.opening import open_store
 from preprocessing.storage.records import load_index
 from training.attacks import FGSM
 from training.checkpoint import CheckpointInfo, save
+from training.config import TrainConfig
 from training.models import ModelConfig
+from training.run import TrainResult
 from training.threat import ThreatModel
 
 
@@ -35,6 +38,24 @@ def save_untrained(folder: Path, tiny_dataset: Path, *, seed: int = 0) -> str:
     built = model.build(index.format, len(index.classes))
     save(folder / "checkpoint", model=built, info=info, config={}, state={})
     return str(folder / "checkpoint")
+
+
+def test_the_end_of_a_training_says_where_it_is_and_what_comes_next(tmp_path: Path) -> None:
+    config = TrainConfig(data="/data", output=str(tmp_path / "a run"), epochs=2)
+    history = [
+        {"epoch": epoch, "validation/clean_accuracy": 0.75, "validation/robust_accuracy": robust}
+        for epoch, robust in ((1.0, 0.5), (2.0, 0.25))
+    ]
+    checkpoint = tmp_path / "a run" / "checkpoint"
+    result = TrainResult(checkpoint, history[0], history, resumed_from=0, resumed_step=0, stopped="", seconds=100.0)
+    places = f"'checkpoint={checkpoint}' data=/data 'output={tmp_path}/a run-report'"
+    assert list(training_end(config, result, page="http://host/#/1")) == [
+        "trained for 2 epochs, 1 min 40 s in this run; best epoch 1: validation clean 75.0%, robust 50.0%",
+        f"checkpoint: {checkpoint}",
+        f"next: python -m pipeline evaluate attacks=standard {places}",
+        "MLflow: http://host/#/1",
+    ]
+    assert len(list(training_end(config, result, page=""))) == 3
 
 
 @pytest.mark.slow

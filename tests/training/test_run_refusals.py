@@ -14,7 +14,8 @@ from training.config import TrainConfig
 from training.fitting import TrainingStoppedError, fit, worker_resources
 from training.models import ModelConfig
 from training.objectives import Standard
-from training.run import shared_places, train
+from training.run import best_in_words, found_in, shared_places, train
+from training.run_folder import RunFolder
 
 
 def test_other_settings_in_the_same_output_are_refused(two_workers: Run) -> None:
@@ -56,6 +57,21 @@ def test_workers_that_do_not_see_the_drivers_places_end_training_once_and_for_al
         pass
     with pytest.raises(TrainingStoppedError, match=r"output='.*does not see what the driver wrote; name a folder on"):
         fit(config, worker_resources(config), [], known)
+
+
+def test_what_is_found_is_told_before_work(two_workers: Run, tmp_path: Path) -> None:
+    """Of a new, a begun and a finished training."""
+    config, result = two_workers
+    assert found_in(RunFolder(tmp_path), config) == f"a new training of 4 epochs, in '{tmp_path}'"
+    finished = RunFolder(Path(config.output))
+    assert found_in(finished, config) == f"'{config.output}' holds this training, finished after 4 epochs"
+    begun = RunFolder(tmp_path / "begun")
+    shutil.copytree(finished.path, begun.path)
+    begun.result.unlink()
+    assert found_in(begun, config) == (
+        f"'{begun.path}' holds 4 of 4 epochs, going on from there ({best_in_words(result.history, config)})"
+    )
+    assert best_in_words(result.history, config).startswith(f"best epoch {result.best['epoch']:.0f}: validation clean ")
 
 
 def test_what_cannot_work_is_refused_before_work(tiny_dataset: Path, tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_the_installed_mlflow_has_the_pages_that_are_told() -> None:
 
 
 def test_a_runs_page_is_told_for_each_kind_of_store() -> None:
-    path = "/#/experiments/3/runs/abc"
+    path = "/#/experiments/3/runs/abc?workflowType=machine_learning"
     assert StoreAddress("http://host:5000/").page("3", "abc") == f"http://host:5000{path}"
     serve = f"`mlflow ui --backend-store-uri {{}}`, then http://127.0.0.1:5000{path}"
     assert StoreAddress("sqlite:////a b/mlflow.db").page("3", "abc") == serve.format("'sqlite:////a b/mlflow.db'")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,8 @@ import pytest
 from pipeline.tracking.address import store_address
 from pipeline.tracking.mlflow_runs import TrackingStore, run_key
 from pipeline.tracking.opening import open_store
+from pipeline.tracking.record import DataNote
+from preprocessing.storage.provenance import commit
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +32,24 @@ def test_a_run_holds_settings_numbers_and_files(store: TrackingStore, tmp_path: 
     assert data.data.metrics == {"epoch": 1, "train/loss": 0.5}
     assert [file.path for file in store.client().list_artifacts(run.run_id, "report")] == ["report/report.json"]
     assert run.held().contents == {"report.json": "abc"}
+
+
+def test_a_run_says_what_code_made_it_and_which_data_it_read(store: TrackingStore) -> None:
+    """Once, however often it is opened; new content under the same name is another data set."""
+    run = store.open_run("train d", name="d")
+    for _ in range(2):
+        run.log_source()
+        run.log_data(DataNote("/runs/ks/dataset", "a" * 64, "training"))
+    found = store.client().get_run(run.run_id)
+    tags = found.data.tags
+    assert tags["mlflow.source.name"] == "robust-audio-visual"
+    assert tags["host"] == socket.gethostname()
+    assert tags["dataset_sha256"] == "a" * 64
+    assert tags.get("mlflow.source.git.commit") == commit()
+    (data,) = found.inputs.dataset_inputs
+    assert (data.dataset.name, data.dataset.digest) == ("dataset", "a" * 36)
+    assert json.loads(data.dataset.source) == {"uri": "/runs/ks/dataset"}
+    assert [(tag.key, tag.value) for tag in data.tags] == [("mlflow.data.context", "training")]
 
 
 def test_what_is_said_again_is_not_there_twice(store: TrackingStore) -> None:
