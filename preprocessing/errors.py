@@ -9,6 +9,8 @@ Functions that programs call with tensors (`training/attacks/api.py`, `training/
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -31,6 +33,39 @@ class DataError(UserError):
 
 class ResourceError(UserError):
     """Processors, GPUs, memory, disk, or a service that is not there in the amount that is asked for."""
+
+
+class Mistakes:
+    """Collects a user's mistakes, so that all are told in one round.
+
+    mistakes = Mistakes()
+    with mistakes.noted():
+        require_writable(output)
+    mistakes.refuse()
+    """
+
+    def __init__(self) -> None:
+        self._found: list[UserError] = []
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """A mistake that ends the block is noted, and what follows the block goes on."""
+        try:
+            yield
+        except UserError as error:
+            if str(error) not in map(str, self._found):
+                self._found.append(error)
+
+    def refuse(self) -> None:
+        """Stop if there were any.
+
+        Raises:
+            UserError: the only one as it is, or one that tells all.
+        """
+        if len(self._found) == 1:
+            raise self._found[0]
+        if self._found:
+            raise UserError("\n  ".join([f"{len(self._found)} problems:", *map(str, self._found)]))
 
 
 def users_mistake(error: BaseException | None) -> UserError | None:

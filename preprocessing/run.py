@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from contextlib import closing
 
 from rich.console import Console
-from rich.table import Table
 
 from preprocessing.building import BuiltShard
 from preprocessing.checks.output import begin
@@ -23,6 +22,7 @@ from preprocessing.datasets.accounting import lines, some
 from preprocessing.errors import DataError
 from preprocessing.plan import Plan, empty_splits, prepare_plan
 from preprocessing.reporting.progress import Progress
+from preprocessing.reporting.table import FoldedTable
 from preprocessing.reporting.terminal import plain
 from preprocessing.schema import (
     INDEX_NAME,
@@ -264,7 +264,7 @@ def too_many_rejected(config: PreprocessConfig, rejected: Sequence[Rejection], n
 
 def show(summary: Summary) -> None:
     """Print what the run did."""
-    table = Table(title=f"Data set {summary.output}", title_justify="left", show_header=False)
+    table = FoldedTable(title=f"Data set {summary.output}", title_justify="left", show_header=False)
     for row in lines(summary.accounting):
         table.add_row(*map(plain, row))
     table.add_section()

@@ -11,12 +11,12 @@ from pathlib import Path
 from ray.train import UserCallback
 
 from preprocessing.cluster.shared_places import SharedPlace, landmarks, require_shared
-from preprocessing.errors import DataError, PlaceError
+from preprocessing.errors import DataError, Mistakes, PlaceError
 from preprocessing.schema import INDEX_NAME, DatasetIndex
 from preprocessing.storage.output_lock import held
 from preprocessing.storage.places import require_writable
 from preprocessing.storage.records import load_index
-from training.checkpoint import MODEL_NAME
+from training.checkpoint import MODEL_NAME, load_info
 from training.config import TrainConfig
 from training.data import training_plan
 from training.fitting import fit, worker_resources
@@ -135,13 +135,31 @@ def check(config: TrainConfig) -> dict[str, object]:
     """
     config = with_absolute_paths(config)
     folder = RunFolder(Path(config.output))
-    require_writable(config.output)
-    index = check_data(config, is_begun=folder.is_begun)
-    settings = {**config.fingerprint(), "dataset_sha256": index.content_sha256}
-    folder.refuse_another(settings)
+    settings = check_without_ray(config)
     if folder.outcome() is None or folder.lengths_before(settings):
         worker_resources(config)
         require_shared(*shared_places(config))
+    return settings
+
+
+def check_without_ray(config: TrainConfig) -> dict[str, object]:
+    """The part of `check` that needs no Ray, and so can be done before one is started; all mistakes are told at once.
+
+    Raises:
+        UserError: if data, initial weights or `output` do not suit the settings.
+    """
+    config = with_absolute_paths(config)
+    folder, settings, mistakes = RunFolder(Path(config.output)), config.fingerprint(), Mistakes()
+    with mistakes.noted():
+        require_writable(config.output)
+    with mistakes.noted():
+        index = check_data(config, is_begun=folder.is_begun)
+        settings["dataset_sha256"] = index.content_sha256
+        folder.refuse_another(settings)
+    with mistakes.noted():
+        if config.model.weights != NONE and not folder.is_begun:
+            load_info(config.model.weights)
+    mistakes.refuse()
     return settings
 
 
@@ -177,11 +195,15 @@ def with_absolute_paths(config: TrainConfig) -> TrainConfig:
 
 def check_data(config: TrainConfig, *, is_begun: bool) -> DatasetIndex:
     """Refuse a data set, or weights to begin with, that cannot be trained on, before any worker starts."""
-    index = load_index(config.data)
-    if not index.num_clips.get("validation"):
-        raise DataError(f"data='{config.data}' has no validation clips")
-    training_plan(index.num_clips.get("train", 0), batch_size=config.batch_size, seed=config.seed, epoch=0)
-    model = config.model.build(index.format, len(index.classes))
-    if not is_begun:
-        load_initial(config.model, model, index.classes)
+    index, mistakes = load_index(config.data), Mistakes()
+    with mistakes.noted():
+        if not index.num_clips.get("validation"):
+            raise DataError(f"data='{config.data}' has no validation clips")
+    with mistakes.noted():
+        training_plan(index.num_clips.get("train", 0), batch_size=config.batch_size, seed=config.seed, epoch=0)
+    with mistakes.noted():
+        model = config.model.build(index.format, len(index.classes))
+        if not is_begun:
+            load_initial(config.model, model, index.classes)
+    mistakes.refuse()
     return index

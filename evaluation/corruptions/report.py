@@ -17,6 +17,7 @@ from evaluation.corruptions.kinds.listing import CorruptionName
 from evaluation.intervals import CONFIDENCE, Interval
 from evaluation.reporting.report import percent
 from preprocessing.errors import DataError, PlaceError
+from preprocessing.reporting.table import FoldedTable
 from preprocessing.settings import Settings, first_problem
 from preprocessing.storage.atomic_file import write_text
 from preprocessing.storage.provenance import Provenance
@@ -168,7 +169,7 @@ class CorruptionReport(Settings):
         With a reference the corruption error of the first set stands beside them.
         """
         perturbed = self.config.perturbed
-        table = Table(title=f"accuracy on {self.num_clips} clips, mean over severities", title_justify="left")
+        table = FoldedTable(title=f"accuracy on {self.num_clips} clips, mean over severities", title_justify="left")
         table.add_column("corruption")
         for each in perturbed:
             table.add_column(each, justify="right")

@@ -13,6 +13,7 @@ from torch import nn
 
 from evaluation.planning.plan import Measurement, total_cost
 from preprocessing.reporting.progress import duration
+from preprocessing.reporting.table import FoldedTable
 from training.attacks.base import frozen
 from training.attacks.engine.gradients import detached_inputs
 from training.batch import MODALITIES, Batch
@@ -86,7 +87,7 @@ class Estimate:
 
     def table(self) -> Table:
         """The cost of each measurement, for the console."""
-        table = Table(
+        table = FoldedTable(
             title=f"{self.num_clips} clips, {self.num_tasks} at a time, on {self.speed.device}: at most",
             title_justify="left",
         )

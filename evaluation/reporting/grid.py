@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
+from preprocessing.reporting.table import FoldedTable
+
 _LATEX = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -78,7 +80,7 @@ class Grid:
 
     def rich(self) -> Table:
         """The table for the console."""
-        table = Table(title=Text(self.title), title_justify="left")
+        table = FoldedTable(title=Text(self.title), title_justify="left")
         for number, heading in enumerate(self.headings):
             table.add_column(Text(one_line(heading)), justify="left" if number in self.words else "right")
         for row in self.rows:

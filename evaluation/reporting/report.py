@@ -24,6 +24,7 @@ from evaluation.reporting.results import (
     Withheld,
 )
 from preprocessing.errors import DataError, PlaceError
+from preprocessing.reporting.table import FoldedTable
 from preprocessing.settings import Settings, first_problem
 from preprocessing.storage.atomic_file import write_text
 from preprocessing.storage.migrations import Record, Step, migrated
@@ -193,7 +194,7 @@ class Report(Settings):
 
     def table(self) -> Table:
         """The numbers for the console."""
-        table = Table(title=f"{self.num_clips} clips, threat model {self.threat}", title_justify="left")
+        table = FoldedTable(title=f"{self.num_clips} clips, threat model {self.threat}", title_justify="left")
         for heading, justify in (("", "left"), ("accuracy", "right"), ("95 % interval", "right")):
             table.add_column(heading, justify="right" if justify == "right" else "left")
         table.add_column("attack success", justify="right")

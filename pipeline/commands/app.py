@@ -9,8 +9,8 @@ import typer
 
 from pipeline.endings import EXPLANATION
 from pipeline.settings.help import CommandGroup
-from pipeline.settings.load import Config, load, override
-from pipeline.settings.places import absolute_places
+from pipeline.settings.load import Config, ConfigError, load, override
+from pipeline.settings.places import absolute_places, missing_folders
 from pipeline.settings.words import file_and_changes
 from pipeline.tracking.choice import Tracking
 
@@ -65,6 +65,14 @@ def program(
 
 
 def loaded(config_class: type[Config], words: Sequence[str] | None) -> Config:
-    """The config that `[FILE] [key=value ...]` describes, its local paths made absolute: workers run elsewhere."""
-    config = load(config_class, *file_and_changes(words))
+    """The config that `[FILE] [key=value ...]` describes, its local paths made absolute: workers run elsewhere.
+
+    Raises:
+        ConfigError: naming every problem, and with them folders to read that do not exist.
+    """
+    file, changes = file_and_changes(words)
+    try:
+        config = load(config_class, file, changes)
+    except ConfigError as error:
+        raise ConfigError([*error.problems, *missing_folders(changes)], error.source) from None
     return override(config, absolute_places(config))

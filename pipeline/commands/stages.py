@@ -43,8 +43,11 @@ def train(words: Words = None, tracking: TrackingOption = "required") -> None:
         from pipeline.tracked_stages import tracked_training
         from preprocessing.storage.output_lock import held
         from training.config import TrainConfig
+        from training.run import check_without_ray
 
     config = loaded(TrainConfig, words)
+    with heartbeat(lambda: f"looking at data='{config.data}' and output='{config.output}'"):
+        check_without_ray(config)
     with held(config.output, command="train"), connect():
         tracked_training(config, tracking=tracking)
 
@@ -53,9 +56,11 @@ def train(words: Words = None, tracking: TrackingOption = "required") -> None:
 def tune(words: Words = None, tracking: TrackingOption = "required") -> None:
     """Search settings of a training: tune FILE data=DIR output=DIR [trials=N]. Writes OUTPUT/best.yaml for `train`."""
     from pipeline.cluster import connect
-    from pipeline.search.tune import TuneConfig, search
+    from pipeline.search.tune import TuneConfig, first_trial, search
     from preprocessing.storage.output_lock import held
+    from training.run import check_without_ray
 
     config = loaded(TuneConfig, words)
+    check_without_ray(first_trial(config))
     with held(config.output, command="tune"), connect(show_workers=False):
         search(config, tracking=tracking)

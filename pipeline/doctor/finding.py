@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from preprocessing.errors import UserError
+from preprocessing.reporting.table import FoldedTable
 
 State = Literal["ok", "warning", "problem"]
 STYLES: dict[State, str] = {"ok": "green", "warning": "yellow", "problem": "bold red"}
@@ -66,9 +67,9 @@ def table(findings: Sequence[Finding]) -> Table:
         shared.setdefault(finding.on(""), []).append(finding.node)
     names = list(dict.fromkeys(finding.name for finding in findings))
     has_nodes = any(finding.node for finding in findings)
-    drawn = Table(box=SIMPLE)
+    drawn = FoldedTable(box=SIMPLE)
     for heading in ("check", *(["node"] if has_nodes else []), "state", "found, and what to do"):
-        drawn.add_column(heading, overflow="fold")
+        drawn.add_column(heading)
     for finding, nodes in sorted(shared.items(), key=lambda item: names.index(item[0].name)):
         node = [_listed(nodes)] if has_nodes else []
         state = f"[{STYLES[finding.state]}]{finding.state}[/]"

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from rich.console import Console
-from rich.table import Table
 
 from evaluation.reporting.picture_style import CLEAN, MUTED, PANEL_WIDTH, panel_grid, panels, save
+from preprocessing.reporting.table import FoldedTable
 from preprocessing.settings import Settings
 
 COLUMNS = 4
@@ -59,9 +59,9 @@ class SearchResult(Settings):
 
 def show(result: SearchResult) -> None:
     """Print the trials, best first."""
-    table = Table(title=f"Robust accuracy on validation under {result.threat}", show_lines=True)
+    table = FoldedTable(title=f"Robust accuracy on validation under {result.threat}", show_lines=True)
     for name in ("trial", "settings"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name)
     for name in ("epochs", "clean", "robust", "end"):
         table.add_column(name, justify="right")
     for trial in result.trials:

@@ -101,6 +101,12 @@ class CommandGroup(TyperGroup):
 class SettingsCommand(Command):
     """A command whose help lists its settings, and explains the groups that are named after `--help`."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Tell settings that are written like options."""
+        options = {name for param in self.get_params(ctx) for name in param.opts}
+        refuse_dashes(args, settings=set(config_class_of(str(self.name)).model_fields), options=options)
+        return super().parse_args(ctx, args)
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the usual help and a line per setting, or all about the groups asked for."""
         if groups := ctx.meta.get(_GROUPS):
@@ -115,6 +121,23 @@ class SettingsCommand(Command):
         config_class = config_class_of(str(self.name))
         formatter.write("\n".join(settings_help(config_class, ctx.command_path)) + "\n")
         super().format_epilog(ctx, formatter)
+
+
+def refuse_dashes(words: Sequence[str], *, settings: set[str], options: set[str]) -> None:
+    """Refuse settings that are written like options, all at once.
+
+    Raises:
+        SettingsError: with each as it is meant.
+    """
+    wrong = []
+    for word, after in zip(words, [*words[1:], ""], strict=True):
+        option, equals, value = word.partition("=")
+        key = option.removeprefix("--").replace("-", "_")
+        if option.startswith("--") and option not in options and key.split(".")[0] in settings:
+            given = value if equals else "" if after.startswith("-") or "=" in after else after
+            wrong.append(f"{word if equals else f'{option} {given}'.strip()}: write {key}={given or '...'}")
+    if wrong:
+        raise SettingsError("settings have no dashes:\n  " + "\n  ".join(wrong))
 
 
 def terminal_width() -> int:

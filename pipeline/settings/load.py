@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.settings.problems import ConfigError, describe
 from pipeline.settings.tree import Slot, default_tree, field_slot, slot, step
-from pipeline.settings.yaml_text import parse, read_yaml, to_yaml
+from pipeline.settings.yaml_text import YAML_ENDINGS, parse, read_yaml, to_yaml
 from preprocessing.settings import flatten as leaves
 from preprocessing.settings import plain
 
@@ -106,7 +106,9 @@ def _parse(changes: Sequence[str], problems: list[str]) -> list[tuple[str, Any]]
     for word in changes:
         key, equals, text = word.partition("=")
         key = key.strip()
-        if not equals or not all(key.split(".")):
+        if not equals and word.endswith(YAML_ENDINGS):
+            problems.append(f"{word}: a YAML file stands first and there is one of them: {word} KEY=VALUE ...")
+        elif not equals or not all(key.split(".")):
             problems.append(f"{word}: not of the form key=value, such as optimizer.learning_rate=1e-3")
         elif key in parsed:
             problems.append(f"{key}: given twice on the command line")

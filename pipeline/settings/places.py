@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -14,6 +14,8 @@ SHARED = "/shared"
 """Stands in messages for a folder that all nodes see."""
 COPIES = "working_dir_files"
 """The folder in which Ray unpacks a job's working directory, in a folder of its own."""
+READ = ("data", "checkpoint")
+"""Folders that a command reads."""
 WEIGHTS = tuple(
     f"{group}model.{name}" for group in ("", "train.") for name in ("weights", "video_weights", "audio_weights")
 )
@@ -55,6 +57,16 @@ def named_places(config: BaseModel) -> dict[str, object]:
     weights = {key: _value(config, key) for key in WEIGHTS}
     found |= {key: file for key, file in weights.items() if file is not None and Path(str(file)).is_absolute()}
     return {key: place for key, place in found.items() if place is not None}
+
+
+def missing_folders(changes: Sequence[str]) -> list[str]:
+    """The problems of words such as `data=DIR` whose folder is to be read and does not exist."""
+    given = [(key, place) for key, equals, place in (word.partition("=") for word in changes) if equals]
+    return [
+        f"{key}: '{place}' does not exist (the current folder is '{Path.cwd()}')"
+        for key, place in given
+        if key in READ and place and "://" not in place and not Path(place).expanduser().exists()
+    ]
 
 
 def refuse_relative(places: Mapping[str, object]) -> None:

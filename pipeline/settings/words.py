@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.settings.help import config_class_of
+from pipeline.settings.yaml_text import YAML_ENDINGS
 from preprocessing.errors import SettingsError
-
-YAML_ENDINGS = (".yaml", ".yml")
 
 
 def file_and_changes(words: Sequence[str] | None) -> tuple[Path | None, list[str]]:

@@ -138,11 +138,7 @@ class Folder(Dataset):
         if twice := [name for name, count in Counter(wanted).items() if count > 1]:
             raise SettingsError(f"dataset.classes: named twice: {some(twice)}")
         if unknown := [name for name in wanted if name not in there]:
-            near = difflib.get_close_matches(unknown[0], there, n=1)
-            nearest = f", the nearest is '{near[0]}'" if near else ""
-            raise SettingsError(
-                f"dataset.classes: no folder of videos is named '{unknown[0]}'{nearest}; there are: {some(there)}"
-            )
+            raise SettingsError(f"dataset.classes: {'; '.join(unknown_class(name, there) for name in unknown)}")
         return wanted
 
     def _used(
@@ -211,6 +207,13 @@ def unique_keys(sources: Sequence[Path]) -> dict[Path, str]:
         keys |= {source: hashed(source, digits) for source, key in keys.items() if counts[key] > 1}
     assert len(set(keys.values())) == len(keys), "two paths have one SHA-256"
     return keys
+
+
+def unknown_class(name: str, folders: Sequence[str]) -> str:
+    """The words for a class without a folder, with the nearest that there are, or with all of them."""
+    nearest = difflib.get_close_matches(name, folders, n=3)
+    said = "the nearest are" if nearest else "there are"
+    return f"no folder '{name}' holds a video; {said} {some([repr(each) for each in nearest or folders])}"
 
 
 def key_of(path: Path) -> str:

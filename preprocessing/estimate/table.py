@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.table import Table
 
 from preprocessing.datasets.accounting import lines, some
 from preprocessing.estimate.calibration import TOO_SHORT
 from preprocessing.estimate.estimate import Estimate
 from preprocessing.plan import empty_splits
+from preprocessing.reporting.table import FoldedTable
 from preprocessing.reporting.terminal import plain
 from preprocessing.schema import SPLITS
 
@@ -16,7 +16,7 @@ from preprocessing.schema import SPLITS
 def show(found: Estimate) -> None:
     """Print an estimate."""
     console = Console()
-    videos = Table(title="Videos by class and split", title_justify="left")
+    videos = FoldedTable(title="Videos by class and split", title_justify="left")
     videos.add_column("class")
     for split in SPLITS:
         videos.add_column(split, justify="right")
@@ -26,11 +26,13 @@ def show(found: Estimate) -> None:
     videos.add_section()
     videos.add_row("all", *(f"{total:,}" for total in totals))
     console.print(videos)
-    seen = Table(title="Seen in folders and lists, before any video is opened", title_justify="left", show_header=False)
+    seen = FoldedTable(
+        title="Seen in folders and lists, before any video is opened", title_justify="left", show_header=False
+    )
     for row in lines(found.accounting):
         seen.add_row(*map(plain, row))
     console.print(seen)
-    facts = Table(title=f"Plan for {found.output} (nothing was written)", title_justify="left", show_header=False)
+    facts = FoldedTable(title=f"Plan for {found.output} (nothing was written)", title_justify="left", show_header=False)
     for row in facts_of(found):
         facts.add_row(*map(plain, row))
     console.print(facts)

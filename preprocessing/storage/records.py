@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -30,6 +31,11 @@ def load_index(root: str) -> DatasetIndex:
     try:
         text = store.read(INDEX_NAME)
     except FileNotFoundError:
+        if store.folder is not None and not store.folder.exists():
+            raise PlaceError(
+                f"'{root}' does not exist, so it is not a finished data set (the current folder is '{Path.cwd()}'); "
+                "name the folder that `python -m pipeline preprocess` has written"
+            ) from None
         raise PlaceError(
             f"'{path}' does not exist: '{root}' is not a finished data set; run `python -m pipeline preprocess` on it"
         ) from None

@@ -14,7 +14,7 @@ import pipeline
 import preprocessing
 import training
 from pipeline.settings.problems import ConfigError
-from preprocessing.errors import DataError, ResourceError, UserError, users_mistake
+from preprocessing.errors import DataError, Mistakes, PlaceError, ResourceError, UserError, users_mistake
 from preprocessing.storage.stored_sample import SampleError
 
 ARGUMENTS: dict[type[UserError], tuple[Any, ...]] = {
@@ -35,6 +35,22 @@ def every_mistake() -> list[type[UserError]]:
         found += new
         new = [each for parent in new for each in parent.__subclasses__() if each.__module__.split(".")[0] != "ray"]
     return found
+
+
+def test_all_mistakes_are_told_in_one_round_and_one_of_them_as_it_is() -> None:
+    mistakes = Mistakes()
+    mistakes.refuse()
+    with mistakes.noted():
+        raise PlaceError("no folder")
+    with pytest.raises(PlaceError, match=r"^no folder$"):
+        mistakes.refuse()
+    for said in ("no clips", "no folder"):
+        with mistakes.noted():
+            raise DataError(said)
+    with pytest.raises(UserError, match=r"^2 problems:\n  no folder\n  no clips$"):
+        mistakes.refuse()
+    with pytest.raises(KeyError), mistakes.noted():
+        raise KeyError
 
 
 def test_every_mistake_comes_whole_from_another_process() -> None:

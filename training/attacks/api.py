@@ -44,11 +44,11 @@ def attack(
     model: nn.Module,
     video: Tensor,
     audio: Tensor,
-    labels: Tensor,
+    labels: Tensor | Sequence[int],
     threat: ThreatModel | str,
     *,
     method: Attack | Mapping[str, Any] | str = "pgd",
-    targets: Tensor | None = None,
+    targets: Tensor | Sequence[int] | None = None,
     keys: Sequence[str] | None = None,
     seed: int = 0,
 ) -> AttackedClips:
@@ -60,10 +60,10 @@ def attack(
         video: frames `[batch, segments, 3, height, width]` in [0, 1], float32 or float64.
         audio: log-mel patches `[batch, segments, mels, steps]` in [0, 1], or where the threat is about the waveform
             `[batch, segments, samples]` in [-1, 1]; dtype and device as the frames.
-        labels: right classes `[batch]`.
+        labels: right classes `[batch]`, a tensor or a list.
         threat: the rules, or their text such as `linf(video=4/255, audio=4/255)`.
         method: an attack, its name, or its settings such as `{"name": "pgd", "steps": 50}`.
-        targets: classes `[batch]` to be mistaken for; unset = any but the label.
+        targets: classes `[batch]`, a tensor or a list, to be mistaken for; unset = any but the label.
         keys: names of the clips, which decide their randomness; unset = their positions.
         seed: decides all randomness, with the keys.
 
@@ -72,7 +72,8 @@ def attack(
     """
     threat = ThreatModel.model_validate(threat)
     chosen = _method(method, is_targeted=targets is not None)
-    batch = _batch(video, audio, labels, targets, keys)
+    wanted = None if targets is None else _on_device_of(video, targets)
+    batch = _batch(video, audio, _on_device_of(video, labels), wanted, keys)
     threat.check(batch)
     with frozen(model):
         clean_predictions = _predictions(model, batch)
@@ -89,6 +90,11 @@ def attack(
         distances=threat.distances(perturbed, batch),
         unusable_gradients=found.share,
     )
+
+
+def _on_device_of(video: Tensor, classes: Tensor | Sequence[int]) -> Tensor:
+    """Classes as a tensor; one that is a tensor already stays where it is."""
+    return classes if isinstance(classes, Tensor) else torch.as_tensor(classes, device=video.device)
 
 
 def _method(method: Attack | Mapping[str, Any] | str, *, is_targeted: bool) -> Attack:

@@ -27,6 +27,14 @@ def test_class_folders_are_the_classes(tmp_path: Path) -> None:
     assert [(video.key, video.label) for video in listing.videos] == [("cats__1", 0), ("cats__2", 0), ("dogs__1", 1)]
 
 
+def test_a_class_without_a_folder_is_refused_with_the_nearest_ones(tmp_path: Path) -> None:
+    touch(tmp_path, "piano/1.mp4", "pianist/1.mp4", "violin/1.mp4")
+    with pytest.raises(ValueError, match=r"no folder 'pianoo' holds a video; the nearest are 'piano', 'pianist'$"):
+        Folder(root=tmp_path, classes=("pianoo", "violin")).listing()
+    with pytest.raises(ValueError, match=r"no folder 'x' holds a video; there are 'pianist', 'piano', 'violin'$"):
+        Folder(root=tmp_path, classes=("x",)).listing()
+
+
 def test_folders_of_splits_are_kept(tmp_path: Path) -> None:
     touch(tmp_path, "train/a/1.mp4", "val/a/2.mp4", "test/a/deep/3.mkv", "test/b/4.mp4")
     listing = Folder(root=tmp_path).listing()

@@ -196,7 +196,7 @@ REFUSED: dict[str, tuple[Sequence[str], Mapping[str, Any], str]] = {
     "a class that is not there": (
         ["dog/1.mp4", "cat/1.mp4"],
         {"classes": ("dgo",)},
-        r"no folder of videos is named 'dgo', the nearest is 'dog'; there are: cat, dog",
+        r"no folder 'dgo' holds a video; the nearest are 'dog'",
     ),
     "a link out of the root": (
         ["elsewhere/a/1.mp4", "videos/a -> ../elsewhere/a", "videos/b/1.mp4"],

@@ -20,6 +20,13 @@ def test_an_unfinished_data_set_is_named_with_what_to_do(tmp_path: Path) -> None
         load_index(str(tmp_path))
 
 
+def test_a_folder_that_does_not_exist_is_named_as_such(tmp_path: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"/none' does not exist, so it is not a finished data set \(the current folder"
+    ):
+        load_index(str(tmp_path / "none"))
+
+
 def test_another_format_version_is_refused(tmp_path: Path) -> None:
     (tmp_path / "dataset.json").write_text(json.dumps({"format_version": FORMAT_VERSION + 1}))
     with pytest.raises(ValueError, match=f"has format version {FORMAT_VERSION + 1}, this code reads {FORMAT_VERSION}"):

@@ -58,6 +58,16 @@ def test_targets_are_what_clips_shall_be_mistaken_for(model: Classifier, batch: 
     assert (attacked < clean).all()
 
 
+def test_labels_and_targets_may_be_lists(model: Classifier, batch: Batch) -> None:
+    targets = targets_of(batch)
+    found = run(model, batch, labels=batch.labels.tolist(), targets=targets.tolist())
+    assert torch.equal(found.video, run(model, batch, targets=targets).video)
+    with pytest.raises(ValueError, match=r"labels have shape \[2\] and type torch\.int64; allowed: \[7\], integers"):
+        run(model, batch, labels=[0, 1])
+    with pytest.raises(ValueError, match=r"labels have shape \[7\] and type torch\.float32; allowed: \[7\], integers"):
+        run(model, batch, labels=[0.5] * 7)
+
+
 def test_clips_without_keys_are_named_by_their_positions(model: Classifier, batch: Batch) -> None:
     named = run(model, batch, keys=[str(number) for number in range(7)])
     assert torch.equal(run(model, batch).video, named.video)
