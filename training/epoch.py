@@ -80,8 +80,7 @@ def train_epoch(
     what = f"epoch {epoch + 1}/{config.epochs}: step"
     steps = worker.announced(batches, total=num_steps, what=what, done=partial_epoch.step)
     if epoch == 0:  # later, the epochs before it tell more
-        sizes = {"num_steps": num_steps, "done": partial_epoch.step, "num_epochs": config.epochs}
-        steps = estimated(steps, **sizes, say=worker.say)
+        steps = estimated(steps, num_steps=num_steps, done=partial_epoch.step, num_epochs=config.epochs, say=worker.say)
     for number, batch in enumerate(steps, partial_epoch.step):
         for measured in learn(config, learner, batch, worker, step=Step(epoch, number, num_steps)):
             means.add(measured, weight=len(batch))

@@ -132,8 +132,9 @@ class RunFolder:
             return []
         noted, earlier = self._noted_settings()
         before, now = noted.get("epochs"), settings.get("epochs")
-        is_longer = isinstance(before, int) and isinstance(now, int) and before < now
-        return [*earlier, before] if is_longer and self.newest()[0] >= before else []  # type: ignore[list-item, operator]
+        if not (isinstance(before, int) and isinstance(now, int)):
+            return []
+        return [*earlier, before] if before < now and self.newest()[0] >= before else []
 
     def refuse_another(self, settings: dict[str, object]) -> None:
         """Stop if a training with other settings is begun here; it writes nothing.
@@ -151,17 +152,14 @@ class RunFolder:
                 f"output='{self.path}' holds a training with other settings; choose another output or remove it. "
                 "What differs:\n" + "\n".join(f"  {line}" for line in lines) + self._about_epochs(noted, settings)
             )
-        if self.lengths_before(settings) and (outcome := self.outcome()) and outcome.stopped:
-            raise SettingsError(
-                f"output='{self.path}' holds a training that has ended by its own rules ({outcome.stopped}): more "
-                "epochs would end at once; choose another output for other rules"
-            )
 
     def _about_epochs(self, noted: dict[str, object], settings: dict[str, object]) -> str:
         """The remedy, if the number of epochs differs."""
         before, now = noted.get("epochs"), settings.get("epochs")
         if before == now:
             return ""
+        if (outcome := self.outcome()) and outcome.stopped:
+            return f"\nIt has ended by its own rules, and more epochs would end at once: {outcome.stopped}"
         return (
             f"\nOnly a finished training can be given more epochs, and none fewer: finish it with epochs={before} first"
         )

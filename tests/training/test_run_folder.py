@@ -155,6 +155,8 @@ def test_fewer_epochs_and_other_settings_are_told_leaf_by_leaf(finished: RunFold
 
 
 def test_more_epochs_are_refused_where_training_would_end_at_once(finished: RunFolder) -> None:
+    """Two of four epochs were done."""
+    finished.claim({"seed": 0, "epochs": 4})
     finished.finish(TrainingOutcome([{"accuracy": 0.25}, {"accuracy": 0.5}], stopped="nothing gained"))
-    with pytest.raises(ValueError, match=r"ended by its own rules \(nothing gained\): more epochs would end at once"):
-        finished.claim({"seed": 0, "epochs": 4})
+    with pytest.raises(ValueError, match=r"epochs: 4 there, 6 now\nIt has ended by its own rules, .*: nothing gained$"):
+        finished.claim({"seed": 0, "epochs": 6})

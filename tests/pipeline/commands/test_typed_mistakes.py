@@ -40,9 +40,7 @@ def test_a_yaml_file_after_a_setting_is_told_with_the_order(capsys: pytest.Captu
     assert "mine.yaml: a YAML file stands first and there is one of them: mine.yaml KEY=VALUE ..." in said
 
 
-def test_mistakes_about_places_are_all_told_before_ray_starts(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_mistakes_about_places_are_all_told_before_ray_starts(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     script = (
         "import sys, ray; from pipeline.commands import main;"

@@ -63,8 +63,8 @@ def leave_lock(output: Path, *, silent_for: float = 0.0, **changes: str | int) -
     """The lock of a process on another machine that was last heard of so many seconds ago."""
     output.mkdir(parents=True, exist_ok=True)
     lock = output / LOCK_NAME
-    holder = replace(Holder.of_this_process("train"), **{"machine": "another", "host": "node-b", "pid": 7, **changes})
-    lock.write_text(json.dumps(asdict(holder)))
+    holder = asdict(Holder.of_this_process("train")) | {"machine": "another", "host": "node-b", "pid": 7} | changes
+    lock.write_text(json.dumps(holder))
     os.utime(lock, (time.time() - silent_for,) * 2)
     return lock
 
