@@ -81,8 +81,7 @@ def training_end(config: TrainConfig, result: TrainResult, *, page: str) -> Iter
         f"{best_in_words(result.history, config)}"
     )
     yield f"checkpoint: {result.checkpoint}"
-    output = Path(config.output).with_name(f"{Path(config.output).name}-report")
-    places = {"checkpoint": str(result.checkpoint), "data": config.data, "output": str(output)}
+    places = {"checkpoint": str(result.checkpoint), "data": config.data, "output": config.output}
     words = shlex.join(f"{name}={place}" for name, place in places.items())
     yield f"next: python -m pipeline evaluate attacks=standard {words}"
     if page:

@@ -48,7 +48,7 @@ def test_the_end_of_a_training_says_where_it_is_and_what_comes_next(tmp_path: Pa
     ]
     checkpoint = tmp_path / "a run" / "checkpoint"
     result = TrainResult(checkpoint, history[0], history, resumed_from=0, resumed_step=0, stopped="", seconds=100.0)
-    places = f"'checkpoint={checkpoint}' data=/data 'output={tmp_path}/a run-report'"
+    places = f"'checkpoint={checkpoint}' data=/data 'output={tmp_path}/a run'"
     assert list(training_end(config, result, page="http://host/#/1")) == [
         "trained for 2 epochs, 1 min 40 s in this run; best epoch 1: validation clean 75.0%, robust 50.0%",
         f"checkpoint: {checkpoint}",
