@@ -16,7 +16,8 @@ class Clock:
 
 def told(num_steps: int, seconds: float, *, done: int = 0, epochs: int = 3) -> tuple[list[str], int | None]:
     """The lines about steps of so many seconds, the first one of a minute; and the step before which they were told."""
-    clock, said, when = Clock(), [], None
+    clock, when = Clock(), None
+    said: list[str] = []
 
     def steps() -> Iterator[int]:
         yield from range(num_steps - done)
