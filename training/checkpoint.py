@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import pickle
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,18 @@ import safetensors.torch
 import torch
 import yaml
 from pydantic import ValidationError
+from torch import Tensor
 
 from preprocessing.errors import DataError
 from preprocessing.schema import ClipFormat
-from preprocessing.settings import Settings, first_problem
+from preprocessing.settings import Settings, describe_differences, first_problem
 from preprocessing.storage.atomic_file import replacing_folder
 from preprocessing.storage.migrations import Record, Step, migrated
 from preprocessing.storage.provenance import Provenance
 from training.models import Classifier, ModelConfig
+from training.models.weights import NONE, WeightsError
+
+logger = logging.getLogger(__name__)
 
 CHECKPOINT_VERSION = 2
 """The format of the stored files, raised when their meaning changes; `_steps` brings earlier records up to it."""
@@ -33,6 +38,8 @@ MODEL_NAME = "model.safetensors"
 STATE_NAME = "state.pt"
 CONFIG_NAME = "config.yaml"
 INFO_NAME = "format.json"
+ARCHITECTURE = ("video_encoder", "audio_encoder", "fusion", "feature_size")
+"""The settings of a model that decide which weights it has."""
 
 
 class CheckpointError(DataError):
@@ -130,6 +137,37 @@ def load_model(folder: str | Path) -> tuple[Classifier, CheckpointInfo]:
     model = info.model.build(info.clip_format, len(info.classes))
     load_weights(folder, model)
     return model.eval(), info
+
+
+def load_initial(config: ModelConfig, model: Classifier, classes: tuple[str, ...]) -> None:
+    """Fill a fresh `model` of these classes with the weights that its training begins with.
+
+    From a checkpoint of the same classes in the same order all weights are taken. With other classes its last layers
+    stay at random, and a line of the log says so.
+
+    Raises:
+        UserError: if the weights cannot be had or do not fit; of a checkpoint every setting that differs is named.
+    """
+    if config.weights == NONE:
+        config.load_pretrained(model)
+        return
+    info = load_info(config.weights)
+    if lines := describe_differences(
+        info.model.model_dump(include=set(ARCHITECTURE)), config.model_dump(include=set(ARCHITECTURE))
+    ):
+        raise WeightsError(
+            f"model.weights='{config.weights}' is a checkpoint of another model; set what it has, or choose another "
+            "one. What differs:\n" + "\n".join(f"  model.{line}" for line in lines)
+        )
+    weights: dict[str, Tensor] = load_model(config.weights)[0].state_dict()
+    if info.classes != classes:
+        heads = model.heads
+        logger.info(
+            "the last layers, %s, are left at random: '%s' was trained for other classes (%d)",
+            *(", ".join(heads), config.weights, len(info.classes)),
+        )
+        weights = {name: value for name, value in weights.items() if name.rpartition(".")[0] not in heads}
+    model.load_state_dict(weights, strict=False)
 
 
 def load_weights(folder: str | Path, model: Classifier) -> None:

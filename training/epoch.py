@@ -13,12 +13,12 @@ from preprocessing.seeds import seed_of
 from training.batch import Batch
 from training.config import Precision, TrainConfig
 from training.data import StoredSplit, train_batches
-from training.estimate import estimated
 from training.learner import Learner
 from training.metrics import Means, TimedIterator
 from training.objectives.base import Loss
 from training.resuming import PartialEpoch
 from training.run_folder import Metrics
+from training.workers.estimate import estimated
 from training.workers.worker import Worker
 
 

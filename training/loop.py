@@ -14,16 +14,16 @@ from torch import nn
 from preprocessing.cluster.shared_places import Landmark, UnsharedPlaceError, recognise
 from preprocessing.errors import DataError, SettingsError
 from preprocessing.reporting.progress import duration
+from training.checkpoint import load_initial
 from training.config import TrainConfig
 from training.data import MIB, ShardError, StoredSplit, open_split
 from training.epoch import train_epoch
-from training.estimate import estimate_by
-from training.initial_weights import load_initial
 from training.learner import Learner, NonFiniteGradientError
 from training.models import Classifier
 from training.resuming import PartialEpoch, StateStore, TrainingState
 from training.run_folder import Metrics, RunFolder
 from training.validation import validate
+from training.workers.estimate import estimate_by
 from training.workers.worker import Worker, in_words
 
 

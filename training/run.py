@@ -16,11 +16,10 @@ from preprocessing.schema import INDEX_NAME, DatasetIndex
 from preprocessing.storage.output_lock import held
 from preprocessing.storage.places import require_writable
 from preprocessing.storage.records import load_index
-from training.checkpoint import MODEL_NAME, load_info
+from training.checkpoint import MODEL_NAME, load_info, load_initial
 from training.config import TrainConfig
 from training.data import training_plan
 from training.fitting import fit, worker_resources
-from training.initial_weights import load_initial
 from training.models.weights import IMAGENET, NONE
 from training.run_folder import Metrics, RunFolder, TrainingOutcome, best_epoch
 

@@ -130,7 +130,7 @@ def refuse_dashes(words: Sequence[str], *, settings: set[str], options: set[str]
         SettingsError: with each as it is meant.
     """
     wrong = []
-    for word, after in zip(words, [*words[1:], ""], strict=True):
+    for word, after in zip(words, [*words, ""][1:], strict=True):
         option, equals, value = word.partition("=")
         key = option.removeprefix("--").replace("-", "_")
         if option.startswith("--") and option not in options and key.split(".")[0] in settings:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from preprocessing.reporting.progress import duration
-from training.run_folder import Metrics
 
 T = TypeVar("T")
 
@@ -48,7 +47,7 @@ def estimated(
         yield step
 
 
-def estimate_by(history: Sequence[Metrics], *, num_epochs: int) -> str:
+def estimate_by(history: Sequence[Mapping[str, float]], *, num_epochs: int) -> str:
     """The estimate of a training that goes on: its epochs took so long, validation included."""
     each = sum(metrics["time/epoch_seconds"] for metrics in history) / len(history)
     left = num_epochs - len(history)

@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from preprocessing.schema import ClipFormat
-from training.checkpoint import CheckpointError, CheckpointInfo, save
-from training.initial_weights import load_initial
+from training.checkpoint import CheckpointError, CheckpointInfo, load_initial, save
 from training.models import Classifier, ModelConfig
 from training.models.fusion import FusionName
 from training.models.weights import WeightsError

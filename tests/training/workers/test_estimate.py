@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from training.estimate import TIMED_STEPS, estimate_by, estimated
+from training.workers.estimate import TIMED_STEPS, estimate_by, estimated
 
 
 class Clock:
