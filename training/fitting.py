@@ -8,8 +8,10 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any, cast
 
+import ray
 from ray.exceptions import RayActorError
 from ray.train import (
     ControllerError,
@@ -38,8 +40,8 @@ logger = logging.getLogger(__name__)
 
 COLLECTIVE_TIMEOUT_SECONDS = 600
 """Workers that wait so long for another one give up; without it they would wait for ever."""
-
-
+SECONDS_TO_ABORT = 2.0
+"""After a Ctrl-C Ray Train's controller has so long to end its workers before it is killed, and they with it."""
 NO_GPU = ("no GPUs found", "No CUDA GPUs are available", "NVIDIA driver", "CUDA driver")
 """Words of torch where a GPU was promised and none can be used."""
 
@@ -89,7 +91,7 @@ def fit(
     logger.info("training with %s, on %s", wanted, "GPUs" if "GPU" in needs else "processors, without a GPU")
     wait_for(bundles, what=wanted, minutes=config.max_wait_minutes)
     told: list[Any] = [LostWorkers(RunFolder(Path(config.output)).newest, max_failures=config.max_failures), *callbacks]
-    trainer = TorchTrainer(
+    trainer = InterruptibleTrainer(
         cast(Callable[[dict[Any, Any]], None], partial(train_worker, known=known)),
         train_loop_config=cast(dict[str, Any], config),  # Ray hands any object through, so a typed config it is
         scaling_config=ScalingConfig(
@@ -116,6 +118,25 @@ def fit(
     if state.failed:
         raise TrainingStoppedError(f"training stopped: {state.failed}")
     return state
+
+
+class InterruptibleTrainer(TorchTrainer):
+    """A Ray Train run that a Ctrl-C ends within seconds.
+
+    Ray's own handler waits without a limit for its controller, which may be busy (Ray 2.60). States are stored whole or
+    not at all, so that killing it loses what any kill would lose.
+    """
+
+    def _register_sigint_handler(self, controller: Any) -> None:
+        before = signal.getsignal(signal.SIGINT)
+
+        def interrupt(number: int, frame: FrameType | None) -> None:
+            signal.signal(number, before or signal.default_int_handler)  # a second Ctrl-C is not waited for
+            ray.wait([controller.abort.remote()], timeout=SECONDS_TO_ABORT)
+            ray.kill(controller)
+            raise KeyboardInterrupt
+
+        signal.signal(signal.SIGINT, interrupt)
 
 
 def result_of(trainer: TorchTrainer) -> TrainingState:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 from rich.console import Console
-from rich.table import Table
+from preprocessing.reporting.table import FoldedTable
 
 from evaluation.intervals import CONFIDENCE, Interval
 from evaluation.perceptibility.config import PerceptibilityConfig
@@ -161,7 +161,7 @@ class PerceptibilityReport(Settings):
 
     def tables(self) -> tuple[Table, Table]:
         """A row per attack with the means of all measures, and a row per storage with what survives it."""
-        measures = Table(title=f"{self.num_clips} clips under {self.facts.threat}, means", title_justify="left")
+        measures = FoldedTable(title=f"{self.num_clips} clips under {self.facts.threat}, means", title_justify="left")
         measures.add_column("attack")
         for heading in ("SSIM", "PSNR, dB", "SNR, dB", "log-spectral, dB", "fooled"):
             measures.add_column(heading, justify="right")
@@ -170,7 +170,7 @@ class PerceptibilityReport(Settings):
             fooled = f"{attack.num_fooled}/{attack.num_clips}"
             told_means = (told(attack.ssim_video, "{:.3f}"), *(told(each, "{:.1f}") for each in in_decibels))
             measures.add_row(attack.name, *told_means, fooled)
-        survivors = Table(title="share of the fooling clips that still fool as files", title_justify="left")
+        survivors = FoldedTable(title="share of the fooling clips that still fool as files", title_justify="left")
         survivors.add_column("stored as")
         for heading in ("clean accuracy", *(attack.name for attack in self.attacks)):
             survivors.add_column(heading, justify="right")

@@ -55,4 +55,4 @@ def heartbeat(describe: Callable[[], str], *, seconds: float | int = SECONDS_OF_
         ended.set()
         for each in loggers:
             each.removeHandler(last)
-        thread.join(timeout=5)
+        thread.join(timeout=1)
