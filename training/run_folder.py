@@ -1,6 +1,7 @@
 """A training's output folder: the files that let it be interrupted at any moment and go on.
 
-config.yaml   the settings that decide the result, written when training begins
+.in-use.json  the process that works here, see `preprocessing.storage.output_lock`; gone when it ends
+config.yaml   the settings that decide the result, written when training begins; and how many epochs it had before more
 epochs/       000007/, ...: a checkpoint each; the newest and the best one are kept
 steps/        000007-000120/: a checkpoint in the middle of the eighth epoch; the newest is kept until it ends
 checkpoint/   a copy of the best epoch's
