@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from evaluation.comparison.citations import Paper, papers_of
 from evaluation.comparison.evaluations import Method
 from evaluation.comparison.origins import origin_of
 from evaluation.reporting.grid import escape_latex
 from preprocessing.settings import plain
-from training.citations import Paper, papers_of
 
 
 def bibliography(methods: Sequence[Method]) -> str:

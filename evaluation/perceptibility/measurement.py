@@ -69,7 +69,7 @@ class _Look:
         return announced(groups, total=len(groups), log=logger.info, what=f"{what}, batch")
 
     def seen(self, batch: Batch) -> list[Seen]:
-        """What the model says of each clip of a batch, as it is and after each storage."""
+        """The classes that the model names for each clip of a batch, as it is and after each storage."""
         plain = self._classes(batch)
         stored = {storage.name: self._classes(storage.stored(batch)) for storage in self._storages}
         return [

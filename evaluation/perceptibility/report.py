@@ -8,12 +8,12 @@ from typing import Literal
 
 from pydantic import ValidationError
 from rich.console import Console
-from preprocessing.reporting.table import FoldedTable
 
 from evaluation.intervals import CONFIDENCE, Interval
 from evaluation.perceptibility.config import PerceptibilityConfig
 from evaluation.reporting.report import percent
 from preprocessing.errors import DataError, PlaceError
+from preprocessing.reporting.table import FoldedTable
 from preprocessing.settings import Settings, first_problem
 from preprocessing.storage.atomic_file import write_text
 from preprocessing.storage.provenance import Provenance
@@ -159,7 +159,7 @@ class PerceptibilityReport(Settings):
         """Write `perceptibility.json`; it appears whole or not at all."""
         write_text(folder / PERCEPTIBILITY_NAME, json.dumps(self.model_dump(mode="json"), indent=2) + "\n")
 
-    def tables(self) -> tuple[Table, Table]:
+    def tables(self) -> tuple[FoldedTable, FoldedTable]:
         """A row per attack with the means of all measures, and a row per storage with what survives it."""
         measures = FoldedTable(title=f"{self.num_clips} clips under {self.facts.threat}, means", title_justify="left")
         measures.add_column("attack")

@@ -3,11 +3,11 @@ from __future__ import annotations
 import re
 
 from evaluation.comparison.bibliography import bibliography, entry
+from evaluation.comparison.citations import PAPERS, Paper
 from evaluation.comparison.evaluations import read_methods
 from evaluation.config import EvaluateConfig
 from tests.evaluation.comparison.conftest import Evaluated, first
 from training.attacks import PGD, WorstCase
-from training.citations import PAPERS, Paper
 
 
 def keys(text: str) -> list[str]:

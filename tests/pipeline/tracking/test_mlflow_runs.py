@@ -46,6 +46,7 @@ def test_a_run_says_what_code_made_it_and_which_data_it_read(store: TrackingStor
     assert tags["host"] == socket.gethostname()
     assert tags["dataset_sha256"] == "a" * 64
     assert tags.get("mlflow.source.git.commit") == commit()
+    assert found.inputs is not None
     (data,) = found.inputs.dataset_inputs
     assert (data.dataset.name, data.dataset.digest) == ("dataset", "a" * 36)
     assert json.loads(data.dataset.source) == {"uri": "/runs/ks/dataset"}

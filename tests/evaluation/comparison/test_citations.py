@@ -8,9 +8,9 @@ from typing import Any, get_args
 
 import pytest
 
+from evaluation.comparison.citations import CITED, PAPERS, THIS_PROJECT, papers_of
 from preprocessing.settings import plain
 from training.attacks import PGD, AnyAttack, MinimalBudget, WorstCase
-from training.citations import CITED, PAPERS, THIS_PROJECT, papers_of
 from training.objectives import AWP, TRADES, AnyObjective
 
 ARXIV = re.compile(r"\b(\d{4}\.\d{4,5})\b")
