@@ -18,7 +18,7 @@ def test_rows_come_back_as_they_were_written(tmp_path: Path) -> None:
     assert found.records() == ROWS.records()
     assert found.records()[0]["stored_predictions"] == {"jpeg_75": 1, "aac_64": 1}
     before = (tmp_path / ROWS_NAME).read_bytes()
-    found.write(tmp_path / ROWS_NAME)
+    ROWS.write(tmp_path / ROWS_NAME)
     assert (tmp_path / ROWS_NAME).read_bytes() == before
 
 
