@@ -29,7 +29,9 @@ def test_a_folder_that_does_not_exist_is_named_as_such(tmp_path: Path) -> None:
 
 def test_another_format_version_is_refused(tmp_path: Path) -> None:
     (tmp_path / "dataset.json").write_text(json.dumps({"format_version": FORMAT_VERSION + 1}))
-    with pytest.raises(ValueError, match=f"has format version {FORMAT_VERSION + 1}, this code reads {FORMAT_VERSION}"):
+    with pytest.raises(
+        ValueError, match=f"has format version {FORMAT_VERSION + 1}, this code reads 2 to {FORMAT_VERSION}"
+    ):
         load_index(str(tmp_path))
 
 
