@@ -91,7 +91,7 @@ class EvaluateConfig(Settings):
     reference_attack: NamedAttack = PGD(steps=20)
     """The attack that is run on every clip at every point of the curve over epsilon, in each single modality, and with
     budgets without a limit, where no clip may withstand it. The checks for gradient masking look at it alone."""
-    curve_attacks: AttackList = (PGD(steps=20, loss="margin"), Square(queries=50))
+    curve_attacks: AttackList = (PGD(steps=20, loss="margin"), Square(queries=25))
     """Attacks that join it on the curve and in the single modalities: a list, or the name of one. They run on the clips
     that are still standing, for what falls to a smaller budget falls to a larger one. Each point is the worst case of
     all that lies inside it, and under `threat` itself of the whole list. Empty = the reference attack and the list."""

@@ -54,6 +54,7 @@ def class_intervals(classes: Sequence[ClassResult]) -> str:
         named_rows(axes, names, places)
         axes.set_ylim(places[-1] + 0.7, -0.7)
         share_axis(axes, "x", "accuracy with 95 % intervals (number of clips in brackets)", maximum=1.03)
+        axes.set_xlim(left=-0.02)  # a dot at 0 is shown whole
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 
     return svg(draw, width=WIDTH, height=1.1 + 0.28 * (places[-1] + 1))
