@@ -41,6 +41,17 @@ class AcceptanceRules(Settings):
     max_source_seconds: PositiveFloat = 600.0
     """Longest video. Beyond it: `too_long`."""
 
+    def decode_options(self, clip_format: ClipFormat) -> DecodeOptions:
+        """Settings that the decoder process is given for clips of a format."""
+        return DecodeOptions(
+            num_segments=clip_format.num_segments,
+            segment_seconds=clip_format.segment_seconds,
+            sample_rate_hz=clip_format.sample_rate_hz,
+            frame_size=clip_format.frame_size,
+            jpeg_quality=clip_format.jpeg_quality,
+            **self.model_dump(),
+        )
+
 
 class DecodeLimits(Settings):
     """Most that decoding one clip may cost before the decoder process is killed."""
@@ -50,6 +61,11 @@ class DecodeLimits(Settings):
     memory_mib: PositiveInt = 2048
     """The most address space that the decoder process may ever hold, in MiB; it needs about 600 by itself. Beyond it:
     `memory`."""
+
+    @property
+    def process_limits(self) -> ProcessLimits:
+        """Limits as the decoder process is given them."""
+        return ProcessLimits(clip_seconds=self.clip_seconds, memory_mib=self.memory_mib)
 
 
 class PreprocessConfig(Settings):
@@ -83,19 +99,12 @@ class PreprocessConfig(Settings):
     @property
     def decode_options(self) -> DecodeOptions:
         """Settings that the decoder process is given."""
-        return DecodeOptions(
-            num_segments=self.format.num_segments,
-            segment_seconds=self.format.segment_seconds,
-            sample_rate_hz=self.format.sample_rate_hz,
-            frame_size=self.format.frame_size,
-            jpeg_quality=self.format.jpeg_quality,
-            **self.rules.model_dump(),
-        )
+        return self.rules.decode_options(self.format)
 
     @property
     def process_limits(self) -> ProcessLimits:
         """Limits beyond which the decoder process is killed."""
-        return ProcessLimits(clip_seconds=self.limits.clip_seconds, memory_mib=self.limits.memory_mib)
+        return self.limits.process_limits
 
     def fingerprint(self) -> dict[str, object]:
         """The settings that decide what the shards hold, as plain data: a resumed run must have the same ones.

@@ -67,6 +67,13 @@ class DecodeOptions:
         """Most time by which a stream may end before the clip and still count as whole."""
         return self.missing_end_segments * self.segment_seconds
 
+    @property
+    def max_answer_bytes(self) -> int:
+        """Most bytes of a clip's encoded frames and waveform: twice what they take unencoded, and headers."""
+        frame_bytes = 3 * self.frame_size**2
+        segment_bytes = 2 * round(self.segment_seconds * self.sample_rate_hz)
+        return self.num_segments * (2 * frame_bytes + 3 * segment_bytes + (1 << 16)) + (1 << 16)
+
 
 def check_claimed_size(width: int, height: int, options: DecodeOptions) -> None:
     """Refuse the size that a header claims, before anything of the file is decoded."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import av
 import numpy as np
@@ -40,11 +40,13 @@ from preprocessing.decoding.frames import decode_frames
 from preprocessing.decoding.scaling import PictureMaker
 from preprocessing.decoding.segments import place_on_grid, to_int16
 from preprocessing.decoding.sound import decode_sound
-from preprocessing.decoding.timeline import promised_seconds, read_packets, read_timeline
+from preprocessing.decoding.timeline import AnyPacket, Timeline, promised_seconds, read_packets, read_timeline
 
 __all__ = ["Clip", "decode"]
 
 MPEG_TS_PACKET_BYTES = 188
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -108,12 +110,24 @@ def decode(path: Path, options: DecodeOptions, *, root: Path, start_seconds: flo
 
 def decode_file(file: FileIO, options: DecodeOptions, *, suffix: str, start_seconds: float | None) -> Clip:
     """Decode the clip of an open video, reading nothing but this file; `suffix` is that of its name, such as `.mp4`."""
+    return read_file(
+        file,
+        options,
+        suffix=suffix,
+        read=lambda container, claimed: decode_container(container, options, start_seconds, claimed=claimed),
+    )
+
+
+def read_file(
+    file: FileIO, options: DecodeOptions, *, suffix: str, read: Callable[[InputContainer, tuple[int, int]], Result]
+) -> Result:
+    """The result of `read` for an opened file and the size that its header claims; libav's errors as reasons."""
     try:
         demuxer = container_format(file, suffix)
         claimed = claimed_size(file, demuxer)
         check_claimed_size(*claimed, options)
         with open_container(file, demuxer, {"max_pixels": str(options.max_side_pixels**2)}) as container:
-            return decode_container(container, options, start_seconds, claimed=claimed)
+            return read(container, claimed)
     except MemoryError as error:
         raise DecodeError("memory", "decoding it needs more memory than is allowed") from error
     except av.FFmpegError as error:  # beyond those of packets, which are counted: such as sound that nothing converts
@@ -138,10 +152,20 @@ def refuse_to_open(url: str, flags: int, options: dict[str, Any]) -> NoReturn:
     raise PermissionError(errno.EACCES, "a video may not refer to another file", url)
 
 
-def decode_container(
-    container: InputContainer, options: DecodeOptions, start_seconds: float | None, *, claimed: tuple[int, int]
-) -> Clip:
-    """Decode the clip of an open file."""
+@dataclass(frozen=True)
+class Streams:
+    """The two streams of an open file that a clip is made of, with their packets in file order."""
+
+    chosen: ChosenTracks
+    video_packets: list[AnyPacket]
+    audio_packets: list[AnyPacket]
+    read_errors: int
+    """Errors that reading met."""
+    timeline: Timeline
+
+
+def read_streams(container: InputContainer, options: DecodeOptions, *, claimed: tuple[int, int]) -> Streams:
+    """Choose the streams of an open file and read their packets, which must be on one clock; nothing is decoded."""
     chosen = prepared_tracks(container, options, claimed=claimed)
     video, audio = chosen.video, chosen.audio
     video_packets, audio_packets, read_errors = read_packets(container, video, audio)
@@ -151,14 +175,23 @@ def decode_container(
     check_timeline(timeline, options)
     check_nothing_is_missing(promised_seconds(video, len(video_packets)), timeline)
     check_same_clock(audio_packets, seconds_per_unit(audio), timeline)
+    return Streams(chosen, video_packets, audio_packets, read_errors, timeline)
+
+
+def decode_container(
+    container: InputContainer, options: DecodeOptions, start_seconds: float | None, *, claimed: tuple[int, int]
+) -> Clip:
+    """Decode the clip of an open file."""
+    streams = read_streams(container, options, claimed=claimed)
+    video, timeline = streams.chosen.video, streams.timeline
     grid, video_coverage = place_clip(timeline, options, start_seconds)
 
     make_picture = PictureMaker(options.frame_size, pixel_aspect(video))
-    decoded = decode_frames(video, video_packets, timeline, grid.middles, make_picture)
-    sounds, audio_errors = decode_sound(audio, audio_packets, timeline.zero_seconds, grid)
+    decoded = decode_frames(video, streams.video_packets, timeline, grid.middles, make_picture)
+    sounds, audio_errors = decode_sound(streams.chosen.audio, streams.audio_packets, timeline.zero_seconds, grid)
     waveform, audio_coverage = place_on_grid(sounds, grid)
 
-    errors = read_errors + decoded.errors + audio_errors
+    errors = streams.read_errors + decoded.errors + audio_errors
     check_damage(errors=errors, missing_frames=decoded.missing, options=options)
     if not decoded.frames:
         raise DecodeError("no_frames", "no video packet could be decoded")
@@ -175,7 +208,7 @@ def decode_container(
         audio_coverage=round(audio_coverage, 6),
         missing_frames=decoded.missing,
         decode_errors=errors,
-        tracks=chosen.tracks,
+        tracks=streams.chosen.tracks,
     )
 
 

@@ -15,11 +15,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,10 @@ from preprocessing.settings import Settings
 __all__ = ["DecodeError", "DecoderProcess", "EncodedClip", "ProcessLimits"]
 
 logger = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+Read = Callable[[dict[str, Any], list[bytes]], Answer]
+"""Makes an answer of its header and blobs, or raises ProtocolError or ValidationError if it is none."""
 
 START_SECONDS_LIMIT = 120.0
 ATTEMPTS_AT_A_CRASH = 3
@@ -64,6 +69,12 @@ class EncodedClip(Settings):
     source_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     tracks: Tracks | None = None
     """The tracks that were decoded, if the file has several of a kind."""
+
+
+class Length(Settings):
+    """The length of a video."""
+
+    video_seconds: float = Field(ge=0)
 
 
 class Refusal(Settings):
@@ -113,27 +124,36 @@ class DecoderProcess:
         Raises:
             DecodeError: if the clip cannot be stored; `timeout`, `memory` and `crash` are reasons too.
         """
-        request = {"suffix": path.suffix.lower(), "start_seconds": start_seconds}
+        request = {"suffix": path.suffix.lower(), "start_seconds": start_seconds, "is_measured": False}
+        return self._ask(path, root, request, lambda header, blobs: encoded_clip(header, blobs, self._options))
+
+    def measure(self, path: Path, *, root: Path) -> float:
+        """Seconds of a video, of which nothing is decoded; DecodeError if no clip of it could be stored."""
+        request = {"suffix": path.suffix.lower(), "is_measured": True}
+        return self._ask(path, root, request, lambda header, _: Length.model_validate(header).video_seconds)
+
+    def _ask(self, path: Path, root: Path, request: dict[str, Any], read: Read[Answer]) -> Answer:
+        """Open a video and hand it over with a request, again if the process crashes; `read` reads the answer."""
         with open_video(path, root=root) as file:
             for _ in range(ATTEMPTS_AT_A_CRASH - 1):
                 try:
-                    return self._decode(file, request)
+                    return self._ask_once(file, request, read)
                 except DecodeError as error:
                     if error.reason not in ("crash", "memory"):
                         raise
                     logger.info("'%s': %s; trying it in a fresh process", path, error)
-            return self._decode(file, request)
+            return self._ask_once(file, request, read)
 
-    def _decode(self, file: FileIO, request: dict[str, Any]) -> EncodedClip:
+    def _ask_once(self, file: FileIO, request: dict[str, Any], read: Read[Answer]) -> Answer:
         channel = self._running()
         try:
             socket.send_fds(channel, [message(request)], [file.fileno()])
-            header, blobs = self._answer(channel, self._limits.clip_seconds, max_answer_bytes(self._options))
+            header, blobs = self._answer(channel, self._limits.clip_seconds, self._options.max_answer_bytes)
             self._check_memory()
             if "reason" in header:
                 refusal = Refusal.model_validate(header)
                 raise DecodeError(refusal.reason, refusal.detail)
-            return encoded_clip(header, blobs, self._options)
+            return read(header, blobs)
         except TimeoutError as error:
             self._stop(kill=True)
             raise DecodeError("timeout", f"not decoded within {self._limits.clip_seconds:g} s") from error
@@ -242,13 +262,6 @@ def environment() -> dict[str, str]:
     packages = str(Path(__file__).resolve().parents[2])
     search = os.pathsep.join(filter(None, [packages, passed_on.get("PYTHONPATH", "")]))
     return passed_on | {"PYTHONPATH": search, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-
-
-def max_answer_bytes(options: DecodeOptions) -> int:
-    """Most bytes of a clip's encoded frames and waveform: twice what they take unencoded, and headers."""
-    frame_bytes = 3 * options.frame_size**2
-    segment_bytes = 2 * round(options.segment_seconds * options.sample_rate_hz)
-    return options.num_segments * (2 * frame_bytes + 3 * segment_bytes + (1 << 16)) + (1 << 16)
 
 
 def encoded_clip(header: dict[str, Any], blobs: list[bytes], options: DecodeOptions) -> EncodedClip:

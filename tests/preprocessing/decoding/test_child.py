@@ -24,7 +24,7 @@ from PIL import Image
 
 from preprocessing.decoding.acceptance import DecodeOptions
 from preprocessing.decoding.child import ALLOCATION_MIB, LOG_BYTES, encode_flac, encode_jpeg
-from preprocessing.decoding.parent import DecoderProcess, environment, max_answer_bytes
+from preprocessing.decoding.parent import DecoderProcess, environment
 from preprocessing.decoding.protocol import ProcessLimits, message, receive
 
 GENERATOR = np.random.default_rng(0)
@@ -93,7 +93,7 @@ def test_an_answer_to_the_worst_picture_is_within_its_bound(options: DecodeOptio
     samples = options.num_segments * round(options.segment_seconds * options.sample_rate_hz)
     flac = encode_flac(GENERATOR.integers(-32_768, 32_768, samples, dtype=np.int16), options.sample_rate_hz)
     worst = options.num_segments * len(encode_jpeg(frame, 100)) + len(flac) + 2 * samples
-    assert worst < max_answer_bytes(options)
+    assert worst < options.max_answer_bytes
 
 
 @contextmanager
@@ -130,8 +130,10 @@ def test_it_answers_with_a_clip_or_a_reason_and_ends_with_its_socket(
         process.send_signal(signal.SIGINT)  # Ctrl-C in a terminal reaches it, too: ending it is the supervisor's work
         for path in (video, tmp_path / "page", video):
             with path.open("rb") as file:
-                socket.send_fds(channel, [message({"suffix": ".mp4", "start_seconds": None})], [file.fileno()])
-            header, blobs = answer(channel, max_answer_bytes(options))
+                socket.send_fds(
+                    channel, [message({"suffix": ".mp4", "start_seconds": None, "is_measured": False})], [file.fileno()]
+                )
+            header, blobs = answer(channel, options.max_answer_bytes)
             if path == video:
                 assert header["source_sha256"] == hashlib.sha256(video.read_bytes()).hexdigest()
                 assert len(blobs) == options.num_segments + 2
@@ -144,7 +146,7 @@ def test_it_answers_with_a_clip_or_a_reason_and_ends_with_its_socket(
 
 def test_a_request_without_a_file_ends_it(options: DecodeOptions, tmp_path: Path) -> None:
     with running(options, tmp_path / "log") as (process, channel):
-        channel.sendall(message({"suffix": ".mp4", "start_seconds": None}))
+        channel.sendall(message({"suffix": ".mp4", "start_seconds": None, "is_measured": False}))
         assert process.wait(30) == 1
     assert "a request without its file" in (tmp_path / "log").read_text()
 
