@@ -90,15 +90,16 @@ class Store:
         return join(self.root, name)
 
     def size(self, name: str) -> int | None:
-        """Bytes of a file; None if it is not there.
+        """Bytes of a file; None if it is not there, or is a folder.
 
         Raises:
             StoreError: if the store does not say.
         """
         try:
-            return int(self._try("look at", name, self.filesystem.info)["size"])
+            info = self._try("look at", name, self.filesystem.info)
         except FileNotFoundError:
             return None
+        return None if info["type"] == "directory" else int(info["size"])
 
     def read(self, name: str) -> bytes:
         """A whole file.

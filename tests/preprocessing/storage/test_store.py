@@ -66,7 +66,7 @@ def test_files_are_read_by_their_names(tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
     (tmp_path / "train/a").write_bytes(b"12345")
     store = Store(str(tmp_path))
-    assert (store.size("train/a"), store.size("train/b")) == (5, None)
+    assert (store.size("train/a"), store.size("train/b"), store.size("train")) == (5, None, None)
     assert store.read("train/a") == b"12345"
     assert store.names() == {"train/a": 5}
     assert store.stream("train/a", lambda stream: stream.read(2)) == b"12"
