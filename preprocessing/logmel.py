@@ -28,7 +28,8 @@ class LogMel(nn.Module):
         self.hop_length = clip_format.hop_length
         self.padding = (clip_format.n_fft - clip_format.hop_length) // 2
         self.window: Tensor
-        self.register_buffer("window", torch.hann_window(clip_format.n_fft), persistent=False)
+        window = torch.hann_window(clip_format.n_fft).clone()  # a part of one that is longer, which exports refuse
+        self.register_buffer("window", window, persistent=False)
         self.filters: Tensor
         with torch.device("cpu"):  # torchaudio looks at the numbers, which a model built without any does not have
             filters = torchaudio.functional.melscale_fbanks(

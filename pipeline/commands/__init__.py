@@ -6,12 +6,12 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from pipeline.commands import checks, measurements, stages
+from pipeline.commands import checks, measurements, stages, use
 from pipeline.commands.app import TRACEBACK, app
 from pipeline.endings import ExitStatus, report, sigterm_interrupts
 from pipeline.environment import set_up_environment
 
-__all__ = ["app", "checks", "console_script", "main", "measurements", "stages"]
+__all__ = ["app", "checks", "console_script", "main", "measurements", "stages", "use"]
 
 
 def set_up_logging() -> None:

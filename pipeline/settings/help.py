@@ -32,6 +32,8 @@ CONFIG_CLASSES = {
     "transfer": ("evaluation.transfer.config", "TransferConfig"),
     "perceptibility": ("evaluation.perceptibility.config", "PerceptibilityConfig"),
     "compare": ("evaluation.comparison.config", "CompareConfig"),
+    "predict": ("evaluation.prediction.config", "PredictConfig"),
+    "export": ("evaluation.prediction.export", "ExportConfig"),
     "doctor": ("pipeline.doctor.config", "DoctorConfig"),
 }
 _GROUPS = "groups of settings to explain"
@@ -63,7 +65,7 @@ class Command(TyperCommand):
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The arguments as they are described; typer would put those of a list into brackets once more."""
         pieces = super().collect_usage_pieces(ctx)
-        return [piece[1:-4] if piece.startswith("[[") and piece.endswith("]...") else piece for piece in pieces]
+        return [piece[1:-4] if piece.startswith("[") and piece.endswith("...]...") else piece for piece in pieces]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """List arguments and options, each explained below its name, which is never cut."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +17,17 @@ def file_and_changes(words: Sequence[str] | None) -> tuple[Path | None, list[str
     """`[FILE] [key=value ...]` taken apart."""
     changes = list(words or ())
     return (Path(changes.pop(0)) if changes and "=" not in changes[0] else None), changes
+
+
+def places_and_changes(words: Sequence[str] | None) -> tuple[list[str], list[str]]:
+    """`VIDEO_OR_FOLDER... [key=value ...]` taken apart, in any order; a file that is there is none of the settings."""
+    places: list[str] = []
+    changes: list[str] = []
+    for word in words or ():
+        key, equals, _ = word.partition("=")
+        is_setting = bool(equals) and re.fullmatch(r"[\w.]+", key) is not None and not os.path.lexists(word)
+        (changes if is_setting else places).append(word)
+    return places, changes
 
 
 def spelled_out(command: str, words: Sequence[str] | None) -> list[str]:

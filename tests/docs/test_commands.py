@@ -12,7 +12,7 @@ import pytest
 from docs.generator.commands import commands_by_name
 from docs.generator.sources import configs, source
 from pipeline.settings.load import load
-from pipeline.settings.words import spelled_out
+from pipeline.settings.words import places_and_changes, spelled_out
 from preprocessing.settings import Settings
 from tests.docs.pages import ALL, ROOT, name_of, pipeline_commands, shell_lines
 from training.config import TrainConfig
@@ -48,8 +48,12 @@ def test_every_command_of_the_pipeline_parses(
     if rest and rest[0] == "--help":
         keys = set(source("keys")(configs()[command]))
         assert set(rest[1:]) <= keys
-    elif command in ("inspect", "verify"):  # the first word is a folder
+    elif command in ("inspect", "verify", "export"):  # the first word is a folder
         load(configs()[command], None, rest[1:])
+    elif command == "predict":
+        places, changes = places_and_changes(rest)
+        assert len(places) > 1
+        load(configs()[command], None, changes)
     else:
         rest = spelled_out(command, rest)
         file = ROOT / rest.pop(0) if rest and "=" not in rest[0] else None

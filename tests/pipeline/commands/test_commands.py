@@ -17,7 +17,7 @@ from pipeline.settings.help import CONFIG_CLASSES, config_class_of
 ROOT = Path(__file__).parents[3]
 COMMANDS = (
     *("demo", "preprocess", "inspect", "train", "tune", "evaluate", "compare", "corruptions"),
-    *("transfer", "perceptibility", "settings", "verify", "doctor"),
+    *("transfer", "perceptibility", "predict", "export", "settings", "verify", "doctor"),
 )
 
 

@@ -8,7 +8,7 @@ from evaluation.comparison.config import CompareConfig
 from evaluation.perceptibility.config import PerceptibilityConfig
 from evaluation.transfer.config import TransferConfig
 from pipeline.settings.load import load
-from pipeline.settings.words import file_and_changes, spelled_out
+from pipeline.settings.words import file_and_changes, places_and_changes, spelled_out
 from preprocessing.errors import SettingsError
 
 
@@ -73,3 +73,14 @@ def test_a_folder_is_the_evaluation_that_is_looked_at() -> None:
 def test_two_evaluations_are_refused() -> None:
     with pytest.raises(SettingsError, match="'one' and 'two' are two evaluations: look at one at a time"):
         spelled_out("perceptibility", ["one", "output=out", "two"])
+
+
+def test_videos_and_settings_may_come_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is there and a URL may hold an equals sign; a key that is none of either is a setting."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "take=1.mp4").touch()
+    words = ["a.mp4", "top=1", "take=1.mp4", "s3://bucket/day=1/a.mp4", "rules.missing_tail=pad", "tpo=1"]
+    places, changes = places_and_changes(words)
+    assert places == ["a.mp4", "take=1.mp4", "s3://bucket/day=1/a.mp4"]
+    assert changes == ["top=1", "rules.missing_tail=pad", "tpo=1"]
+    assert places_and_changes(None) == ([], [])
