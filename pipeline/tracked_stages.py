@@ -39,9 +39,11 @@ from pipeline.tracking.choice import Tracking
 from pipeline.tracking.mlflow_runs import EPOCH, run_key
 from pipeline.tracking.record import DataNote, RunRecord, Status
 from pipeline.tracking.recorder import recorded
+from pipeline.tracking.registry import Registration
 from preprocessing.reporting.heartbeat import heartbeat
 from preprocessing.reporting.progress import duration
 from preprocessing.storage.output_lock import held
+from training.checkpoint import load_info
 from training.config import TrainConfig
 from training.run import TrainResult, best_in_words, train
 from training.run import check as check_training
@@ -63,7 +65,8 @@ def tracked_training(config: TrainConfig, *, tracking: Tracking = "required") ->
 
     def read(status: Status) -> Sequence[RunRecord]:
         record = training_record(RunFolder(Path(config.output)), status, key=key, settings=settings)
-        return [replace(record, data=data)]
+        done = registration(config) if status == "FINISHED" else None
+        return [replace(record, data=data, registration=done)]
 
     with held(config.output, command="train"), recorded(read, output=config.output, tracking=tracking) as page:
         _draw_schedules(config)
@@ -111,6 +114,15 @@ def training_record(
         status=status,
         parent=parent,
     )
+
+
+def registration(config: TrainConfig) -> Registration | None:
+    """The place among MLflow's models of a finished training that has a name for it, by its best epoch."""
+    if config.registered_model is None:
+        return None
+    measure = f"validation/{config.validation.best_by}"
+    metrics = load_info(RunFolder(Path(config.output)).checkpoint).metrics
+    return Registration(config.registered_model, measure, metrics[measure])
 
 
 def tracked_evaluation(config: EvaluateConfig, *, tracking: Tracking = "required") -> Report:

@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,21 @@ def save(
         torch.save(state, partial / STATE_NAME)
         (partial / CONFIG_NAME).write_text(yaml.safe_dump(config, sort_keys=False))
         (partial / INFO_NAME).write_text(info.model_dump_json(indent=1) + "\n")
+
+
+def copy_for_use(checkpoint: str | Path, folder: str | Path) -> None:
+    """Copy a checkpoint without the state that training would go on from, which is most of it.
+
+    Raises:
+        CheckpointError: if it is none.
+    """
+    load_info(checkpoint)
+    with replacing_folder(Path(folder)) as partial:
+        for name in (MODEL_NAME, CONFIG_NAME, INFO_NAME):
+            try:
+                shutil.copyfile(Path(checkpoint) / name, partial / name)
+            except OSError as error:
+                raise CheckpointError(f"'{checkpoint}/{name}' cannot be read: {error.strerror}") from error
 
 
 def load_info(folder: str | Path) -> CheckpointInfo:

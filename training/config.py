@@ -98,6 +98,10 @@ class TrainConfig(Settings):
     """Minutes that training waits for the nodes that its workers need, at its start or when one is lost; null = without
     end. What the cluster can never have is refused at once."""
 
+    registered_model: str | None = Field(default=None, pattern=r"^[^/:'\"]+$")
+    """Name under which MLflow's registry gets the finished model, as a new version. The version with the highest
+    `validation.best_by` is `models:/NAME@best`. Unset = it is not registered. It changes nothing that is learnt."""
+
     @model_validator(mode="after")
     def _every_worker_has_a_clip(self) -> TrainConfig:
         if self.batch_size < self.workers:
@@ -174,6 +178,6 @@ class TrainConfig(Settings):
     def fingerprint(self) -> dict[str, object]:
         """Settings that decide the trained weights beside the data's content: a resumed run must have the same ones."""
         machine = {"data", "output", "workers", "gpu", "cpus_per_worker", "loader_threads", "cache_mib"}
-        limits = {"checkpoint_every", "max_failures", "max_wait_minutes"}
+        limits = {"checkpoint_every", "max_failures", "max_wait_minutes", "registered_model"}
         unused = set() if self.model.batch_normalised else {"batch_norm"}
         return self.model_dump(mode="json", exclude=machine | limits | unused)

@@ -11,6 +11,7 @@ from pipeline.tracking.address import StoreAddress
 from pipeline.tracking.mlflow_runs import Run, TrackingStore
 from pipeline.tracking.opening import open_store
 from pipeline.tracking.record import RunRecord, content_sha256
+from pipeline.tracking.registry import Registration
 
 
 @dataclass
@@ -25,6 +26,8 @@ class _Copy:
     contents: dict[str, str]
     """SHA-256 by name of a file."""
     status: str
+    registration: Registration | None = None
+    """By which its model was registered from here."""
 
 
 class Mirror:
@@ -68,6 +71,7 @@ class Mirror:
             parts += [
                 path.name for path in record.files if copy is None or copy.contents.get(path.name) != self._hash(path)
             ]
+            parts += [] if copy and copy.registration == record.registration else ["its place among the models"]
             parts += [] if copy and copy.status == record.status else ["its state"]
             if parts:
                 found.append(f"of '{record.name}' {', '.join(parts)}")
@@ -89,6 +93,9 @@ class Mirror:
             if copy.contents.get(path.name) != content:
                 copy.run.log_files(path, name=name, sha256=content)
                 copy.contents[path.name] = content
+        if record.registration and record.registration != copy.registration:
+            copy.run.register(record.registration)
+            copy.registration = record.registration
         if record.status == "REFUSED" and copy.run.is_new and not record.points:
             copy.run.delete()
         elif record.status != copy.status:

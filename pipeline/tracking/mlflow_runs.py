@@ -12,14 +12,15 @@ import hashlib
 import json
 import math
 import socket
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from pipeline.tracking.model_folder import save_served_model
 from pipeline.tracking.record import DataNote
+from pipeline.tracking.registry import Registration, register
 from preprocessing.storage.provenance import PROJECT, commit, project_version
 
 if TYPE_CHECKING:
@@ -159,18 +160,22 @@ class Run:
         """Keep a copy of a file in the folder `name`, or of a folder as `name`; its hash is noted when it is there.
 
         A checkpoint under the name `model` is kept so that `mlflow.pyfunc.load_model("runs:/<id>/model")` loads it
-        without pickle.
+        without pickle, and without this project.
         """
         client = self.store.client()
         if name == "model":
             with TemporaryDirectory() as folder:
-                _save_model(path, Path(folder) / name)
+                save_served_model(path, Path(folder) / name)
                 client.log_artifacts(self.run_id, str(Path(folder) / name), artifact_path=name)
         elif path.is_dir():
             client.log_artifacts(self.run_id, str(path), artifact_path=name)
         else:
             client.log_artifact(self.run_id, str(path), artifact_path=name)
         client.set_tag(self.run_id, f"{CONTENT_TAG}{path.name}", sha256)
+
+    def register(self, registration: Registration) -> None:
+        """Make its model a version in the registry of models, once."""
+        register(self.store.client(), self.run_id, registration)
 
     def set_status(self, status: str) -> None:
         """Begin the run again as `RUNNING`, or end it as `FINISHED`, `FAILED` or `KILLED`."""
@@ -191,18 +196,6 @@ def _user() -> str:
         return getpass.getuser()
     except (OSError, KeyError):
         return ""
-
-
-def _save_model(checkpoint: Path, folder: Path) -> None:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*type hint", UserWarning)  # MLflow's about its own modules
-        import mlflow.pyfunc
-    mlflow.pyfunc.save_model(
-        folder,
-        loader_module="pipeline.served_model",
-        data_path=str(checkpoint),
-        pip_requirements=["robust-audio-visual"],
-    )
 
 
 def load_mlflow() -> type[MlflowClient]:

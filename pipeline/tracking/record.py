@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from pipeline.tracking.registry import Registration
+
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED", "REFUSED"]
 """MLflow's words for the state of a run, and REFUSED for a job that a user's mistake has ended."""
 
@@ -43,6 +45,8 @@ class RunRecord:
     """The data set that it reads; None = it is not told."""
     parent: str = ""
     """The key of the run that this one is part of; empty = none."""
+    registration: Registration | None = None
+    """Of its model in the registry, once it is there; unset = it is not registered."""
 
 
 def content_sha256(path: Path) -> str:

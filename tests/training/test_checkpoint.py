@@ -13,6 +13,7 @@ from training.batch import Batch
 from training.checkpoint import (
     CheckpointError,
     CheckpointInfo,
+    copy_for_use,
     load_info,
     load_model,
     load_state,
@@ -123,3 +124,20 @@ def test_weights_of_another_model_are_refused(model: Classifier, info: Checkpoin
     safetensors.torch.save_file({"other": torch.zeros(1)}, tmp_path / "it" / "model.safetensors")
     with pytest.raises(CheckpointError, match=r"the weights in '.*it' do not fit its model"):
         load_model(tmp_path / "it")
+
+
+def test_a_copy_for_use_has_the_model_and_not_the_state(
+    model: Classifier, info: CheckpointInfo, tmp_path: Path
+) -> None:
+    """The optimizer's moments are twice the weights."""
+    save(tmp_path / "it", model=model, info=info, config={"seed": 1}, state={"moments": torch.zeros(10_000)})
+    copy_for_use(tmp_path / "it", tmp_path / "copy")
+    assert {each.name for each in (tmp_path / "copy").iterdir()} == {"model.safetensors", "config.yaml", "format.json"}
+    _, found = load_model(tmp_path / "copy")
+    assert found == info
+    assert model_sha256(tmp_path / "copy") == model_sha256(tmp_path / "it")
+    with pytest.raises(CheckpointError, match="training's state"):
+        load_state(tmp_path / "copy")
+    with pytest.raises(CheckpointError, match="is not a checkpoint"):
+        copy_for_use(tmp_path / "none", tmp_path / "nothing")
+    assert not (tmp_path / "nothing").exists()
