@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shlex
@@ -22,6 +23,7 @@ from pipeline.tracking.opening import open_store
 from preprocessing.schema import ClipFormat
 from preprocessing.storage.records import load_index
 from tests.docs.pages import ROOT, pipeline_commands
+from tests.tiny_video import TINY_CLASSES
 from training.attacks import AttackedClips
 
 pytestmark = pytest.mark.timeout(900)
@@ -155,13 +157,19 @@ def find_run(store: TrackingStore, name: str) -> str:
 
 
 def test_own_videos_take_five_commands() -> None:
-    assert [words[0] for words in commands_of("mine")] == ["preprocess", "inspect", "train", "evaluate", "verify"]
+    assert [words[0] for words in commands_of("mine")] == ["preprocess", "inspect", "train", "evaluate", "predict"]
 
 
 def test_the_five_commands_leave_a_page_a_checkpoint_and_a_report(own_videos: Path) -> None:
     assert (own_videos / "dataset" / "inspect.html").stat().st_size > 10_000
     assert (own_videos / "robust" / "checkpoint" / "model.safetensors").exists()
     assert (own_videos / "robust" / "report.html").stat().st_size > 10_000
+
+
+def test_the_last_of_them_classifies_every_video(own_videos: Path) -> None:
+    rows = list(csv.DictReader((own_videos / "found.csv").read_text().splitlines()))
+    assert len(rows) == 40
+    assert {row["class"] for row in rows} <= set(TINY_CLASSES)
 
 
 @pytest.mark.slow
@@ -191,9 +199,8 @@ def test_the_example_is_in_mlflow(kinetics_sounds: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_model_in_mlflow_gives_the_checkpoints_logits(kinetics_sounds: Path) -> None:
+def test_the_model_in_mlflow_gives_the_checkpoints_classes(kinetics_sounds: Path) -> None:
     import mlflow.pyfunc
-    import numpy as np
 
     from training.checkpoint import load_model
 
@@ -202,10 +209,12 @@ def test_the_model_in_mlflow_gives_the_checkpoints_logits(kinetics_sounds: Path)
     [model_folder] = Path(store.uri.removeprefix("sqlite:///")).parent.glob(f"mlflow-files/{run_id}/artifacts/model")
     served = mlflow.pyfunc.load_model(str(model_folder))
     video, audio = torch.rand(2, 4, 3, 32, 32), torch.rand(2, 4, 32, 50)
-    model, _ = load_model(kinetics_sounds / "robust" / "checkpoint")
+    model, info = load_model(kinetics_sounds / "robust" / "checkpoint")
     with torch.inference_mode():
-        expected = model(video, audio).logits.numpy()
-    np.testing.assert_allclose(served.predict({"video": video.numpy(), "audio": audio.numpy()}), expected, rtol=1e-5)
+        expected = torch.softmax(model(video, audio).logits, 1)
+    found = served.predict({"video": video.numpy(), "audio": audio.numpy()})
+    for row, probabilities in zip(found, expected, strict=True):
+        assert [row["probabilities"][name] for name in info.classes] == pytest.approx(probabilities.tolist(), rel=1e-4)
 
 
 @pytest.mark.slow
