@@ -30,6 +30,7 @@ VOCABULARY = {
 }
 """Files of types and names that decide nothing on the way: they are read where they are used."""
 GENERIC = {
+    "preprocessing/decoding/opening.py": "a regular file inside a folder, without links",
     "preprocessing/decoding/sample_clock.py": "a clock from stamps and counted samples",
     "preprocessing/datasets/tables.py": "a table from a text file in any dialect",
     "preprocessing/datasets/tree.py": "the files below folders, by the endings of their names",

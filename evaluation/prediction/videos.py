@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from preprocessing.datasets.base import VIDEO_EXTENSIONS, printable
+from preprocessing.datasets.base import printable
+from preprocessing.datasets.tree import OTHER_VIDEO_ENDINGS
+from preprocessing.datasets.tree import VIDEO_ENDINGS as READ_ENDINGS
 from preprocessing.decoding.acceptance import DecodeError
 from preprocessing.storage.places import join
 from preprocessing.storage.store import Readable, Store, StoreError
 
-VIDEO_ENDINGS = (
-    *VIDEO_EXTENSIONS,
-    *(".m4v", ".mts", ".m2ts", ".3gp", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv"),
-)
+VIDEO_ENDINGS = tuple(sorted(READ_ENDINGS | OTHER_VIDEO_ENDINGS))
 """Endings by which files of a folder count as videos; some hold what is not decoded here, which is then said of each.
 A file that is named itself may have any."""
 

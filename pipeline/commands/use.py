@@ -16,6 +16,8 @@ from preprocessing.errors import DataError
 
 logger = logging.getLogger(__name__)
 
+Checkpoint = Annotated[str, typer.Argument(metavar="CHECKPOINT", help="The folder of a checkpoint.")]
+
 
 @app.command(cls=SettingsCommand)
 def predict(

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocessing.decoding.acceptance import DecodeError, DecodeOptions, check_timeline, place_clip
-from preprocessing.decoding.clip import Clip, choose_tracks, container_format, open_container, open_video
+from preprocessing.decoding.clip import Clip, choose_tracks, container_format, open_container
+from preprocessing.decoding.opening import open_video
 from preprocessing.decoding.scaling import HD_LINES
 from preprocessing.decoding.segments import Grid, frames_on_screen
 from preprocessing.decoding.timeline import Timeline, timeline_of

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from io import FileIO
 from pathlib import Path
@@ -27,12 +28,10 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, ValidationError
 
 from preprocessing.decoding.acceptance import DecodeError, DecodeOptions
-from preprocessing.decoding.clip import open_video
+from preprocessing.decoding.opening import open_video
 from preprocessing.decoding.protocol import ProcessLimits, ProtocolError, message, receive
 from preprocessing.schema import Tracks
 from preprocessing.settings import Settings
-
-__all__ = ["DecodeError", "DecoderProcess", "EncodedClip", "ProcessLimits"]
 
 logger = logging.getLogger(__name__)
 
@@ -242,10 +241,8 @@ class DecoderProcess:
         if process is None:
             return None
         if not kill:
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 return process.wait(STOP_SECONDS)  # it ends by itself when its socket does, unless it hangs
-            except subprocess.TimeoutExpired:
-                pass
         process.kill()
         return process.wait()
 
@@ -278,8 +275,8 @@ def encoded_clip(header: dict[str, Any], blobs: list[bytes], options: DecodeOpti
     clip = EncodedClip.model_validate(
         header | {"jpegs": jpegs, "flac": flac, "samples": np.frombuffer(samples, dtype="<i2")}
     )
-    if len(clip.frame_seconds) != options.num_segments:
-        raise ProtocolError(f"{len(clip.frame_seconds)} frame times")
+    if (num_times := len(clip.frame_seconds)) != options.num_segments:
+        raise ProtocolError(f"{num_times} frame times")
     return clip
 
 

@@ -17,7 +17,8 @@ from preprocessing.config import PreprocessConfig
 from preprocessing.datasets import KineticsSounds
 from preprocessing.datasets.base import printable
 from preprocessing.decoding.acceptance import DecodeError, DecodeOptions
-from preprocessing.decoding.clip import open_video, open_without_links, refuse_to_open
+from preprocessing.decoding.clip import refuse_to_open
+from preprocessing.decoding.opening import open_video, open_without_links
 from preprocessing.decoding.parent import DecoderProcess, ProcessLimits
 from preprocessing.run import preprocess, verify
 from preprocessing.schema import ClipFormat
