@@ -1,8 +1,4 @@
-"""The decoder process, seen from outside: media is hostile input, so a hang or a crash must cost one clip only.
-
-with DecoderProcess(options, limits) as decoder:
-    clip = decoder.decode(path, root=root, start_seconds=None)     # or DecodeError
-"""
+"""The decoder process, seen from outside: media is hostile input, so a hang or a crash must cost one clip only."""
 
 from __future__ import annotations
 
@@ -32,6 +28,8 @@ from preprocessing.decoding.opening import open_video
 from preprocessing.decoding.protocol import ProcessLimits, ProtocolError, message, receive
 from preprocessing.schema import Tracks
 from preprocessing.settings import Settings
+
+__all__ = ["DecodeError", "DecoderProcess", "EncodedClip", "ProcessLimits"]
 
 logger = logging.getLogger(__name__)
 
