@@ -28,6 +28,8 @@ ALLOWED = {
     ("evaluation/stored/kept_tables.py", "add", "write_table"): "the same",
     ("evaluation/stored/perturbations.py", "write_perturbations", "write_table"): "the same",
     ("evaluation/reporting/picture_style.py", "save", "savefig"): "into memory, or into the file that `replacing` gave",
+    ("evaluation/perceptibility/movies.py", "encode_flac", "open"): "into memory",
+    ("evaluation/perceptibility/movies.py", "encode_movie", "open"): "into memory",
     ("preprocessing/decoding/child.py", "encode_flac", "open"): "into memory",
     ("preprocessing/storage/sample_builder.py", "npy", "np.save"): "into memory",
     ("preprocessing/datasets/demo/clips.py", "encode_clip", "wavfile.write"): "into a temporary folder",

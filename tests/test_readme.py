@@ -36,7 +36,7 @@ PLACES = {
     "tune": ["data=data", "output=out"],
     "evaluate": ["checkpoint=checkpoint", "data=data", "output=out"],
     "corruptions": ["checkpoint=checkpoint", "data=data", "output=out"],
-    "transfer": ["checkpoint=[one, other]", "data=data", "output=out"],
+    "transfer": ["checkpoint=[one, two, three]", "data=data", "output=out"],
 }
 SMALL = {
     "preprocess": ["format={num_segments: 4, segment_seconds: 0.5, frame_size: 32, num_mels: 32}", "shard_size=10"],

@@ -89,11 +89,14 @@ class _Form:
 class OtherTableError(DataError):
     """A file that has none of the columns, or too few, to be the table that is looked for."""
 
-    def __init__(self, message: str, *, num_columns: int, first_line: str) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, num_columns: int = 0, first_line: str = "") -> None:
+        super().__init__(message, num_columns, first_line)
         self.num_columns = num_columns
         """Columns of it that were found."""
         self.first_line = first_line
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 def read_text(path: Path) -> Text:

@@ -270,7 +270,7 @@ def test_an_evaluation_is_in_full_precision_whatever_its_caller_has_switched_on(
 def test_a_page_says_which_domain_its_numbers_are_about(report: Report) -> None:
     page = report_page(report, {})
     assert "each sample of the waveform by up to 0.004, in units of the value range" in page
-    assert "SNR of waveform" in page
+    assert "its SNR<br>of waveform" in page
     assert "<td>0.004</td>" in page
     assert ">log-mel<" not in page
     assert "linf(video=0, waveform=0.004)" in page

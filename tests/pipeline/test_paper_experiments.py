@@ -27,6 +27,7 @@ def train(data: Path, folder: Path) -> list[Path]:
     return [folder / fusion / "checkpoint" for fusion in FUSIONS]
 
 
+@pytest.mark.slow
 def test_models_are_trained_attacked_and_attacked_from_each_other(
     tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

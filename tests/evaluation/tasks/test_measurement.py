@@ -118,15 +118,16 @@ def test_every_measurement_is_run_once(clip_format: ClipFormat) -> None:
         checkpoint="a", data="b", output="c", attacks=(PGD(steps=20), FGSM()), curve=(0.0, 0.5, 1.0)
     )
     found = [(one.label, str(one.threat), one.cost.backward) for one in measurements_of(config, clip_format)]
+    video, audio = "linf(video=4/255, audio=0)", "linf(video=0, audio=4/255)"
+    half, whole, none, free = (f"linf(video={each}, audio={each})" for each in ("2/255", "4/255", "0", "1"))
+    joined = {"pgd-20": 20, "pgd-20 margin": 20, "square queries 25": 0}
     assert found == [
-        ("pgd-20", "linf(video=4/255, audio=4/255)", 20),
-        ("fgsm", "linf(video=4/255, audio=4/255)", 1),
-        ("pgd-20", "linf(video=4/255, audio=0)", 20),
-        ("pgd-20", "linf(video=0, audio=4/255)", 20),
-        ("pgd-20", "linf(video=0, audio=0)", 0),
-        ("pgd-20", "linf(video=2/255, audio=2/255)", 20),
-        ("pgd-20", "linf(video=1, audio=1)", 20),
-        ("noise", "linf(video=1, audio=1)", 0),
+        *[("pgd-20", whole, 20), ("fgsm", whole, 1)],
+        *((label, video, backward) for label, backward in joined.items()),
+        *((label, audio, backward) for label, backward in joined.items()),
+        ("pgd-20", none, 0),
+        *((label, half, backward) for label, backward in joined.items()),
+        *[("pgd-20", free, 20), ("noise", free, 0)],
     ]
 
 

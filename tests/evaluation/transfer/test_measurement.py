@@ -135,6 +135,7 @@ def test_pieces_that_are_kept_are_not_measured_again(three_models: NamedModels, 
     assert [piece.position for piece in found] == [(1, 5)]
 
 
+@pytest.mark.slow
 def test_batch_normalisation_is_left_as_it_is_alone_and_in_an_ensemble() -> None:
     """A resnet18: its running statistics stay, and a clip's outcome does not depend on the clips beside it."""
     models = named({"A": trained(1), "R": trained(4, encoder="resnet18")})

@@ -88,6 +88,7 @@ def test_the_ensemble_of_all_others_is_the_one_of_their_names(measured: tuple[Pa
         assert named.model_dump(exclude={"surrogate"}) == other.model_dump(exclude={"surrogate"})
 
 
+@pytest.mark.slow
 def test_a_killed_measurement_goes_on_where_it_stood(
     measured: tuple[Path, TransferReport],
     config: TransferConfig,

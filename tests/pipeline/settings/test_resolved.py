@@ -19,6 +19,7 @@ GIVEN = {
     "corruptions": ["data=data", "output=out", "checkpoint=model"],
     "transfer": ["data=data", "output=out"],
     "compare": ["output=out"],
+    "perceptibility": ["evaluation=report", "output=out"],
     "export": ["output=model.pt2"],
 }
 FILES = sorted(CONFIGS.glob("*/*.yaml"))
