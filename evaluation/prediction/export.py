@@ -9,10 +9,10 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from preprocessing.errors import DataError
+from preprocessing.errors import DataError, SettingsError
 from preprocessing.schema import ClipFormat, Split
 from preprocessing.settings import Settings
 from preprocessing.storage.atomic_file import replacing
@@ -48,20 +48,6 @@ class ExportConfig(Settings):
     seed: int = 0
     """Seed of the noise."""
 
-    @field_validator("output")
-    @classmethod
-    def _has_a_known_ending(cls, output: str) -> str:
-        if "://" in output:
-            raise ValueError(f"'{output}' is a URL; allowed: a file of this machine that ends in {ENDING}")
-        if output.lower().endswith(".onnx"):
-            raise ValueError(
-                f"'{output}': ONNX needs the packages onnx and onnxscript, which this project does not bring; write "
-                f"{ENDING} and turn that into ONNX where they are installed (docs/how-to/export.md)"
-            )
-        if not output.endswith(ENDING):
-            raise ValueError(f"got '{output}'; allowed: a file that ends in {ENDING}")
-        return output
-
 
 class Probabilities(nn.Module):
     """A classifier that returns a plain tensor, the classes' probabilities."""
@@ -85,6 +71,7 @@ def export(checkpoint: str | Path, config: ExportConfig) -> float:
     Raises:
         UserError: if the checkpoint or data cannot be read, or do not go together, or the program differs.
     """
+    require_known_ending(config.output)
     require_writable(Path(config.output).absolute().parent)
     classifier, info = load_model(checkpoint)
     model = Probabilities(classifier).eval()
@@ -108,6 +95,23 @@ def export(checkpoint: str | Path, config: ExportConfig) -> float:
     kind = f"clips of '{config.data}'" if config.data else "clips of noise"
     logger.info("wrote '%s': on %d %s probabilities differ by %.1e at most", config.output, num_clips, kind, difference)
     return difference
+
+
+def require_known_ending(output: str) -> None:
+    """Refuse a file of another format, or elsewhere.
+
+    Raises:
+        SettingsError: with what is allowed.
+    """
+    if "://" in output:
+        raise SettingsError(f"output='{output}' is a URL; allowed: a file of this machine that ends in {ENDING}")
+    if output.lower().endswith(".onnx"):
+        raise SettingsError(
+            f"output='{output}': ONNX needs the packages onnx and onnxscript, which this project does not bring; write "
+            f"{ENDING} and turn that into ONNX where they are installed (docs/how-to/export.md)"
+        )
+    if not output.endswith(ENDING):
+        raise SettingsError(f"output: got '{output}'; allowed: a file that ends in {ENDING}")
 
 
 def input_shapes(clip_format: ClipFormat) -> dict[str, tuple[int, ...]]:

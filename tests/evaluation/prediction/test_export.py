@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from pydantic import ValidationError
 
 from evaluation.prediction.export import CARD_NAME, ExportConfig, export
-from preprocessing.errors import DataError, PlaceError
+from preprocessing.errors import DataError, PlaceError, SettingsError
 from tests.small_checkpoint import RESNET, TINY_FORMAT, write_checkpoint
 from tests.tiny_video import TINY_CLASSES
 from training.checkpoint import load_model
@@ -77,9 +76,9 @@ def test_one_that_differs_is_not_written(tmp_path: Path) -> None:
         ("s3://bucket/model.pt2", "is a URL"),
     ],
 )
-def test_other_formats_are_refused_with_what_to_do(output: str, said: str) -> None:
-    with pytest.raises(ValidationError, match=said):
-        ExportConfig(output=output)
+def test_other_formats_are_refused_with_what_to_do(output: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=said):
+        export(tmp_path / "none", ExportConfig(output=output))
 
 
 def test_clips_of_another_format_are_refused(checkpoint: Path, tmp_path: Path, tiny_dataset: Path) -> None:
