@@ -38,7 +38,8 @@ test: $(STAMP)
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile $(ARGS)
 
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -m slow --numprocesses=2 --dist=loadfile --timeout=600 $(ARGS)
+	$(BIN)/python -m pytest -m "slow and not alone" --numprocesses=2 --dist=loadfile --timeout=600 $(ARGS)
+	$(BIN)/python -m pytest -m alone --timeout=600 $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

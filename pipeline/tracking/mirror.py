@@ -71,7 +71,8 @@ class Mirror:
             parts += [
                 path.name for path in record.files if copy is None or copy.contents.get(path.name) != self._hash(path)
             ]
-            parts += [] if copy and copy.registration == record.registration else ["its place among the models"]
+            registered = copy.registration if copy else None
+            parts += [] if registered == record.registration else ["its place among the models"]
             parts += [] if copy and copy.status == record.status else ["its state"]
             if parts:
                 found.append(f"of '{record.name}' {', '.join(parts)}")

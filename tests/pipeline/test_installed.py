@@ -56,7 +56,7 @@ def test_a_mistake_is_a_message_with_status_2(script: Path, tmp_path: Path) -> N
     assert not list(tmp_path.iterdir())
     traced = run(script, tmp_path, "train", "no=such", "--traceback")
     assert traced.returncode == 2
-    assert "site-packages/pipeline/settings/load.py" in traced.stderr
+    assert "site-packages/pipeline/commands/app.py" in traced.stderr
 
 
 @pytest.mark.slow

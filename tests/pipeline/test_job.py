@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from pipeline.ports import free_port
 from training.checkpoint import load_info
 
+pytestmark = pytest.mark.alone
 ROOT = Path(__file__).parents[2]
 JOB = """
 import os
@@ -32,48 +29,25 @@ print("a worker has", found)
 """A driver that tells two variables of a worker process."""
 
 
-Submit = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-@pytest.fixture(scope="module")
-def submit() -> Iterator[Submit]:
-    """Submits a job to a Ray of its own and waits for its end.
-
-    Jobs are taken by an agent at a port that every Ray of a machine would take for its own, if none is named.
-    """
-    ray, folder, port = Path(sys.executable).with_name("ray"), tempfile.mkdtemp(prefix="ray-", dir="/tmp"), free_port()
-    options: dict[str, object] = {
-        "port": free_port(),
-        "dashboard-port": port,
-        "dashboard-agent-listen-port": free_port(),
-    }
-    options |= {"num-cpus": 2, "num-gpus": 0, "temp-dir": folder}
-    start = [str(ray), "start", "--head", "--block", "--disable-usage-stats"]
-    head = subprocess.Popen(
-        [*start, *(f"--{name}={value}" for name, value in options.items())], stdout=subprocess.DEVNULL
-    )
-
-    def submit(command: list[str], *options: str) -> subprocess.CompletedProcess[str]:
-        words = ["job", "submit", f"--address=http://127.0.0.1:{port}", "--working-dir", str(ROOT), *options, "--"]
-        deadline = time.monotonic() + 60
-        while True:
-            done = subprocess.run([ray, *words, *command], capture_output=True, text=True, timeout=600, check=False)
-            has_no_agent_yet = "No available agent" in done.stderr or "Failed to connect to Ray" in done.stderr
-            if not has_no_agent_yet or time.monotonic() > deadline:
-                return done
-            time.sleep(2)
-
-    try:
-        yield submit
-    finally:
-        head.terminate()
-        head.wait(timeout=60)
-        shutil.rmtree(folder, ignore_errors=True)
+def submit(command: list[str], *options: str) -> subprocess.CompletedProcess[str]:
+    """Submit a job and wait for its end; a Ray that has just started takes jobs only after some seconds."""
+    deadline = time.monotonic() + 60
+    while True:
+        done = subprocess.run(
+            [Path(sys.executable).with_name("ray"), "job", "submit", "--working-dir", ROOT, *options, "--", *command],
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        if "No available agent" not in done.stderr or time.monotonic() > deadline:
+            return done
+        time.sleep(2)
 
 
 @pytest.mark.slow
 def test_a_submitted_training_runs_on_the_cluster_and_leaves_its_checkpoint(
-    tiny_dataset: Path, tmp_path: Path, submit: Submit
+    tiny_dataset: Path, tmp_path: Path, ray_session: None
 ) -> None:
     training = [
         sys.executable, "-m", "pipeline", "train", "pipeline/configs/train/standard.yaml", f"data={tiny_dataset}",
@@ -88,7 +62,7 @@ def test_a_submitted_training_runs_on_the_cluster_and_leaves_its_checkpoint(
 
 
 @pytest.mark.slow
-def test_workers_of_a_job_get_what_its_command_sets_and_what_the_user_sets_wins(submit: Submit) -> None:
+def test_workers_of_a_job_get_what_its_command_sets_and_what_the_user_sets_wins(ray_session: None) -> None:
     """The driver sets `MPLBACKEND`, as a command sets its defaults; the job is submitted with `RAY_DEDUP_LOGS`."""
     done = submit([sys.executable, "-c", JOB], "--runtime-env-json", '{"env_vars": {"RAY_DEDUP_LOGS": "2"}}')
     assert done.returncode == 0, done.stdout + done.stderr
@@ -96,7 +70,7 @@ def test_workers_of_a_job_get_what_its_command_sets_and_what_the_user_sets_wins(
 
 
 @pytest.mark.slow
-def test_a_job_refuses_relative_places_and_looks_at_every_node(tmp_path: Path, submit: Submit) -> None:
+def test_a_job_refuses_relative_places_and_looks_at_every_node(tmp_path: Path, ray_session: None) -> None:
     command = [sys.executable, "-m", "pipeline", "doctor"]
     refused = submit([*command, "output=runs/x"])
     assert refused.returncode != 0
