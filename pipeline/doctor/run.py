@@ -112,7 +112,9 @@ def time_here() -> float:
 
 
 def differing_versions(versions: Mapping[str, Mapping[str, str]]) -> list[Finding]:
-    """The nodes whose versions are not those of the first one."""
+    """The nodes whose versions are not those of the first one; none if no node has answered."""
+    if not versions:
+        return []
     (first, known), *others = versions.items()
     found = [_difference(first, known, other).on(node) for node, other in others if other != known]
     return found or [
