@@ -14,6 +14,7 @@ from training.checkpoint import load_info
 
 pytestmark = pytest.mark.alone
 ROOT = Path(__file__).parents[2]
+SECONDS_TO_FORGET = 10
 JOB = """
 import os
 
@@ -30,8 +31,12 @@ print("a worker has", found)
 
 
 def submit(command: list[str], *options: str) -> subprocess.CompletedProcess[str]:
-    """Submit a job and wait for its end; a Ray that has just started takes jobs only after some seconds."""
-    deadline = time.monotonic() + 60
+    """Submit a job and wait for its end; a Ray that has just started takes jobs only after some seconds.
+
+    Ray removes the package of a job that has ended some seconds later, and would not upload the same one again before.
+    """
+    time.sleep(SECONDS_TO_FORGET)
+    deadline = time.monotonic() + 180
     while True:
         done = subprocess.run(
             [Path(sys.executable).with_name("ray"), "job", "submit", "--working-dir", ROOT, *options, "--", *command],
