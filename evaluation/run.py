@@ -13,7 +13,7 @@ from torch import nn
 
 from evaluation.attack_lists import attack_label
 from evaluation.config import MACHINE_SETTINGS, EvaluateConfig
-from evaluation.planning.clips import open_data
+from evaluation.planning.clips import measured_clips, open_data
 from evaluation.planning.estimate import Estimate
 from evaluation.planning.plan import Measurement, listed, measurements_of, total_cost, unbounded_threat
 from evaluation.planning.progress import EvaluationProgress
@@ -60,8 +60,7 @@ class Prepared:
     @property
     def num_clips(self) -> int:
         """The number of clips that are measured."""
-        available = self.index.num_clips[self.config.split]
-        return min(available, self.config.limit or available)
+        return measured_clips(self.index, self.config.split, self.config.limit)
 
     @property
     def num_batches(self) -> int:
@@ -84,18 +83,19 @@ class Prepared:
         }
 
 
-def evaluate(config: EvaluateConfig, *, model: nn.Module | None = None) -> Report:
+def evaluate(config: EvaluateConfig, *, model: nn.Module | None = None, prepared: Prepared | None = None) -> Report:
     """Measure a model and write report.json, report.html and the two tables behind them into `config.output`.
 
     Ray is initialised by the caller. Running it again goes on where an interrupted call stood, also with another number
     of workers; a finished evaluation is not done again. report.json is written last: its presence means that the
-    evaluation is complete. `model` is measured in place of the one that the config names.
+    evaluation is complete. `model` is measured in place of the one that the config names. `prepared` is what `check`
+    has returned for these settings, if it was called.
 
     Raises:
         UserError: before anything is written, if data, checkpoint, Ray or `output` do not suit the settings.
     """
     started = time.monotonic()
-    prepared = check(config, model)
+    prepared = prepared or check(config, model)
     for reason in prepared.left_out:
         logger.warning("left out: %s", reason)
     if finished := finished_report(prepared):

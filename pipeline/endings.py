@@ -38,6 +38,8 @@ GO_ON = {
     "tune": "run the same command again to go on: finished trials are kept, begun ones resume",
     "evaluate": "run the same command again to go on: every attack that has finished a batch of clips is kept",
     "corruptions": "run the same command again; no report was written",
+    "transfer": "run the same command again to go on: every attack that has finished a batch of clips is kept",
+    "perceptibility": "run the same command again; no report was written",
 }
 """The way to go on after an interruption, by command."""
 

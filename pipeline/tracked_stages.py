@@ -130,7 +130,8 @@ def tracked_evaluation(config: EvaluateConfig, *, tracking: Tracking = "required
 
     The caller is connected to Ray.
     """
-    data = DataNote(config.data, check_evaluation(config).index.content_sha256, "evaluation")
+    prepared = check_evaluation(config)
+    data = DataNote(config.data, prepared.index.content_sha256, "evaluation")
     settings = flatten(config)
     key, folder = run_key("evaluate", config.output, settings), Path(config.output)
 
@@ -143,7 +144,7 @@ def tracked_evaluation(config: EvaluateConfig, *, tracking: Tracking = "required
         return [replace(record, points=points, files=dict.fromkeys(files, "report"))]
 
     with held(config.output, command="evaluate"), recorded(read, output=config.output, tracking=tracking):
-        return evaluate(config)
+        return evaluate(config, prepared=prepared)
 
 
 def tracked_corruptions(config: CorruptionsConfig, *, tracking: Tracking = "required") -> CorruptionReport:
@@ -152,7 +153,8 @@ def tracked_corruptions(config: CorruptionsConfig, *, tracking: Tracking = "requ
 
     The caller is connected to Ray.
     """
-    data = DataNote(config.data, check_corruptions(config)[0].content_sha256, "evaluation")
+    checked = check_corruptions(config)
+    data = DataNote(config.data, checked[0].content_sha256, "evaluation")
     settings = flatten(config)
     key, folder = run_key("corruptions", config.output, settings), Path(config.output)
 
@@ -165,7 +167,7 @@ def tracked_corruptions(config: CorruptionsConfig, *, tracking: Tracking = "requ
         return [replace(record, points=points, files=dict.fromkeys((folder / name for name in names), "corruptions"))]
 
     with held(config.output, command="corruptions"), recorded(read, output=config.output, tracking=tracking):
-        return measure(config)
+        return measure(config, checked=checked)
 
 
 def tracked_transfer(config: TransferConfig, *, tracking: Tracking = "required") -> TransferReport:
@@ -174,20 +176,21 @@ def tracked_transfer(config: TransferConfig, *, tracking: Tracking = "required")
 
     The caller is connected to Ray.
     """
-    check_transfer(config)
+    prepared = check_transfer(config)
+    data = DataNote(config.data, prepared.index.content_sha256, "evaluation")
     settings = flatten(config)
     key, folder = run_key("transfer", config.output, settings), Path(config.output)
 
     def read(status: Status) -> Sequence[RunRecord]:
-        record = RunRecord(key, f"{folder.name} transfer", settings, "test/num_clips", status=status)
+        record = RunRecord(key, f"{folder.name} transfer", settings, "test/num_clips", status=status, data=data)
         if status != "FINISHED":
             return [record]
         points = {0: _success_rates(TransferReport.read(folder))}
         files = dict.fromkeys((folder / name for name in TRANSFER_FILES), "transfer")
         return [replace(record, points=points, files=files)]
 
-    with recorded(read, output=config.output, tracking=tracking):
-        return measure_transfer(config)
+    with held(config.output, command="transfer"), recorded(read, output=config.output, tracking=tracking):
+        return measure_transfer(config, prepared=prepared)
 
 
 def _success_rates(report: TransferReport) -> dict[str, float]:
@@ -200,7 +203,7 @@ def tracked_perceptibility(config: PerceptibilityConfig, *, tracking: Tracking =
     """Look at an evaluation's adversarial clips, with the settings, the mean measures, what survives as files and the
     report's files in the MLflow run of `config.output`.
     """
-    check_perceptibility(config)
+    subject = check_perceptibility(config)
     settings = flatten(config)
     key, folder = run_key("perceptibility", config.output, settings), Path(config.output)
 
@@ -214,8 +217,8 @@ def tracked_perceptibility(config: PerceptibilityConfig, *, tracking: Tracking =
         files[folder / CLIPS_FOLDER] = f"perceptibility/{CLIPS_FOLDER}"
         return [replace(record, points=points, files=files)]
 
-    with recorded(read, output=config.output, tracking=tracking):
-        return measure_perceptibility(config)
+    with held(config.output, command="perceptibility"), recorded(read, output=config.output, tracking=tracking):
+        return measure_perceptibility(config, subject=subject)
 
 
 def _perceptibility(report: PerceptibilityReport) -> dict[str, float]:

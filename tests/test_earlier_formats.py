@@ -23,8 +23,9 @@ from preprocessing.storage.records import load_index
 from training.checkpoint import CHECKPOINT_VERSION, load_info, load_model
 from training.config import TrainConfig
 from training.data import evaluation_batches
+from training.retired_settings import without_retired
 from training.run import train
-from training.run_folder import RunFolder, without_retired
+from training.run_folder import RunFolder
 
 ARCHIVE = Path(__file__).parent / "data" / "format_1" / "files.tar.xz"
 

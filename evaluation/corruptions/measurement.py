@@ -15,13 +15,13 @@ from evaluation.corruptions.materials.recordings import Recordings
 from evaluation.corruptions.predictions import Prediction, Predictions
 from evaluation.stored.changes import peak_signal_to_noise_db, signal_to_noise_db
 from evaluation.tasks.measurement import predict
-from evaluation.tasks.portions import Models, exact_arithmetic
+from evaluation.tasks.portions import Models, clips_of_the_task, exact_arithmetic
 from preprocessing.cluster.shared_places import Landmark, recognise
 from preprocessing.errors import DataError
 from preprocessing.schema import ClipFormat
 from preprocessing.storage.provenance import device_name
 from training.batch import Batch
-from training.data import evaluation_batches, open_split
+from training.data import open_split
 
 
 @dataclass(frozen=True)
@@ -60,15 +60,7 @@ def measure_portion(
 ) -> Iterator[CorruptedPiece]:
     """One task's work: whole batches of the clips, under every condition."""
     recognise(known)
-    batches = evaluation_batches(
-        config.data,
-        config.split,
-        batch_size=config.batch_size,
-        rank=rank,
-        world_size=config.workers,
-        limit=config.limit,
-        audio_domain="waveform",
-    )
+    batches = clips_of_the_task(config, rank, audio_domain="waveform")
     clip_format = open_split(config.data, config.split).index.format
     models, _ = models.on_their_device()
     with exact_arithmetic(config.cpus_per_worker):

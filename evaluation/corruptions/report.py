@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
@@ -16,10 +14,9 @@ from evaluation.corruptions.kinds.base import Group, Severity
 from evaluation.corruptions.kinds.listing import CorruptionName
 from evaluation.intervals import CONFIDENCE, Interval
 from evaluation.reporting.report import percent
-from preprocessing.errors import DataError, PlaceError
+from evaluation.stored.report_files import read_report, write_report
 from preprocessing.reporting.table import FoldedTable
-from preprocessing.settings import Settings, first_problem
-from preprocessing.storage.atomic_file import write_text
+from preprocessing.settings import Settings
 from preprocessing.storage.provenance import Provenance
 
 CORRUPTIONS_NAME = "corruptions.json"
@@ -135,17 +132,11 @@ class CorruptionReport(Settings):
             PlaceError: if there is none.
             DataError: if it is no report that this code can read.
         """
-        path = Path(folder) / CORRUPTIONS_NAME
-        if not path.is_file():
-            raise PlaceError(f"'{path}' does not exist: '{folder}' holds no finished measurement under corruptions")
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except ValidationError as error:
-            raise DataError(f"'{path}' is not a report of this version: {first_problem(error)}") from error
+        return read_report(cls, folder, CORRUPTIONS_NAME, what="measurement under corruptions")
 
     def write(self, folder: Path) -> None:
         """Write `corruptions.json`; it appears whole or not at all."""
-        write_text(folder / CORRUPTIONS_NAME, json.dumps(self.model_dump(mode="json"), indent=2) + "\n")
+        write_report(self, folder, CORRUPTIONS_NAME)
 
     def of(self, perturbed: Perturbed) -> tuple[CorruptionResult, ...]:
         """The corruptions of these modalities, in the order they were listed in."""

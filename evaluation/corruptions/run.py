@@ -17,7 +17,7 @@ from evaluation.corruptions.reference import REFERENCE_NAME, load_reference
 from evaluation.corruptions.report import CORRUPTIONS_NAME, CorruptionReport, Facts, Reference
 from evaluation.corruptions.summary import summarise
 from evaluation.corruptions.verification import verify
-from evaluation.planning.clips import index_with_clips
+from evaluation.planning.clips import index_with_clips, measured_clips
 from evaluation.stored.certificates import file_sha256
 from evaluation.tasks.portions import Models, device_in_words, portions_on_ray, require_resources
 from evaluation.victim import Victim, load_checkpoint
@@ -34,20 +34,23 @@ __all__ = ["measure", "verify"]
 
 logger = logging.getLogger(__name__)
 
+Checked = tuple[DatasetIndex, Victim, tuple[Reference, Predictions] | None]
+
 PICTURES = {name: f"{name}.png" for name in ("curves", "heat_map", "contact_sheet")}
 """File of every picture."""
 
 
-def measure(config: CorruptionsConfig) -> CorruptionReport:
+def measure(config: CorruptionsConfig, *, checked: Checked | None = None) -> CorruptionReport:
     """Measure a checkpoint under corruptions and write the report, its predictions and its pictures.
 
     Ray is initialised by the caller. corruptions.json is written last: its presence means that all is complete.
+    `checked` is what `check` has returned for these settings, if it was called.
 
     Raises:
         UserError: as `check` says.
     """
     started = time.monotonic()
-    checked = check(config)
+    checked = checked or check(config)
     with held(config.output, command="corruptions"):
         return _measure(config, *checked, started=started)
 
@@ -60,7 +63,7 @@ def _measure(
     *,
     started: float,
 ) -> CorruptionReport:
-    predictions, devices = collect(config, victim, num_clips=num_clips(config, index))
+    predictions, devices = collect(config, victim, num_clips=measured_clips(index, config.split, config.limit))
     folder = Path(config.output)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CORRUPTIONS_NAME).unlink(missing_ok=True)
@@ -86,7 +89,7 @@ def _measure(
     return report
 
 
-def check(config: CorruptionsConfig) -> tuple[DatasetIndex, Victim, tuple[Reference, Predictions] | None]:
+def check(config: CorruptionsConfig) -> Checked:
     """Refuse what cannot be measured before anything is written; returns the index, the model and the reference.
 
     Raises:
@@ -101,7 +104,7 @@ def check(config: CorruptionsConfig) -> tuple[DatasetIndex, Victim, tuple[Refere
         recordings.require(config.noisy)
     reference = load_reference(
         config,
-        num_clips=num_clips(config, index),
+        num_clips=measured_clips(index, config.split, config.limit),
         dataset_content_sha256=index.content_sha256,
         recordings_sha256=recordings_sha256(config),
     )
@@ -159,9 +162,3 @@ def recordings_sha256(config: CorruptionsConfig) -> str | None:
     """Names the recorded noises of the listed corruptions; None if noises are synthesised."""
     recordings = recordings_of(config)
     return recordings.sha256(config.noisy) if recordings else None
-
-
-def num_clips(config: CorruptionsConfig, index: DatasetIndex) -> int:
-    """The number of clips that are measured."""
-    available = index.num_clips[config.split]
-    return min(available, config.limit or available)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
 from rich.console import Console
 
 from evaluation.intervals import CONFIDENCE, Interval
 from evaluation.perceptibility.config import PerceptibilityConfig
 from evaluation.reporting.report import percent
-from preprocessing.errors import DataError, PlaceError
+from evaluation.stored.report_files import read_report, write_report
 from preprocessing.reporting.table import FoldedTable
-from preprocessing.settings import Settings, first_problem
-from preprocessing.storage.atomic_file import write_text
+from preprocessing.settings import Settings
 from preprocessing.storage.provenance import Provenance
 from training.threat import AudioDomain
 
@@ -147,17 +144,11 @@ class PerceptibilityReport(Settings):
             PlaceError: if there is none.
             DataError: if it is no report that this code can read.
         """
-        path = Path(folder) / PERCEPTIBILITY_NAME
-        if not path.is_file():
-            raise PlaceError(f"'{path}' does not exist: '{folder}' holds no finished report about perceptibility")
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except ValidationError as error:
-            raise DataError(f"'{path}' is not a report of this version: {first_problem(error)}") from error
+        return read_report(cls, folder, PERCEPTIBILITY_NAME, what="report about perceptibility")
 
     def write(self, folder: Path) -> None:
         """Write `perceptibility.json`; it appears whole or not at all."""
-        write_text(folder / PERCEPTIBILITY_NAME, json.dumps(self.model_dump(mode="json"), indent=2) + "\n")
+        write_report(self, folder, PERCEPTIBILITY_NAME)
 
     def tables(self) -> tuple[FoldedTable, FoldedTable]:
         """A row per attack with the means of all measures, and a row per storage with what survives it."""

@@ -22,6 +22,7 @@ from evaluation.perceptibility.verification import verify
 from evaluation.stored.certificates import file_sha256
 from preprocessing.errors import PlaceError
 from preprocessing.storage.atomic_file import write_text
+from preprocessing.storage.output_lock import held
 from preprocessing.storage.places import require_writable
 from preprocessing.storage.provenance import Provenance, device_name
 
@@ -30,17 +31,22 @@ __all__ = ["measure", "verify"]
 logger = logging.getLogger(__name__)
 
 
-def measure(config: PerceptibilityConfig) -> PerceptibilityReport:
+def measure(config: PerceptibilityConfig, *, subject: Subject | None = None) -> PerceptibilityReport:
     """Say how visible and audible an evaluation's stored clips are, export some, and classify them as files.
 
     It runs in this process, on a GPU if there is one. perceptibility.json is written last: its presence means that all
-    is complete.
+    is complete. `subject` is what `check` has returned for these settings, if it was called.
 
     Raises:
         UserError: as `check` says.
     """
     started = time.monotonic()
-    subject = check(config)
+    subject = subject or check(config)
+    with held(config.output, command="perceptibility"):
+        return _measure(config, subject, started=started)
+
+
+def _measure(config: PerceptibilityConfig, subject: Subject, *, started: float) -> PerceptibilityReport:
     clip_format, domain = subject.stored.index.format, subject.threat.audio_domain
     storages = storages_of(config, clip_format, domain)
     device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -24,6 +24,11 @@ def open_data(data: str, split: Split, threat: ThreatModel) -> DatasetIndex:
     return index
 
 
+def measured_clips(index: DatasetIndex, split: Split, limit: int | None) -> int:
+    """The number of clips that are measured: all of the split, or the first so many."""
+    return min(index.num_clips[split], limit or index.num_clips[split])
+
+
 def index_with_clips(data: str, split: Split) -> DatasetIndex:
     """The index of a data set that has clips in the split.
 

@@ -21,6 +21,10 @@ from preprocessing.cluster.streams import Streams
 from preprocessing.cluster.waiting import cluster_in_words, wait_for
 from preprocessing.errors import ResourceError
 from preprocessing.reporting.heartbeat import heartbeat
+from preprocessing.schema import Split
+from training.batch import Batch
+from training.data import evaluation_batches
+from training.threat import AudioDomain
 
 T = TypeVar("T")
 
@@ -91,6 +95,40 @@ class Work(Protocol):
     @property
     def max_wait_minutes(self) -> float | None:
         """Minutes to wait for a node that can run one; None = without end."""
+
+
+@runtime_checkable
+class WorkOnClips(Work, Protocol):
+    """The settings of work on the clips of a split."""
+
+    @property
+    def data(self) -> str:
+        """The data set."""
+
+    @property
+    def split(self) -> Split:
+        """The clips' split."""
+
+    @property
+    def limit(self) -> int | None:
+        """The first so many clips; None = all."""
+
+    @property
+    def batch_size(self) -> int:
+        """Clips of a batch."""
+
+
+def clips_of_the_task(work: WorkOnClips, rank: int, *, audio_domain: AudioDomain) -> Iterator[Batch]:
+    """The whole batches of clips that the task of this rank works on."""
+    return evaluation_batches(
+        work.data,
+        work.split,
+        batch_size=work.batch_size,
+        rank=rank,
+        world_size=work.workers,
+        limit=work.limit,
+        audio_domain=audio_domain,
+    )
 
 
 def portions_on_ray(

@@ -16,7 +16,7 @@ from evaluation.planning.plan import Measurement
 from evaluation.stored.perturbations import sampled_keys
 from evaluation.stored.pieces import Piece, Position
 from evaluation.tasks.measurement import NOT_FINITE, Example, IsFooled, attack_checked, measure_all, predict
-from evaluation.tasks.portions import Models, exact_arithmetic, portions_on_ray, result_of
+from evaluation.tasks.portions import Models, clips_of_the_task, exact_arithmetic, portions_on_ray, result_of
 from preprocessing.cluster.shared_places import Landmark, SharedPlace, recognise
 from preprocessing.logmel import LogMel
 from preprocessing.schema import INDEX_NAME
@@ -93,15 +93,7 @@ def measure_portion(
 ) -> Iterator[Piece]:
     """One task's pieces, as they are finished, without those that are `kept`."""
     recognise(known)
-    batches = evaluation_batches(
-        config.data,
-        config.split,
-        batch_size=config.batch_size,
-        rank=rank,
-        world_size=config.workers,
-        limit=config.limit,
-        audio_domain=config.threat.audio_domain,
-    )
+    batches = clips_of_the_task(config, rank, audio_domain=config.threat.audio_domain)
     keys = measured_keys(open_split(config.data, config.split), config.limit)
     models, _ = models.on_their_device()
     with exact_arithmetic(config.cpus_per_worker):

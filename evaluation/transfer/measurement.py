@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from evaluation.stored.changes import change_outside
 from evaluation.stored.kept_tables import Position
 from evaluation.tasks.measurement import attack_checked, predict
-from evaluation.tasks.portions import device_of_the_task, exact_arithmetic
+from evaluation.tasks.portions import clips_of_the_task, device_of_the_task, exact_arithmetic
 from evaluation.transfer.config import TransferConfig
 from evaluation.transfer.outcomes import Outcome, Outcomes
 from evaluation.transfer.plan import Crafting
@@ -20,7 +20,6 @@ from evaluation.transfer.surrogates import Surrogate
 from preprocessing.cluster.shared_places import Landmark, recognise
 from preprocessing.storage.provenance import device_name
 from training.batch import MODALITIES, Batch
-from training.data import evaluation_batches
 from training.models.ensemble import Ensemble
 
 Classes = Int[Tensor, " batch"]
@@ -73,15 +72,7 @@ def measure_portion(
 ) -> Iterator[TransferPiece]:
     """One task's pieces, as they are finished, without those that are `kept`."""
     recognise(known)
-    batches = evaluation_batches(
-        config.data,
-        config.split,
-        batch_size=config.batch_size,
-        rank=rank,
-        world_size=config.workers,
-        limit=config.limit,
-        audio_domain=config.threat.audio_domain,
-    )
+    batches = clips_of_the_task(config, rank, audio_domain=config.threat.audio_domain)
     device = device_of_the_task()
     with exact_arithmetic(config.cpus_per_worker):
         yield from measure_transfer(

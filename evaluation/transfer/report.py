@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
-
 from evaluation.intervals import CONFIDENCE, Interval
 from evaluation.reporting.report import percent
+from evaluation.stored.report_files import read_report, write_report
 from evaluation.transfer.config import TransferConfig
 from evaluation.transfer.surrogates import Surrogate, SurrogateKind
-from preprocessing.errors import DataError, PlaceError
-from preprocessing.settings import Settings, first_problem
-from preprocessing.storage.atomic_file import write_text
+from preprocessing.settings import Settings
 from preprocessing.storage.provenance import Provenance
 
 TRANSFER_NAME = "transfer.json"
@@ -146,17 +142,11 @@ class TransferReport(Settings):
             PlaceError: if there is none.
             DataError: if it is no report that this code can read.
         """
-        path = Path(folder) / TRANSFER_NAME
-        if not path.is_file():
-            raise PlaceError(f"'{path}' does not exist: '{folder}' holds no finished measurement of transfer")
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except ValidationError as error:
-            raise DataError(f"'{path}' is not a report of this version: {first_problem(error)}") from error
+        return read_report(cls, folder, TRANSFER_NAME, what="measurement of transfer")
 
     def write(self, folder: Path) -> None:
         """Write `transfer.json`; it appears whole or not at all."""
-        write_text(folder / TRANSFER_NAME, json.dumps(self.model_dump(mode="json"), indent=2) + "\n")
+        write_report(self, folder, TRANSFER_NAME)
 
     def cells_of(self, attack: str) -> tuple[Cell, ...]:
         """The cells of one attack."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.attack_lists import attack_label
-from evaluation.planning.clips import open_data
+from evaluation.planning.clips import measured_clips, open_data
 from evaluation.stored.certificates import file_sha256
 from evaluation.stored.kept_tables import KeptTables, Position
 from evaluation.tasks.portions import device_in_words, portions_on_ray, require_resources
@@ -30,6 +30,7 @@ from preprocessing.cluster.shared_places import SharedPlace, require_shared
 from preprocessing.errors import DataError, PlaceError, SettingsError
 from preprocessing.schema import INDEX_NAME, DatasetIndex
 from preprocessing.storage.atomic_file import write_text
+from preprocessing.storage.output_lock import held
 from preprocessing.storage.places import require_writable
 from preprocessing.storage.provenance import Provenance, project_version
 from training.data import portion_of
@@ -64,8 +65,7 @@ class Prepared:
     @property
     def num_clips(self) -> int:
         """The number of clips that are measured."""
-        available = self.index.num_clips[self.config.split]
-        return min(available, self.config.limit or available)
+        return measured_clips(self.index, self.config.split, self.config.limit)
 
     @property
     def num_batches(self) -> int:
@@ -82,23 +82,29 @@ class Prepared:
         }
 
 
-def measure(config: TransferConfig) -> TransferReport:
+def measure(config: TransferConfig, *, prepared: Prepared | None = None) -> TransferReport:
     """Measure transfer and write the report, its outcomes, its page and its tables.
 
     Ray is initialised by the caller. Running it again goes on where an interrupted call stood, also with another number
     of workers; a finished measurement is not done again. transfer.json is written last: its presence means that all is
-    complete.
+    complete. `prepared` is what `check` has returned for these settings, if it was called.
 
     Raises:
         UserError: as `check` says.
     """
     started = time.monotonic()
-    prepared = check(config)
+    prepared = prepared or check(config)
     for reason in prepared.left_out:
         logger.warning("left out: %s", reason)
     if finished := finished_report(prepared):
         logger.info("'%s' holds this measurement, finished", config.output)
         return finished
+    with held(config.output, command="transfer"):
+        return _measure(prepared, started=started)
+
+
+def _measure(prepared: Prepared, *, started: float) -> TransferReport:
+    config = prepared.config
     folder = Path(config.output)
     pieces = KeptTables(folder, prepared.fingerprint)
     outcomes, devices = collect(prepared, pieces)

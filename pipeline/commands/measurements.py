@@ -88,9 +88,10 @@ def transfer(
     from evaluation.transfer.tables import print_tables
     from pipeline.cluster import connect
     from pipeline.tracked_stages import tracked_transfer
+    from preprocessing.storage.output_lock import held
 
     config = loaded(TransferConfig, spelled_out("transfer", words))
-    with connect():
+    with held(config.output, command="transfer"), connect():
         print_tables(tracked_transfer(config, tracking=tracking))
 
 
@@ -110,6 +111,8 @@ def perceptibility(
     from evaluation.perceptibility.config import PerceptibilityConfig
     from evaluation.perceptibility.report import print_tables
     from pipeline.tracked_stages import tracked_perceptibility
+    from preprocessing.storage.output_lock import held
 
     config = loaded(PerceptibilityConfig, spelled_out("perceptibility", words))
-    print_tables(tracked_perceptibility(config, tracking=tracking))
+    with held(config.output, command="perceptibility"):
+        print_tables(tracked_perceptibility(config, tracking=tracking))

@@ -41,9 +41,9 @@ from preprocessing.storage.output_lock import held
 from preprocessing.storage.places import Place
 from training.config import TrainConfig
 from training.fitting import TrainingError, worker_resources
+from training.retired_settings import with_added, without_retired
 from training.run import check as check_training
 from training.run import train
-from training.run_folder import with_added, without_retired
 
 logger = logging.getLogger(__name__)
 

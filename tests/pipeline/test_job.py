@@ -14,7 +14,6 @@ from training.checkpoint import load_info
 
 pytestmark = pytest.mark.alone
 ROOT = Path(__file__).parents[2]
-SECONDS_TO_FORGET = 10
 JOB = """
 import os
 
@@ -31,11 +30,7 @@ print("a worker has", found)
 
 
 def submit(command: list[str], *options: str) -> subprocess.CompletedProcess[str]:
-    """Submit a job and wait for its end; a Ray that has just started takes jobs only after some seconds.
-
-    Ray removes the package of a job that has ended some seconds later, and would not upload the same one again before.
-    """
-    time.sleep(SECONDS_TO_FORGET)
+    """Submit a job and wait for its end; a Ray that has just started takes jobs only after some seconds."""
     deadline = time.monotonic() + 180
     while True:
         done = subprocess.run(

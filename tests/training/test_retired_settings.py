@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from preprocessing.errors import SettingsError
-from training.run_folder import with_added, without_retired
+from training.retired_settings import with_added, without_retired
 
 NOW = {"epochs": 2, "objective": {"name": "awp", "objective": {"crafting": {"sampling_ratio": 1.0}}}}
 
