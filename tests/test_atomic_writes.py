@@ -22,7 +22,6 @@ FUNCTIONS = {
 ALLOWED = {
     ("evaluation/prediction/videos.py", "opened", "open"): "into a temporary folder",
     ("pipeline/served_model.py", "_of_bytes", "write_bytes"): "the same",
-    ("pipeline/tracking/model_folder.py", "example_video", "open"): "into memory",
     ("training/checkpoint.py", "copy_for_use", "copyfile"): "into the folder that `replacing_folder` gave",
     ("training/checkpoint.py", "save", "save_file"): "into the folder that `replacing_folder` gave",
     ("training/checkpoint.py", "save", "torch.save"): "the same",

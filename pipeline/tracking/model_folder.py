@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import warnings
-from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import av
 import numpy as np
 from packaging.version import Version
 
+from evaluation.perceptibility.movies import encode_movie, platform_coding
 from preprocessing.schema import ClipFormat
 from training.checkpoint import copy_for_use, load_info
 
@@ -29,8 +27,9 @@ PACKAGES = (
     *("torchvision", "webdataset"),
 )
 """Packages of others that the code needs to classify videos."""
-EXAMPLE_SIZE = (64, 48)
-EXAMPLE_FRAMES_PER_SECOND = 10
+EXAMPLE_SIZE = (48, 64)
+"""Height and width."""
+EXAMPLE_CODING = platform_coding(crf=23, aac_kbps=64)
 
 
 def save_served_model(checkpoint: Path, folder: Path) -> None:
@@ -86,21 +85,6 @@ def served_signature() -> ModelSignature:
 
 def example_video(clip_format: ClipFormat) -> bytes:
     """An MP4 file of one clip's length with grey pictures and silence, a few KiB."""
-    buffer, seconds, rate = io.BytesIO(), clip_format.clip_seconds, clip_format.sample_rate_hz
-    with av.open(buffer, "w", format="mp4") as container:
-        video = container.add_stream("libx264", rate=EXAMPLE_FRAMES_PER_SECOND)
-        video.width, video.height = EXAMPLE_SIZE
-        video.pix_fmt = "yuv420p"
-        audio = container.add_stream("aac", rate=rate, layout="mono")
-        for index in range(round(np.ceil(seconds * EXAMPLE_FRAMES_PER_SECOND))):
-            picture = np.full((*EXAMPLE_SIZE[::-1], 3), 128, np.uint8)
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts, frame.time_base = index, Fraction(1, EXAMPLE_FRAMES_PER_SECOND)
-            container.mux(video.encode(frame))
-        container.mux(video.encode(None))
-        silence = np.zeros((1, round(seconds * rate)), np.float32)
-        sound = av.AudioFrame.from_ndarray(silence, format="fltp", layout="mono")
-        sound.sample_rate = rate
-        container.mux(audio.encode(sound))
-        container.mux(audio.encode(None))
-    return buffer.getvalue()
+    frames = np.full((clip_format.num_segments, *EXAMPLE_SIZE, 3), 128, np.uint8)
+    silence = np.zeros(round(clip_format.clip_seconds * clip_format.sample_rate_hz), np.float32)
+    return encode_movie(frames, silence, EXAMPLE_CODING, clip_format)
