@@ -71,7 +71,7 @@ def test_a_server_that_dies_gets_every_point_once_when_it_is_back(
     assert run_id
     assert [each.path for each in store.client().list_artifacts(run_id, "report")] == ["report/result.txt"]
     assert caplog.text.count(" is away") == caplog.text.count(" is back and") == 1
-    assert f"MLflow: {server.uri}/#/experiments/{store.experiment_id}/runs/{run_id}" in caplog.messages
+    assert f"MLflow: {StoreAddress(server.uri).page(store.experiment_id, run_id)}" in caplog.messages
 
 
 def test_work_ends_well_when_mlflow_is_away_at_the_end_and_the_same_command_sends_the_rest(

@@ -18,6 +18,8 @@ from tests.mlflow_server import MlflowServer
 
 ROOT = Path(__file__).parents[3]
 SECRET = "hush-hush-hush"
+EPOCHS = 60
+"""Enough that the training goes on for some seconds after the server has died."""
 pytestmark = pytest.mark.timeout(900)
 
 
@@ -33,7 +35,7 @@ def server(tmp_path: Path) -> Iterator[MlflowServer]:
 def start(data: Path, output: Path, log: Path, *, uri: str) -> subprocess.Popen[bytes]:
     words = [
         "train", "pipeline/configs/train/standard.yaml", f"data={data}", f"output={output}", "batch_size=8",
-        "epochs=12", "model={video_encoder: tiny, audio_encoder: tiny, feature_size: 16}",
+        f"epochs={EPOCHS}", "model={video_encoder: tiny, audio_encoder: tiny, feature_size: 16}",
         "validation.attacks=[{name: fgsm}]",
     ]  # fmt: skip
     with log.open("wb") as stream:
@@ -91,7 +93,7 @@ def test_a_training_outlives_its_server_and_shows_no_password(
     [run] = store.client().search_runs([store.experiment_id])
     assert run.info.status == "FINISHED"
     points = store.client().get_metric_history(run.info.run_id, "train/loss")
-    assert [point.step for point in points] == list(range(1, 13))
+    assert [point.step for point in points] == list(range(1, EPOCHS + 1))
     assert "model/MLmodel" in [each.path for each in store.client().list_artifacts(run.info.run_id, "model")]
     assert files_with_the_secret(tmp_path) == []
     assert "Traceback" not in said
