@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def evaluated(
         report = summarised(certificates, config).model_dump()
         known = {
             "certificates_sha256": file_sha256(folder / CERTIFICATES_NAME),
-            "model_sha256": folder.name.ljust(64, "0"),
+            "model_sha256": hashlib.sha256(folder.name.encode()).hexdigest(),
         }
         Report.model_validate(report | known | changes).write(folder)
         return folder
