@@ -23,11 +23,11 @@ from pipeline.tracking.opening import open_store
 from preprocessing.schema import ClipFormat
 from preprocessing.storage.records import load_index
 from tests.docs.pages import ROOT, pipeline_commands
+from tests.docs.readme import README, commands_of, made_small
 from tests.tiny_video import TINY_CLASSES
 from training.attacks import AttackedClips
 
 pytestmark = pytest.mark.timeout(900)
-README = ROOT / "README.md"
 YAML_FILES = sorted((ROOT / "pipeline" / "configs").rglob("*.yaml"))
 """Each in a folder of its command's name."""
 PLACES = {
@@ -38,22 +38,6 @@ PLACES = {
     "corruptions": ["checkpoint=checkpoint", "data=data", "output=out"],
     "transfer": ["checkpoint=[one, two, three]", "data=data", "output=out"],
 }
-SMALL = {
-    "preprocess": ["format={num_segments: 4, segment_seconds: 0.5, frame_size: 32, num_mels: 32}", "shard_size=10"],
-    "train": [
-        "model={video_encoder: tiny, audio_encoder: tiny, feature_size: 16}",
-        "epochs=2",
-        "batch_size=8",
-        "validation.attacks=[{name: fgsm}]",
-    ],
-    "evaluate": [
-        "attacks=[{name: fgsm}, {name: pgd, steps: 2}]",
-        "reference_attack={name: pgd, steps: 2}",
-        "curve=[0, 1]",
-        "num_resamples=50",
-    ],
-}
-"""What each command of the examples gets besides, so that they take seconds."""
 
 
 class TheirNetwork(nn.Module):
@@ -116,12 +100,6 @@ def test_every_shipped_yaml_loads_and_opens_with_its_command(file: Path) -> None
     assert first.startswith(f"# python -m pipeline {file.parent.name} {file.relative_to(ROOT)}")
 
 
-def commands_of(example: str) -> list[list[str]]:
-    """The commands of one example, told by the folder that it writes into."""
-    commands = [words for words in pipeline_commands(README) if words[0] != "settings"]
-    return [words for words in commands if f"runs/{example}/" in " ".join(words)]
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, tiny_videos: Path) -> Path:
     """A folder as README finds it: the configs, and small videos."""
@@ -136,8 +114,7 @@ def run(example: str, folder: Path) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for words in commands_of(example):
-            small = [word.replace("clips=20", "clips=4") for word in words]
-            assert main([*small, *SMALL.get(words[0], [])]) == 0, words
+            assert main(made_small(words)) == 0, words
     return folder / "runs" / example
 
 
@@ -222,7 +199,7 @@ def test_running_the_example_again_changes_nothing(kinetics_sounds: Path, monkey
     monkeypatch.chdir(kinetics_sounds.parent.parent)
     index = (kinetics_sounds / "dataset" / "dataset.json").read_bytes()
     words = [words for words in commands_of("ks") if words[0] == "preprocess"][-1]
-    assert main([*words, *SMALL["preprocess"]]) == 0
+    assert main(made_small(words)) == 0
     assert (kinetics_sounds / "dataset" / "dataset.json").read_bytes() == index
 
 

@@ -15,6 +15,10 @@ _FLOAT = ("tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]
 
 YAML_ENDINGS = (".yaml", ".yml")
 
+SHIPPED = Path("pipeline", "configs")
+"""The folder of the settings that come with the package, as README and docs name it."""
+_PACKAGES = Path(__file__).resolve().parents[2]
+
 
 class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -54,11 +58,15 @@ def parse(text: str) -> Any:
 def read_yaml(file: Path) -> dict[str, Any]:
     """The mapping that `file` holds.
 
+    `pipeline/configs/...` names a file that comes with the package, wherever it is installed, unless the current
+    folder has one of that name.
+
     Raises:
         ConfigError: if the file is missing, not YAML or not a mapping.
     """
+    is_shipped = file.is_relative_to(SHIPPED) and not file.exists()
     try:
-        tree = parse(file.read_text(encoding="utf-8"))
+        tree = parse((_PACKAGES / file if is_shipped else file).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError([f"the file does not exist (the current folder is '{Path.cwd()}')"], f"'{file}'") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.readme import commands_of, made_small
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("pipeline", "preprocessing", "training", "evaluation")
 
@@ -63,6 +65,18 @@ def test_a_mistake_is_a_message_with_status_2(script: Path, tmp_path: Path) -> N
 def test_the_script_tells_its_name_and_version(script: Path, tmp_path: Path) -> None:
     assert run(script, tmp_path, "--version").stdout == "robust-audio-visual 0.1.0\n"
     assert run(script, tmp_path, "train", "--help").stdout.startswith("Usage: robust-av train ")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_front_page_runs_where_nothing_is_but_videos(script: Path, tiny_videos: Path, tmp_path: Path) -> None:
+    (tmp_path / "videos").symlink_to(tiny_videos)
+    for words in commands_of("mine"):
+        done = run(script, tmp_path, *made_small(words))
+        assert done.returncode == 0, (words, done.stderr)
+    assert (tmp_path / "runs/mine/dataset/inspect.html").is_file()
+    assert (tmp_path / "runs/mine/robust/report.html").is_file()
+    assert len((tmp_path / "runs/mine/found.csv").read_text().splitlines()) == 41
 
 
 @pytest.mark.slow

@@ -44,6 +44,17 @@ def test_a_value_is_one_line_as_it_is_typed(value: object, text: str) -> None:
     assert one_line(value) == text
 
 
+def test_a_file_of_the_package_is_found_from_any_folder_unless_it_has_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = Path("pipeline/configs/preprocess/folder.yaml")
+    monkeypatch.chdir(tmp_path)
+    assert read_yaml(name)["dataset"]["name"] == "folder"
+    name.parent.mkdir(parents=True)
+    name.write_text("seed: 3\n")
+    assert read_yaml(name) == {"seed": 3}
+
+
 def test_an_empty_file_holds_no_settings(tmp_path: Path) -> None:
     (tmp_path / "empty.yaml").write_text("# nothing\n")
     assert read_yaml(tmp_path / "empty.yaml") == {}
