@@ -60,6 +60,13 @@ PAPERS: dict[str, Paper] = {
         2018,
         "1710.06081",
     ),
+    "dong2019evading": Paper(
+        "Evading Defenses to Transferable Adversarial Examples by Translation-Invariant Attacks",
+        "Yinpeng Dong and Tianyu Pang and Hang Su and Jun Zhu",
+        "Conference on Computer Vision and Pattern Recognition",
+        2019,
+        "1904.02884",
+    ),
     "goodfellow2015explaining": Paper(
         "Explaining and Harnessing Adversarial Examples",
         "Ian J. Goodfellow and Jonathon Shlens and Christian Szegedy",
@@ -212,6 +219,7 @@ CITED: dict[str, tuple[str, ...]] = {
     "square": ("andriushchenko2020square",),
     "tia": ("zhang2025rethinking",),
     "tma": ("zhang2025rethinking",),
+    "tsi": ("dong2018momentum", "dong2019evading"),
     "tt": ("wei2022temporal",),
     "vmifgsm": ("wang2021variance",),
     "worst_case": ("croce2020reliable",),

@@ -15,6 +15,7 @@ from training.attacks.pam import PAM
 from training.attacks.pgd import PGD
 from training.attacks.square import Square
 from training.attacks.tma import MMA, TIA, TMA
+from training.attacks.tsi import TSI
 from training.attacks.tt import TT
 from training.attacks.vmifgsm import VMIFGSM
 from training.attacks.worst_case import WorstCase
@@ -33,6 +34,7 @@ __all__ = [
     "PGD",
     "TIA",
     "TMA",
+    "TSI",
     "TT",
     "VMIFGSM",
     "AnyAttack",

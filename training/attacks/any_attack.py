@@ -16,6 +16,7 @@ from training.attacks.pam import PAM
 from training.attacks.pgd import PGD
 from training.attacks.square import Square
 from training.attacks.tma import MMA, TIA, TMA
+from training.attacks.tsi import TSI
 from training.attacks.tt import TT
 from training.attacks.vmifgsm import VMIFGSM
 from training.attacks.worst_case import WorstCase
@@ -36,6 +37,7 @@ AnyAttack = Annotated[
     | Square
     | TIA
     | TMA
+    | TSI
     | TT
     | VMIFGSM
     | WorstCase,
@@ -44,7 +46,7 @@ AnyAttack = Annotated[
 """Any attack, chosen by its `name`."""
 
 IterativeAttack = Annotated[
-    APGD | IFGSM | MIFGSM | MIG | MMA | NIFGSM | PAM | PGD | TIA | TMA | TT | VMIFGSM, Field(discriminator="name")
+    APGD | IFGSM | MIFGSM | MIG | MMA | NIFGSM | PAM | PGD | TIA | TMA | TSI | TT | VMIFGSM, Field(discriminator="name")
 ]
 """An attack whose number of steps a curriculum can change."""
 

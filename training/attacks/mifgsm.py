@@ -7,14 +7,15 @@ from dataclasses import replace
 from typing import Literal
 
 import torch
-from pydantic import NonNegativeFloat, PositiveInt
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import nn
 
 from training.attacks.base import TargetableAttack
-from training.attacks.engine.ascent import NOT_SHARED, Ascent
+from training.attacks.engine.ascent import NOT_SHARED, NOT_SMOOTHED, Ascent, default_step_size
 from training.attacks.engine.gradients import GradientAt, classification_gradient
 from training.attacks.engine.losses import LossName
 from training.attacks.engine.momentum import MomentumNorm
+from training.attacks.engine.smoothing import Smoothing
 from training.attacks.engine.temporal_groups import TemporalGroups
 from training.batch import Batch
 from training.passes import Passes
@@ -24,30 +25,40 @@ from training.threat import ThreatModel
 class MomentumAttack(TargetableAttack):
     """K steps along the accumulated gradient, from the clean clip; a member says what is accumulated, its g.
 
-        m = mu m + g / ||g||_1,    x = P(x + epsilon / K sign m)
+        m = mu m + g / ||g||_1,    x = P(x + alpha sign m),    alpha = epsilon / K
 
     The gradient is divided by its mean absolute value instead of its L1 norm: equal up to a constant per clip that the
     sign ignores. For l2 threats m / ||m||_2 takes the place of the sign.
     """
 
     steps: PositiveInt = 10
-    """K gradient steps of epsilon / K."""
+    """K gradient steps."""
+    step_size: PositiveFloat | None = None
+    """alpha, in units of epsilon; unset = 1 / K, as published. Twice that fools other models more often."""
     momentum: NonNegativeFloat = 1.0
     """Decay mu of the accumulated gradient; 0 = only the last gradient counts."""
     momentum_norm: MomentumNorm = "per_modality"
     """The mean size that a gradient is divided by: its modality's, each segment's, or both modalities' common one in
     units of epsilon."""
+    smoothing: Smoothing = NOT_SMOOTHED
+    """The kernel that the gradient is smoothed with, as in TI-FGSM."""
     sharing: TemporalGroups = NOT_SHARED
     """Neighbouring segments that move together."""
+
+    @property
+    def default_step_size(self) -> float:
+        """alpha where it is unset."""
+        return default_step_size(self.steps, random_start=False)
 
     @property
     def ascent(self) -> Ascent:
         """The loop that takes the steps."""
         return Ascent(
             steps=self.steps,
-            step_size=1.0 / self.steps,
+            step_size=self.step_size or self.default_step_size,
             momentum=self.momentum,
             momentum_norm=self.momentum_norm,
+            smoothing=self.smoothing,
             sharing=self.sharing,
         )
 
@@ -60,13 +71,9 @@ class MomentumAttack(TargetableAttack):
         return self.ascent(model, batch, threat, generator, self.gradient(batch, threat, generator))
 
 
-class MIFGSM(MomentumAttack):
-    """Momentum iterative FGSM: m = mu m + g / ||g||_1, x = P(x + alpha sign m) (Dong et al. 2018, arXiv:1710.06081).
+class LossMomentumAttack(MomentumAttack):
+    """A momentum attack whose g is the gradient of the loss, one pass per step."""
 
-    One pass per step. Without momentum it is I-FGSM.
-    """
-
-    name: Literal["mifgsm"] = "mifgsm"
     loss: LossName = "cross_entropy"
     """The loss that the attack maximises."""
 
@@ -76,11 +83,20 @@ class MIFGSM(MomentumAttack):
         return Passes(1, 1) * self.steps
 
     def gradient(self, clean: Batch, threat: ThreatModel, generator: torch.Generator) -> GradientAt:
-        """The gradient of the loss where the clips are."""
+        """The gradient of the loss."""
         return classification_gradient(self.loss)
 
 
-class NIFGSM(MomentumAttack):
+class MIFGSM(LossMomentumAttack):
+    """Momentum iterative FGSM: m = mu m + g / ||g||_1, x = P(x + alpha sign m) (Dong et al. 2018, arXiv:1710.06081).
+
+    One pass per step. Without momentum it is I-FGSM.
+    """
+
+    name: Literal["mifgsm"] = "mifgsm"
+
+
+class NIFGSM(LossMomentumAttack):
     """Nesterov iterative FGSM: the gradient is taken at x + alpha mu m instead of at x.
 
         m = mu m + g(x + alpha mu m) / ||g(x + alpha mu m)||_1,    x = P(x + alpha sign m)
@@ -94,19 +110,8 @@ class NIFGSM(MomentumAttack):
     """
 
     name: Literal["nifgsm"] = "nifgsm"
-    loss: LossName = "cross_entropy"
-    """The loss that the attack maximises."""
-
-    @property
-    def cost_untargeted(self) -> Passes:
-        """One pass per step."""
-        return Passes(1, 1) * self.steps
 
     @property
     def ascent(self) -> Ascent:
         """MI-FGSM's, with the look-ahead."""
         return replace(super().ascent, look_ahead=True)
-
-    def gradient(self, clean: Batch, threat: ThreatModel, generator: torch.Generator) -> GradientAt:
-        """The gradient of the loss at the point looked at."""
-        return classification_gradient(self.loss)

@@ -29,10 +29,11 @@ from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import nn
 
 from training.attacks.base import TargetableAttack
-from training.attacks.engine.ascent import NOT_SHARED, Ascent, default_step_size
+from training.attacks.engine.ascent import NOT_SHARED, NOT_SMOOTHED, Ascent, default_step_size
 from training.attacks.engine.features import Combination, missing_outputs, tempered_gradient
 from training.attacks.engine.losses import LossName
 from training.attacks.engine.momentum import MomentumNorm
+from training.attacks.engine.smoothing import Smoothing
 from training.attacks.engine.temporal_groups import TemporalGroups
 from training.attacks.engine.terms import AgreementTerm, TemporalTerm
 from training.batch import Batch
@@ -58,6 +59,8 @@ class FeatureAttack(TargetableAttack):
     """As in MI-FGSM."""
     loss: LossName = "cross_entropy"
     """The loss that the attack maximises beside the terms."""
+    smoothing: Smoothing = NOT_SMOOTHED
+    """As in MI-FGSM."""
     sharing: TemporalGroups = NOT_SHARED
     """Neighbouring segments that move together."""
     random_start: bool = False
@@ -91,6 +94,7 @@ class FeatureAttack(TargetableAttack):
             momentum=self.momentum,
             random_start=self.random_start,
             momentum_norm=self.momentum_norm,
+            smoothing=self.smoothing,
             sharing=self.sharing,
         )
         gradient = tempered_gradient(

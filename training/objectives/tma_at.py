@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from training.attacks.base import Attack
-from training.attacks.engine.ascent import NOT_SHARED
+from training.attacks.engine.ascent import NOT_SHARED, NOT_SMOOTHED
 from training.attacks.tma import TMA
 from training.crafting import Crafting
 from training.objectives.crafting_objective import AdversarialTraining
@@ -21,6 +21,7 @@ CRAFTING = TMA(
     loss="cross_entropy",
     momentum=0.0,
     random_start=True,
+    smoothing=NOT_SMOOTHED,
     sharing=NOT_SHARED,
 )
 """TMA as a defence needs it, spelled out: what transfers best to other models need not be what trains best."""

@@ -20,6 +20,7 @@ from training.attacks import (
     PGD,
     TIA,
     TMA,
+    TSI,
     TT,
     VMIFGSM,
     Attack,
@@ -27,6 +28,7 @@ from training.attacks import (
     Square,
     WorstCase,
 )
+from training.attacks.engine.smoothing import Smoothing
 from training.attacks.engine.temporal_groups import TemporalGroups
 from training.passes import Passes
 
@@ -48,10 +50,12 @@ ATTACKS: list[Attack] = [
     MIFGSM(steps=2),
     MIFGSM(steps=2, momentum_norm="joint", target="given"),
     MIFGSM(steps=2, sharing=TemporalGroups(segments=2)),
+    MIFGSM(steps=2, step_size=1.5, smoothing=Smoothing(video=5), sharing=TemporalGroups(segments=3, strength=0.3)),
     MIFGSM(steps=2, sharing=TemporalGroups(segments=3, of="perturbation")),
     MIG(steps=2, num_points=2),
     NIFGSM(steps=2),
     PAM(steps=2, num_baselines=2, num_scales=1),
+    TSI(steps=2),
     TT(steps=2, max_shift=1),
     VMIFGSM(steps=2, num_neighbours=2),
     TIA(steps=2),
@@ -66,6 +70,7 @@ ATTACKS: list[Attack] = [
     TMA(steps=2),
     TMA(steps=2, combination="weighted", random_start=True),
     TMA(steps=2, sharing=TemporalGroups(segments=4), target="least_likely"),
+    TMA(steps=2, smoothing=Smoothing(audio=3), sharing=TemporalGroups(segments="all", strength=0.5)),
     TMA(steps=2, temporal="copies", agreement="predictions", sharing=TemporalGroups(segments=4)),
 ]
 JOINT = next(iter(THREATS.values()))

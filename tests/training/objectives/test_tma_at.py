@@ -25,7 +25,8 @@ def test_training_crafts_by_settings_that_defaults_of_attacks_do_not_move(object
         "loss": "cross_entropy",
         "momentum": 0.0,
         "random_start": True,
-        "sharing": {"segments": 1, "of": "gradient"},
+        "smoothing": {"video": 1, "audio": 1},
+        "sharing": {"segments": 1, "strength": 1.0, "of": "gradient"},
     }
     assert {name: named[name] for name in expected} == expected
     assert set(expected) <= objective.attack.model_fields_set

@@ -10,11 +10,13 @@ from torch import nn
 from training.attacks.engine.gradients import Gradient, GradientAt, Streams, direction, normalised_or_noise, unit_noise
 from training.attacks.engine.momentum import Momentum, MomentumNorm
 from training.attacks.engine.randomness import uniform_like
+from training.attacks.engine.smoothing import Smoothing
 from training.attacks.engine.temporal_groups import TemporalGroups
 from training.batch import MODALITIES, Batch
 from training.threat import ThreatModel
 
 NOT_SHARED = TemporalGroups()
+NOT_SMOOTHED = Smoothing()
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Ascent:
     random_start: bool = False
     restart: int = 0
     """Number of the random start, counted from 0: each draws its own."""
+    smoothing: Smoothing = NOT_SMOOTHED
     sharing: TemporalGroups = NOT_SHARED
 
     def __call__(
@@ -79,10 +82,13 @@ class Ascent:
     def _usable(
         self, found: Gradient, batch: Batch, threat: ThreatModel, generator: torch.Generator, step: int
     ) -> Streams:
-        """The gradient that the steps follow: shared within each group of segments, and never empty."""
-        shared: Streams = {
-            name: self.sharing.average(stream if threat.segments is None else stream * threat.support(stream))
+        """The gradient that the steps follow: smoothed, shared within each group of segments, and never empty."""
+        allowed: Streams = {
+            name: stream if threat.segments is None else stream * threat.support(stream)
             for name, stream in found.streams.items()
+        }
+        shared: Streams = {
+            name: self.sharing.average(stream) for name, stream in self.smoothing.smoothed(allowed).items()
         }
         is_joint = self.momentum_norm == "joint"
         gradient = Gradient(shared, found.log_scale)
@@ -90,7 +96,7 @@ class Ascent:
 
     def _kept(self, free: Batch, perturbed: Batch, batch: Batch, threat: ThreatModel) -> Batch:
         """The point to go on from: the projected clips, or the shared perturbation inside the ball alone."""
-        if self.sharing.of == "gradient" or self.sharing.segments == 1:
+        if self.sharing.of == "gradient" or not self.sharing.is_on:
             return perturbed
         inside: Streams = {
             name: batch.stream(name) + threat.into_ball(name, free.stream(name) - batch.stream(name))

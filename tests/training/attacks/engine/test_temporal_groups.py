@@ -4,6 +4,7 @@ from typing import Literal
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from training.attacks import MIFGSM
 from training.attacks.engine.temporal_groups import TemporalGroups
@@ -22,6 +23,24 @@ def test_each_segment_gets_the_mean_of_its_group_and_the_last_group_may_be_small
 def test_groups_of_one_change_nothing() -> None:
     stream = torch.rand(2, 5, 3)
     assert TemporalGroups().average(stream) is stream
+
+
+def test_a_part_of_the_gradient_is_shared_and_the_rest_is_its_own() -> None:
+    """3/4 of the way from 1, 3 and 11 to their mean, 5."""
+    stream = torch.tensor([[1.0, 3.0, 11.0]])[..., None]
+    assert TemporalGroups(segments="all", strength=0.75).average(stream)[0, :, 0].tolist() == [4, 4.5, 6.5]
+
+
+def test_all_segments_wholly_shared_are_one_large_group_and_strength_0_is_none() -> None:
+    stream = torch.rand(2, 5, 3)
+    whole = TemporalGroups(segments="all").average(stream)
+    assert torch.equal(whole, TemporalGroups(segments=5).average(stream))
+    assert TemporalGroups(segments="all", strength=0).average(stream) is stream
+
+
+def test_one_perturbation_in_part_is_refused() -> None:
+    with pytest.raises(ValidationError, match="set strength=1, or of=gradient"):
+        TemporalGroups(segments=2, strength=0.5, of="perturbation")
 
 
 @pytest.mark.parametrize("of", ["gradient", "perturbation"])
