@@ -69,6 +69,7 @@ def test_the_checkpoint_tells_its_settings_and_its_history(two_workers: Run) -> 
     assert load_state(result.checkpoint)["history"] == result.history[: info.epoch]
 
 
+@pytest.mark.slow
 def test_one_worker_learns_the_same_weights_as_two(two_workers: Run, tmp_path: Path) -> None:
     """Same clips per step, same attacks per clip, averaged gradients: equal up to rounding."""
     config, result = two_workers

@@ -151,9 +151,7 @@ def largest_difference(one: dict[str, Tensor], other: dict[str, Tensor]) -> floa
 
 
 QUICK = [
-    Training("tiny", "sum", Standard()),
     Training("tiny", "film", CURRICULUM),
-    Training("resnet18", "gated", Standard()),
     Training("resnet18", "sum", CURRICULUM),
     Training("alexnet", "concat", Standard()),
 ]

@@ -36,6 +36,7 @@ def test_the_default_store_is_made_beside_the_output_and_opened_again(tmp_path: 
         open_store(store_address(str(tmp_path / "deeper" / "run")))
 
 
+@pytest.mark.slow
 def test_processes_that_open_a_fresh_file_together_all_work(tmp_path: Path) -> None:
     """They start at the same moment, when MLflow is loaded in all of them."""
     processes = [
