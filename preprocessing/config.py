@@ -9,8 +9,8 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from preprocessing.datasets import AnyDataset
 from preprocessing.decoding.acceptance import DecodeOptions
 from preprocessing.decoding.parent import ProcessLimits
-from preprocessing.schema import ClipFormat
-from preprocessing.settings import Settings
+from preprocessing.schema import ClipFormat, WantedFormat
+from preprocessing.settings import Settings, plain
 from preprocessing.storage.places import Place
 
 
@@ -75,7 +75,7 @@ class PreprocessConfig(Settings):
     """The labelled videos, and how their folders are read."""
     output: Place
     """Output: a folder that all nodes see, or any fsspec URL; credentials come from the environment."""
-    format: ClipFormat = ClipFormat()
+    format: WantedFormat = WantedFormat()
     """Format in which clips are stored."""
     workers: PositiveInt | None = None
     """Shards built at once, one CPU each. None: as many as the cluster has CPUs, or could have by adding nodes."""
@@ -97,9 +97,21 @@ class PreprocessConfig(Settings):
     """Only print what would be done and what it would cost, after decoding a few videos; nothing is written."""
 
     @property
+    def clip_format(self) -> ClipFormat:
+        """Format in which clips are stored, once the number of their segments is settled."""
+        assert self.format.num_segments != "auto", "the number of segments is settled before it is used"
+        return ClipFormat.model_validate(plain(self.format))
+
+    def with_segments(self, num_segments: int) -> PreprocessConfig:
+        """The same settings with so many segments per clip."""
+        return PreprocessConfig.model_validate(
+            {**plain(self), "format": {**plain(self.format), "num_segments": num_segments}}
+        )
+
+    @property
     def decode_options(self) -> DecodeOptions:
         """Settings that the decoder process is given."""
-        return self.rules.decode_options(self.format)
+        return self.rules.decode_options(self.clip_format)
 
     @property
     def process_limits(self) -> ProcessLimits:

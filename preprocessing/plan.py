@@ -13,6 +13,7 @@ from preprocessing.datasets import Listing, Video
 from preprocessing.datasets.accounting import with_rejected
 from preprocessing.datasets.base import locate
 from preprocessing.datasets.leaks import SizedFile, copies_in_other_splits
+from preprocessing.datasets.parts import middles_of_parts
 from preprocessing.schema import SPLITS, Accounting, Rejection, Split
 from preprocessing.seeds import shuffling_key
 from preprocessing.settings import Settings, describe_differences
@@ -75,14 +76,9 @@ class Prepared:
     accounting: Accounting
 
 
-def prepare_plan(config: PreprocessConfig) -> Prepared:
-    """Read the folders and lists of `config.dataset`, and lay its clips into shards.
-
-    Raises:
-        ValueError: if they cannot be read, or in two ways, or hold no videos.
-    """
-    listing = config.dataset.listing()
-    videos, too_short = middles_of_parts(listing.videos, config.format.clip_seconds)
+def prepare_plan(config: PreprocessConfig, listing: Listing) -> Prepared:
+    """Lay the clips of a data set into shards; the number of their segments is settled."""
+    videos, too_short = middles_of_parts(listing.videos, config.clip_format.clip_seconds)
     plan, more = make_plan(
         replace(listing, videos=videos),
         roots=config.dataset.roots,
@@ -94,25 +90,6 @@ def prepare_plan(config: PreprocessConfig) -> Prepared:
     used = {clip.source for shard in plan.shards for clip in shard.clips}
     lost = {each.file: each for each in rejected if each.file not in used}  # several clips may be cut from one file
     return Prepared(plan, (*listing.rejected, *rejected), with_rejected(listing.accounting, list(lost.values())))
-
-
-def middles_of_parts(videos: Sequence[Video], clip_seconds: float) -> tuple[tuple[Video, ...], tuple[Rejection, ...]]:
-    """The videos with a start where a list gives a part of them, and those whose part is shorter than a clip."""
-    placed: list[Video] = []
-    rejected: list[Rejection] = []
-    for video in videos:
-        if video.end_seconds is None:
-            placed.append(video)
-            continue
-        spare = video.end_seconds - (video.start_seconds or 0.0) - clip_seconds
-        if spare < -1e-6:
-            detail = f"its list gives {spare + clip_seconds:g} s of it, a clip has {clip_seconds:g} s"
-            source = video.source.as_posix()
-            rejected.append(Rejection(file=source, split=video.split, reason="too_short", detail=detail))
-            continue
-        start = round((video.start_seconds or 0.0) + max(spare, 0.0) / 2, 6)
-        placed.append(video.model_copy(update={"start_seconds": start, "end_seconds": None}))
-    return tuple(placed), tuple(rejected)
 
 
 def make_plan(

@@ -20,6 +20,7 @@ from preprocessing.cluster.tasks import build_all, shared_places
 from preprocessing.config import PreprocessConfig
 from preprocessing.datasets.accounting import lines, some
 from preprocessing.errors import DataError
+from preprocessing.estimate.segment_count import settled
 from preprocessing.plan import Plan, empty_splits, prepare_plan
 from preprocessing.reporting.progress import Progress
 from preprocessing.reporting.table import FoldedTable
@@ -87,7 +88,9 @@ def preprocess(config: PreprocessConfig) -> Summary:
     store = Store(config.output)
     require_writable(config.output)
     config.dataset.prepare()
-    prepared = prepare_plan(config)
+    listing = config.dataset.listing()
+    config, _ = settled(config, listing.videos, store)
+    prepared = prepare_plan(config, listing)
     plan, outside = prepared.plan, prepared.rejected
     places = shared_places(config, plan)
     require_shared(*places)
@@ -215,7 +218,7 @@ def make_index(
     kept = [record for record in records if record.samples]
     return DatasetIndex(
         name=config.dataset.name,
-        format=config.format,
+        format=config.clip_format,
         classes=plan.classes,
         num_clips={split: sum(len(r.samples) for r in kept if r.split == split) for split in SPLITS},
         num_rejected=num_rejected,
@@ -254,7 +257,10 @@ def too_many_rejected(config: PreprocessConfig, rejected: Sequence[Rejection], n
     """The message of a job that left out too many videos, with the place to look."""
     counts = Counter(rejection.reason for rejection in rejected).most_common()
     reasons = ", ".join(f"{count} {reason}" for reason, count in counts)
-    wanted = f"{config.format.clip_seconds:g} s are wanted of each: lower format.num_segments or format.segment_seconds"
+    wanted = (
+        f"{config.clip_format.clip_seconds:g} s are wanted of each: set format.num_segments=auto or a lower number, or "
+        "lower format.segment_seconds"
+    )
     return (
         f"{len(rejected)} of {num_videos} videos were left out ({reasons}), more than max_rejected_share="
         f"{config.max_rejected_share:g}; '{join(config.output, REJECTED_NAME)}' lists them"

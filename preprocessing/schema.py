@@ -49,14 +49,16 @@ def member_names(num_segments: int) -> tuple[str, ...]:
     return (AUDIO_MEMBER, *frame_members(num_segments), RECORD_MEMBER, LOGMEL_MEMBER)
 
 
-class ClipFormat(Settings):
-    """The format in which clips are stored: their segments, and the size and rate of both streams.
+class WantedFormat(Settings):
+    """The format in which clips are to be stored: their segments, and the size and rate of both streams.
 
     Frame t is the frame on screen at the middle of segment t; log-mel patch t covers exactly segment t.
     """
 
-    num_segments: PositiveInt = 10
-    """Segments per clip."""
+    num_segments: PositiveInt | Literal["auto"] = 10
+    """Segments per clip. `auto`: as many as nearly all videos are long enough for, ten at most, decided once from a
+    sample of every class before any shard is built: no more than 5 % of the sample are lost, and of a class no more
+    than a fifth or one."""
     segment_seconds: PositiveFloat = 1.0
     """Length of a segment in seconds."""
     frame_size: PositiveInt = 224
@@ -73,11 +75,6 @@ class ClipFormat(Settings):
     """Samples between two log-mel steps."""
 
     @property
-    def clip_seconds(self) -> float:
-        """Length of the stored clip in seconds."""
-        return self.num_segments * self.segment_seconds
-
-    @property
     def segment_samples(self) -> int:
         """Waveform samples per segment."""
         return round(self.segment_seconds * self.sample_rate_hz)
@@ -88,7 +85,7 @@ class ClipFormat(Settings):
         return self.segment_samples // self.hop_length
 
     @model_validator(mode="after")
-    def _segments_fit_the_grid(self) -> ClipFormat:
+    def _segments_fit_the_grid(self) -> WantedFormat:
         exact = self.segment_seconds * self.sample_rate_hz
         if abs(exact - round(exact)) > 1e-6 or round(exact) % self.hop_length:
             raise ValueError(
@@ -101,6 +98,18 @@ class ClipFormat(Settings):
                 f"hop_length={self.hop_length}: lower n_fft or raise segment_seconds"
             )
         return self
+
+
+class ClipFormat(WantedFormat):
+    """The format in which clips are stored, with a number of segments that is settled."""
+
+    num_segments: PositiveInt = 10
+    """Segments per clip."""
+
+    @property
+    def clip_seconds(self) -> float:
+        """Length of the stored clip in seconds."""
+        return self.num_segments * self.segment_seconds
 
 
 class Tracks(Settings):

@@ -137,6 +137,12 @@ def test_own_videos_take_five_commands() -> None:
     assert [words[0] for words in commands_of("mine")] == ["preprocess", "inspect", "train", "evaluate", "predict"]
 
 
+def test_the_first_of_them_takes_videos_shorter_than_ten_segments(own_videos: Path) -> None:
+    """Videos of 2 s, in segments of half a second: four of each are kept, and every video is."""
+    index = load_index(str(own_videos / "dataset"))
+    assert (index.format.num_segments, sum(index.num_clips.values()), index.num_rejected) == (4, 40, 0)
+
+
 def test_the_five_commands_leave_a_page_a_checkpoint_and_a_report(own_videos: Path) -> None:
     assert (own_videos / "dataset" / "inspect.html").stat().st_size > 10_000
     assert (own_videos / "robust" / "checkpoint" / "model.safetensors").exists()

@@ -55,7 +55,7 @@ class VideoClassifier(AbstractContextManager["VideoClassifier"]):
         `tell` hears how far a long video is.
         """
         try:
-            seconds = self._decoder.measure(path, root=root)
+            seconds = self._decoder.measure(path, root=root).video_seconds
         except DecodeError as error:
             return refused(name, error)
         starts = window_starts(

@@ -116,7 +116,7 @@ def jobs(config: PreprocessConfig, plan: Plan, *, output: str) -> list[ShardJob]
             data_roots=tuple(root.resolve() for root in config.dataset.roots),
             shard=shard,
             plan_sha256=plan_sha256,
-            clip_format=config.format,
+            clip_format=config.clip_format,
             options=config.decode_options,
             limits=config.process_limits,
             repair=config.repair,

@@ -24,7 +24,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from preprocessing.decoding.acceptance import DecodeError, DecodeOptions
-from preprocessing.decoding.clip import Clip, decode_file, read_file, read_streams
+from preprocessing.decoding.clip import Clip, Streams, decode_file, read_file, read_streams
 from preprocessing.decoding.protocol import ProcessLimits, message, receive_with_file
 from preprocessing.decoding.sandbox import confine
 
@@ -73,7 +73,7 @@ def serve(file: io.FileIO, request: dict[str, Any], options: DecodeOptions) -> b
     """Decode or measure what was sent: a message with the clip or the length, or with the reason why there is none."""
     try:
         if request["is_measured"]:
-            return message({"video_seconds": measure(file, options, suffix=request["suffix"])})
+            return message(measure(file, options, suffix=request["suffix"]))
         clip = decode_file(file, options, suffix=request["suffix"], start_seconds=request["start_seconds"])
         file.seek(0)
         source_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -84,14 +84,19 @@ def serve(file: io.FileIO, request: dict[str, Any], options: DecodeOptions) -> b
     return message(describe(clip, source_sha256), [*jpegs, flac, clip.samples.astype("<i2").tobytes()])
 
 
-def measure(file: io.FileIO, options: DecodeOptions, *, suffix: str) -> float:
-    """Seconds of a video that `options` allow to be decoded, read off its packets; nothing is decoded."""
+def measure(file: io.FileIO, options: DecodeOptions, *, suffix: str) -> dict[str, float]:
+    """Seconds of picture and sound of a video that `options` allow to be decoded; nothing of it is decoded."""
     return read_file(
         file,
         options,
         suffix=suffix,
-        read=lambda container, claimed: read_streams(container, options, claimed=claimed).timeline.duration_seconds,
+        read=lambda container, claimed: lengths(read_streams(container, options, claimed=claimed)),
     )
+
+
+def lengths(streams: Streams) -> dict[str, float]:
+    """The header of an answer with the length of a video, read off its packets."""
+    return {"video_seconds": streams.timeline.duration_seconds, "sound_seconds": streams.sound_seconds}
 
 
 def describe(clip: Clip, source_sha256: str) -> dict[str, Any]:

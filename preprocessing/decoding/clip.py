@@ -161,6 +161,13 @@ class Streams:
     """Errors that reading met."""
     timeline: Timeline
 
+    @property
+    def sound_seconds(self) -> float:
+        """End of the last packet of sound on the video clock; 0 if none has a time."""
+        unit = seconds_per_unit(self.chosen.audio)
+        ends = (packet.pts + (packet.duration or 0) for packet in self.audio_packets if packet.pts is not None)
+        return max(max(ends, default=0) * unit - self.timeline.zero_seconds, 0.0)
+
 
 def read_streams(container: InputContainer, options: DecodeOptions, *, claimed: tuple[int, int]) -> Streams:
     """Choose the streams of an open file and read their packets, which must be on one clock; nothing is decoded."""

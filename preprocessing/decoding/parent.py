@@ -69,9 +69,12 @@ class EncodedClip(Settings):
 
 
 class Length(Settings):
-    """The length of a video."""
+    """The length of a video, by the times of its packets."""
 
     video_seconds: float = Field(ge=0)
+    """Until the last frame leaves the screen."""
+    sound_seconds: float = Field(ge=0)
+    """Until the sound ends, on the video clock."""
 
 
 class Refusal(Settings):
@@ -124,10 +127,10 @@ class DecoderProcess:
         request = {"suffix": path.suffix.lower(), "start_seconds": start_seconds, "is_measured": False}
         return self._ask(path, root, request, lambda header, blobs: encoded_clip(header, blobs, self._options))
 
-    def measure(self, path: Path, *, root: Path) -> float:
-        """Seconds of a video, of which nothing is decoded; DecodeError if no clip of it could be stored."""
+    def measure(self, path: Path, *, root: Path) -> Length:
+        """Length of a video, of which nothing is decoded; DecodeError if no clip of it could be stored."""
         request = {"suffix": path.suffix.lower(), "is_measured": True}
-        return self._ask(path, root, request, lambda header, _: Length.model_validate(header).video_seconds)
+        return self._ask(path, root, request, lambda header, _: Length.model_validate(header))
 
     def _ask(self, path: Path, root: Path, request: dict[str, Any], read: Read[Answer]) -> Answer:
         """Open a video and hand it over with a request, again if the process crashes; `read` reads the answer."""

@@ -83,7 +83,7 @@ def calibrate(config: PreprocessConfig, clips: Sequence[PlannedClip]) -> Calibra
 
     from preprocessing.storage.sample_builder import SampleBuilder
 
-    builder = SampleBuilder(config.format)
+    builder = SampleBuilder(config.clip_format)
     roots = tuple(root.resolve() for root in config.dataset.roots)
     sizes: list[int] = []
     rejected: list[str] = []
@@ -142,7 +142,7 @@ def fitting_segments(config: PreprocessConfig, clips: Sequence[PlannedClip]) -> 
                         return False
         return True
 
-    most = bisect_left(range(1, config.format.num_segments), True, key=lambda number: not fits(number))
+    most = bisect_left(range(1, config.clip_format.num_segments), True, key=lambda number: not fits(number))
     return most or None
 
 

@@ -17,6 +17,7 @@ from preprocessing.config import PreprocessConfig
 from preprocessing.datasets.base import normalised, split_named
 from preprocessing.errors import PlaceError
 from preprocessing.estimate.calibration import NOTHING, NUM_MEASURED, Calibration, calibrate, spread
+from preprocessing.estimate.segment_count import SegmentCount, settled
 from preprocessing.inspection.stored import load_records
 from preprocessing.plan import Plan, PlannedClip, prepare_plan
 from preprocessing.schema import PLAN_NAME, Accounting, Split
@@ -29,6 +30,8 @@ class Estimate(Settings):
     """The work, time and space that a run would take."""
 
     output: str
+    segments: SegmentCount | None = None
+    """The number of segments per clip and its reason, if `auto` was asked for."""
     num_videos: dict[str, dict[Split, int]]
     """Videos in the plan by class and split; those that are not there are counted, too."""
     layouts: dict[str, int]
@@ -72,7 +75,9 @@ def estimate(config: PreprocessConfig) -> Estimate:
     roots, store = config.dataset.roots, Store(config.output)
     if absent := [root for root in roots if not root.is_dir()]:
         raise PlaceError(f"dataset.root='{absent[0]}' is not a folder, and plan=true makes none")
-    prepared = prepare_plan(config)
+    listing = config.dataset.listing()
+    config, segments = settled(config, listing.videos, store)
+    prepared = prepare_plan(config, listing)
     plan = prepared.plan
     if store.size(PLAN_NAME) is not None:
         refuse_another(store, plan)
@@ -88,6 +93,7 @@ def estimate(config: PreprocessConfig) -> Estimate:
     workers = config.workers or os.cpu_count() or 1
     return Estimate(
         output=config.output,
+        segments=segments,
         num_videos=count_videos(plan),
         layouts=dict(Counter(layout(clip) for shard in plan.shards for clip in shard.clips).most_common()),
         accounting=prepared.accounting,

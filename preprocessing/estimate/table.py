@@ -46,6 +46,8 @@ def facts_of(found: Estimate) -> list[tuple[str, str]]:
         for reason, count in found.rejected.items()
     ]
     rows += [(f"no {split} video", some(map(repr, names))) for split, names in empty_splits(found.num_videos).items()]
+    if found.segments is not None:
+        rows.append(("segments per clip", str(found.segments)))
     rows += [
         ("shards", f"{found.num_shards:,}, of which {found.num_finished:,} are finished"),
         ("videos to decode", f"{found.num_remaining:,}"),
@@ -91,7 +93,9 @@ def warnings_of(found: Estimate) -> list[tuple[str, str]]:
     calibration = found.calibration
     if num_short := sum(calibration.rejected.get(reason, 0) for reason in TOO_SHORT):
         fitting = calibration.fitting_segments
-        remedy = f"format.num_segments={fitting} keeps them" if fitting else "lower format.segment_seconds"
+        remedy = (
+            f"format.num_segments={fitting} keeps them, auto nearly all" if fitting else "lower format.segment_seconds"
+        )
         rows.append(
             (
                 "WARNING",

@@ -32,7 +32,7 @@ def job(videos: Path, tmp_path: Path) -> ShardJob:
         data_roots=(videos,),
         shard=PlannedShard(name="train/000000.tar", split="train", clips=clips),
         plan_sha256="0" * 64,
-        clip_format=wanted.format,
+        clip_format=wanted.clip_format,
         options=wanted.decode_options,
         limits=wanted.process_limits,
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from preprocessing.config import PreprocessConfig
 from preprocessing.datasets import Listing, Video
-from preprocessing.plan import Plan, differences, empty_splits, make_plan, middles_of_parts, prepare_plan
+from preprocessing.plan import Plan, differences, empty_splits, make_plan, prepare_plan
 from preprocessing.schema import Split
 
 
@@ -93,9 +93,8 @@ def test_a_video_with_the_same_bytes_in_two_splits_is_kept_in_the_test(tmp_path:
     for name, data in contents.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(data)
-    prepared = prepare_plan(
-        PreprocessConfig.model_validate({"dataset": {"name": "folder", "root": tmp_path}, "output": "shards"})
-    )
+    config = PreprocessConfig.model_validate({"dataset": {"name": "folder", "root": tmp_path}, "output": "shards"})
+    prepared = prepare_plan(config, config.dataset.listing())
     assert {clip.source for shard in prepared.plan.shards for clip in shard.clips} == {"train/a/2.mp4", "test/a/3.mp4"}
     assert [(each.file, each.reason, each.detail) for each in prepared.rejected] == [
         ("train/a/1.mp4", "same_bytes", "'test/a/3.mp4' in test has the same bytes"),
@@ -105,34 +104,17 @@ def test_a_video_with_the_same_bytes_in_two_splits_is_kept_in_the_test(tmp_path:
     assert (accounting.num_seen, accounting.num_used, accounting.num_left_out("same_bytes")) == (4, 2, 2)
 
 
-def test_of_a_part_of_a_video_the_middle_is_kept_and_a_short_part_is_left_out() -> None:
-    """From 10 to 16 s, a clip of 4 s begins at 11 s; 3 s are too few."""
-    one, two, three = (
-        video.model_copy(update={"start_seconds": start, "end_seconds": end})
-        for video, (start, end) in zip(listing(3).videos, ((10.0, 16.0), (10.0, 13.0), (5.0, None)), strict=True)
-    )
-    videos, rejected = middles_of_parts((one, two, three), 4.0)
-    assert [(video.key, video.start_seconds, video.end_seconds) for video in videos] == [
-        ("clip0000", 11.0, None),
-        ("clip0002", 5.0, None),
-    ]
-    (rejection,) = rejected
-    assert (rejection.file, rejection.reason) == ("1/clip0001.mp4", "too_short")
-    assert rejection.detail == "its list gives 3 s of it, a clip has 4 s"
-
-
 def test_the_reading_of_folders_does_not_decide_the_plan_beyond_its_clips(tmp_path: Path) -> None:
     """So data sets that were made before there was the setting go on."""
     (tmp_path / "a").mkdir()
     (tmp_path / "a/1.mp4").touch()
-    plans = [
-        prepare_plan(
-            PreprocessConfig.model_validate(
-                {"dataset": {"name": "folder", "root": tmp_path, "layout": layout}, "output": "shards"}
-            )
-        ).plan
+    configs = [
+        PreprocessConfig.model_validate(
+            {"dataset": {"name": "folder", "root": tmp_path, "layout": layout}, "output": "shards"}
+        )
         for layout in ("auto", "class_folders")
     ]
+    plans = [prepare_plan(config, config.dataset.listing()).plan for config in configs]
     assert plans[0] == plans[1]
     assert plans[0].settings["dataset"] == {
         "name": "folder",

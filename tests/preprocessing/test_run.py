@@ -260,7 +260,9 @@ def test_too_many_rejected_fail_the_job(tmp_path: Path, videos: Path) -> None:
 
 def test_too_short_videos_are_told_apart_from_broken_ones(tmp_path: Path, videos: Path) -> None:
     """The videos last 2 s."""
-    with pytest.raises(TooManyRejectedError, match=r"4 s are wanted of each: lower format\.num_segments"):
+    with pytest.raises(
+        TooManyRejectedError, match=r"4 s are wanted of each: set format\.num_segments=auto or a lower number"
+    ):
         preprocess(config(videos, tmp_path / "shards", format=ClipFormat(num_segments=4, frame_size=32)))
     assert preprocess(config(videos, tmp_path / "shards")).num_clips["train"]  # what is left of it does not block
     assert verify(str(tmp_path / "shards")) == []

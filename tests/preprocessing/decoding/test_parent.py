@@ -54,7 +54,8 @@ def test_a_video_is_measured_without_being_decoded(tmp_path: Path, video: Path, 
     """Whole files alone have a length; the process goes on to decode."""
     (tmp_path / "page.mp4").write_text("<html>")
     with DecoderProcess(options, LIMITS) as decoder:
-        seconds = decoder.measure(video, root=video.parent)
+        length = decoder.measure(video, root=video.parent)
+        seconds = length.video_seconds
         with pytest.raises(DecodeError, match="not_media"):
             decoder.measure(tmp_path / "page.mp4", root=tmp_path)
         first = decoder.pid

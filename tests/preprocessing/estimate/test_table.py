@@ -4,7 +4,8 @@ import pytest
 
 from preprocessing.estimate.calibration import NOTHING, Calibration
 from preprocessing.estimate.estimate import Estimate
-from preprocessing.estimate.table import duration, show
+from preprocessing.estimate.segment_count import SegmentCount
+from preprocessing.estimate.table import duration, facts_of, show
 from preprocessing.schema import Accounting, FilesSeen, LeftOut
 
 
@@ -123,3 +124,15 @@ def test_a_finished_data_set_costs_nothing(
 )
 def test_a_duration_is_said_in_two_units(seconds: float, words: str) -> None:
     assert duration(float(seconds)) == words
+
+
+def test_the_number_of_segments_is_told_with_its_price(found: Estimate) -> None:
+    assert "segments per clip" not in dict(facts_of(found))
+    count = SegmentCount(
+        num_segments=4, segment_seconds=1.0, num_probed=80, lost={"drums": 2}, example="a.mp4", num_lost_with_one_more=9
+    )
+    facts = dict(facts_of(found.model_copy(update={"segments": count})))
+    assert facts["segments per clip"] == (
+        "4 of 1 s (format.num_segments=auto): of 80 videos probed 2 (2 of 'drums'; such as 'a.mp4') would be too "
+        "short, 9 with one segment more"
+    )
