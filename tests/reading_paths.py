@@ -123,7 +123,7 @@ def csv_to_shard(folder: Path) -> Callable[[], None]:
         built = build_shard(job)
         assert [sample.key for sample in built.record.samples] == [clip]
         with (videos / f"{clip}.mp4").open("rb", buffering=0) as file:
-            serve(file, {"suffix": ".mp4", "start_seconds": None, "is_measured": False}, config.decode_options)
+            serve(file, {"suffix": ".mp4", "start_seconds": None, "is_kept": False}, config.decode_options)
 
     return go
 

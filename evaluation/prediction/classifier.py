@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -15,10 +15,12 @@ from torch import Tensor
 
 from evaluation.prediction.certification import certify, weakest
 from evaluation.prediction.config import PredictConfig
+from evaluation.prediction.decoding import VideoDecoders
 from evaluation.prediction.results import Certificate, VideoPrediction, WindowPrediction, most_probable
-from evaluation.prediction.windows import Window, batch_of, decoded_windows, window_starts
+from evaluation.prediction.videos import VideoFile
+from evaluation.prediction.windows import Window, batch_of
 from preprocessing.decoding.acceptance import DecodeError
-from preprocessing.decoding.parent import DecoderProcess, EncodedClip
+from preprocessing.decoding.parent import EncodedClip
 from preprocessing.errors import ResourceError
 from training.batch import Batch
 from training.checkpoint import load_model
@@ -27,7 +29,7 @@ T = TypeVar("T")
 
 
 class VideoClassifier(AbstractContextManager["VideoClassifier"]):
-    """Classifies videos one after the other, each decoded in the sandbox; used as a context, which ends the decoder.
+    """Classifies videos, which are decoded in sandboxes meanwhile; used as a context, which ends the decoders.
 
     Raises:
         CheckpointError: if `checkpoint` is not a checkpoint.
@@ -39,37 +41,29 @@ class VideoClassifier(AbstractContextManager["VideoClassifier"]):
         self._device = chosen_device(gpu=config.gpu)
         model, self.info = load_model(checkpoint)
         self._model = model.to(self._device)
-        self._options = config.rules.decode_options(self.info.clip_format)
-        self._decoder = DecoderProcess(self._options, config.limits.process_limits)
+        self._decoders = VideoDecoders(self.info.clip_format, config)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._decoder.__exit__(kind, error, trace)
+        self._decoders.__exit__(kind, error, trace)
 
-    def classify(
-        self, path: Path, *, root: Path, name: str, tell: Callable[[str], None] = lambda text: None
-    ) -> VideoPrediction:
-        """The classes of a video, a regular file inside `root`; of one that is refused, the reason.
+    def classify(self, path: Path, *, root: Path, name: str) -> VideoPrediction:
+        """The classes of a video, a regular file inside `root`; of one that is refused, the reason."""
+        [found] = self.classify_each([VideoFile(name, path, root)])
+        return found
 
-        `tell` hears how far a long video is.
-        """
-        try:
-            seconds = self._decoder.measure(path, root=root).video_seconds
-        except DecodeError as error:
-            return refused(name, error)
-        starts = window_starts(
-            seconds,
-            clip_seconds=self.info.clip_format.clip_seconds,
-            hop_seconds=self._config.hop_seconds or self.info.clip_format.clip_seconds,
-            slack_seconds=self._options.missing_end_seconds,
-        )
-        windows = decoded_windows(self._decoder, path, self._options, root=root, starts=starts)
-        found: list[WindowPrediction] = []
-        for some in in_runs(windows, self._config.batch_size):
-            found += self._classified(some)
-            tell(f"'{name}': {len(found)} of {len(starts)} windows")
-        return averaged(name, seconds, tuple(found))
+    def classify_each(
+        self, videos: Iterable[VideoFile], *, tell: Callable[[str], None] = lambda text: None
+    ) -> Iterator[VideoPrediction]:
+        """The classes of each video in order, or the reason why it has none; `tell` hears how far a long one is."""
+        with closing(self._decoders.windows_of(videos)) as decoded:
+            for video, windows in decoded:
+                tell(f"'{video.name}'")
+                try:
+                    yield self._prediction(video.name, windows, tell)
+                except DecodeError as error:
+                    yield refused(video.name, error)
 
     def probabilities(self, clips: Batch) -> Float[Tensor, "batch classes"]:
         """Probability of each class, on the processor in double precision; NaN where the model's answer is no number.
@@ -85,6 +79,15 @@ class VideoClassifier(AbstractContextManager["VideoClassifier"]):
     def by_class(self, probabilities: Float[Tensor, " classes"]) -> dict[str, float]:
         """The probabilities of a clip by the names of the classes."""
         return dict(zip(self.info.classes, probabilities.tolist(), strict=True))
+
+    def _prediction(self, name: str, windows: Iterator[Window], tell: Callable[[str], None]) -> VideoPrediction:
+        found: list[WindowPrediction] = []
+        seconds = 0.0
+        for some in in_runs(windows, self._config.batch_size):
+            found += self._classified(some)
+            seconds = some[0].video_seconds
+            tell(f"'{name}': {len(found)} of {some[0].num_windows} windows")
+        return averaged(name, seconds, tuple(found))
 
     def _classified(self, windows: list[Window]) -> list[WindowPrediction]:
         """The windows with their classes, in their order."""

@@ -53,6 +53,9 @@ class PredictConfig(Settings):
     """Most that decoding a window may cost."""
     batch_size: PositiveInt = 16
     """Windows per forward pass. It sets the memory that is needed, and changes no result."""
+    decoders: PositiveInt | None = None
+    """Videos decoded at once, each in a process of its own, while others are classified; unset = one per core. It sets
+    the time and memory that are needed, and changes no result."""
     gpu: bool | None = None
     """Work on a GPU, or not; unset = if there is one."""
     seed: int = 0

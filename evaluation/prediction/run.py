@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from evaluation.prediction.classifier import VideoClassifier, refused
+from evaluation.prediction.classifier import VideoClassifier
 from evaluation.prediction.config import PredictConfig
 from evaluation.prediction.results import VideoPrediction, table
-from evaluation.prediction.videos import VideoFile, video_files
-from preprocessing.decoding.acceptance import DecodeError
+from evaluation.prediction.videos import video_files
 from preprocessing.errors import PlaceError, SettingsError
 from preprocessing.reporting.heartbeat import heartbeat
 from preprocessing.storage.atomic_file import write_file
@@ -67,10 +65,11 @@ def predict_each(
     with heartbeat(lambda: doing[0]), VideoClassifier(checkpoint, config) as classifier:
         info = classifier.info
         videos = list(video_files(places))
-        for number, video in enumerate(videos, 1):
-            doing[0] = f"video {number} of {len(videos)}, '{video.name}'"
-            found.append(_prediction(classifier, video, partial(doing.__setitem__, 0)))
-            tell(found[-1])
+        for prediction in classifier.classify_each(
+            videos, tell=lambda text: doing.__setitem__(0, f"video {len(found) + 1} of {len(videos)}, {text}")
+        ):
+            found.append(prediction)
+            tell(prediction)
     if config.output:
         write(found, checkpoint, info, config, config.output)
     return found
@@ -82,7 +81,9 @@ def write(
     """Write predictions as a table, whole or not at all."""
     folder, name = split(output)
     kind: Literal[".csv", ".json"] = ".csv" if name.lower().endswith(".csv") else ".json"
-    settings = config.model_dump(mode="json", exclude={"output", "gpu", "batch_size", "limits", "top", "by_time"})
+    settings = config.model_dump(
+        mode="json", exclude={"output", "gpu", "batch_size", "decoders", "limits", "top", "by_time"}
+    )
     origin: dict[str, object] = {
         "checkpoint": checkpoint,
         "model_sha256": model_sha256(checkpoint),
@@ -114,11 +115,3 @@ def split(output: str) -> tuple[str, str]:
         return folder, name
     path = Path(output).absolute()
     return str(path.parent), path.name
-
-
-def _prediction(classifier: VideoClassifier, video: VideoFile, tell: Callable[[str], None]) -> VideoPrediction:
-    try:
-        with video.opened() as (path, root):
-            return classifier.classify(path, root=root, name=video.name, tell=tell)
-    except DecodeError as error:
-        return refused(video.name, error)

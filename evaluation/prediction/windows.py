@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from preprocessing.decoding.acceptance import DecodeError, DecodeOptions
+from preprocessing.decoding.opened_video import OpenedVideo
 from preprocessing.decoding.parent import DecoderProcess, EncodedClip
 from preprocessing.schema import ClipFormat, frame_members
 from preprocessing.storage.sample_builder import SampleBuilder
@@ -25,6 +26,10 @@ class Window:
 
     start_seconds: float
     end_seconds: float
+    video_seconds: float
+    """Length of the whole video."""
+    num_windows: int
+    """Windows that the video has."""
     clip: EncodedClip | None = None
     refusal: DecodeError | None = None
 
@@ -44,17 +49,29 @@ def window_starts(
 
 
 def decoded_windows(
-    decoder: DecoderProcess, path: Path, options: DecodeOptions, *, root: Path, starts: Sequence[float]
-) -> Iterator[Window]:
-    """The windows of a video that lies inside `root`, in order; one that cannot be decoded costs no other."""
+    decoder: DecoderProcess, path: Path, options: DecodeOptions, *, root: Path, hop_seconds: float | int
+) -> Generator[Window, None, None]:
+    """The windows of a video that lies inside `root`, in order; one that cannot be decoded costs no other.
+
+    The video is read once, so that a window costs the same wherever it lies.
+
+    Raises:
+        DecodeError: in the place of the first window, if no clip of the video could be decoded.
+    """
     length = options.num_segments * options.segment_seconds
-    for start in starts:
-        try:
-            clip = decoder.decode(path, root=root, start_seconds=start)
-        except DecodeError as error:
-            yield Window(start, start + length, refusal=error)
-        else:
-            yield Window(start, start + length, clip=clip)
+    with OpenedVideo(decoder, path, root=root) as video:
+        seconds = video.length.video_seconds
+        starts = window_starts(
+            seconds, clip_seconds=length, hop_seconds=hop_seconds, slack_seconds=options.missing_end_seconds
+        )
+        for start in starts:
+            window = Window(start, start + length, seconds, len(starts))
+            try:
+                clip = video.decode(start)
+            except DecodeError as error:
+                yield replace(window, refusal=error)
+            else:
+                yield replace(window, clip=clip)
 
 
 def batch_of(clips: Sequence[EncodedClip], clip_format: ClipFormat, *, audio_domain: AudioDomain) -> StoredBatch:

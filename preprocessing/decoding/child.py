@@ -14,7 +14,10 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from typing import Any, cast
 
 import av
@@ -24,8 +27,9 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from preprocessing.decoding.acceptance import DecodeError, DecodeOptions
-from preprocessing.decoding.clip import Clip, Streams, decode_file, read_file, read_streams
-from preprocessing.decoding.protocol import ProcessLimits, message, receive_with_file
+from preprocessing.decoding.clip import Clip, decode_file
+from preprocessing.decoding.long_video import LongVideo
+from preprocessing.decoding.protocol import ProcessLimits, message, receive, receive_with_file
 from preprocessing.decoding.sandbox import confine
 
 # Quicker than libav's own choice (level 5, blocks of 1152 samples at 16 kHz), and fewer bytes.
@@ -49,17 +53,23 @@ def main(arguments: str) -> None:
     with socket.socket(fileno=0) as channel:
         not_forbidden = confine(address_space_mib=limits.memory_mib + ALLOCATION_MIB, log_bytes=LOG_BYTES)
         channel.sendall(message({"ready": True, "not_forbidden": not_forbidden}))
-        while True:
-            try:
+        with suppress(EOFError):
+            while True:
                 request, descriptor = receive_with_file(channel)
-            except EOFError:
-                return
-            # Should the supervisor be gone when a clip hangs, the alarm ends this process.
-            signal.alarm(int(limits.clip_seconds) + 5)
-            with os.fdopen(descriptor, "rb", buffering=0) as file:
-                answer = serve(file, request, options)
-            signal.alarm(0)
-            channel.sendall(answer)
+                with os.fdopen(descriptor, "rb", buffering=0) as file:
+                    if request["is_kept"]:
+                        serve_clips(channel, file, request, options, limits)
+                    else:
+                        channel.sendall(in_time(limits, partial(serve, file, request, options)))
+
+
+def in_time(limits: ProcessLimits, work: Callable[[], bytes]) -> bytes:
+    """The answer that `work` makes. Should the supervisor be gone when it hangs, an alarm ends this process."""
+    signal.alarm(int(limits.clip_seconds) + 5)
+    try:
+        return work()
+    finally:
+        signal.alarm(0)
 
 
 def load_encoders(options: DecodeOptions) -> None:
@@ -70,33 +80,66 @@ def load_encoders(options: DecodeOptions) -> None:
 
 
 def serve(file: io.FileIO, request: dict[str, Any], options: DecodeOptions) -> bytes:
-    """Decode or measure what was sent: a message with the clip or the length, or with the reason why there is none."""
-    try:
-        if request["is_measured"]:
-            return message(measure(file, options, suffix=request["suffix"]))
+    """Decode the clip that is asked for: a message with it, or with the reason why there is none."""
+
+    def encoded() -> bytes:
         clip = decode_file(file, options, suffix=request["suffix"], start_seconds=request["start_seconds"])
         file.seek(0)
-        source_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        jpegs = [encode_jpeg(frame, options.jpeg_quality) for frame in clip.frames]
-        flac = encode_flac(clip.samples, options.sample_rate_hz)
+        return encode(clip, hashlib.file_digest(file, "sha256").hexdigest(), options)
+
+    return or_reason(encoded)
+
+
+def serve_clips(
+    channel: socket.socket, file: io.FileIO, request: dict[str, Any], options: DecodeOptions, limits: ProcessLimits
+) -> None:
+    """Answer with the length of a video, then with a clip of it for each start that is asked for, until it is None.
+
+    A video of which there are no clips is answered with the reason alone.
+    """
+    opened: list[LongVideo] = []
+
+    def length() -> bytes:
+        opened.append(LongVideo(file, options, suffix=request["suffix"]))
+        return message(opened[0].lengths)
+
+    channel.sendall(in_time(limits, lambda: or_reason(length)))
+    for video in opened:
+        for start in starts(channel):
+            channel.sendall(in_time(limits, partial(or_reason, partial(clip_from, video, start, options))))
+
+
+def clip_from(video: LongVideo, start_seconds: float, options: DecodeOptions) -> bytes:
+    """A message with the clip of a video that begins at `start_seconds`."""
+    return encode(video.clip(start_seconds), video.source_sha256, options)
+
+
+def starts(channel: socket.socket) -> Iterator[float]:
+    """The starts that are asked for, until there are no more."""
+
+    def read(num_bytes: int) -> bytes:
+        data = channel.recv(num_bytes, socket.MSG_WAITALL)
+        if len(data) < num_bytes:
+            raise EOFError
+        return data
+
+    while (start := receive(read)[0]["start_seconds"]) is not None:
+        yield start
+
+
+def or_reason(answer: Callable[[], bytes]) -> bytes:
+    """The message that `answer` makes, or one with the reason why it makes none."""
+    try:
+        return answer()
     except DecodeError as error:
         return message({"reason": error.reason, "detail": error.detail[:1000]})
+
+
+def encode(clip: Clip, source_sha256: str, options: DecodeOptions) -> bytes:
+    """A message with a clip, its frames and sound encoded."""
+    jpegs = [encode_jpeg(frame, options.jpeg_quality) for frame in clip.frames]
+    flac = encode_flac(clip.samples, options.sample_rate_hz)
     return message(describe(clip, source_sha256), [*jpegs, flac, clip.samples.astype("<i2").tobytes()])
-
-
-def measure(file: io.FileIO, options: DecodeOptions, *, suffix: str) -> dict[str, float]:
-    """Seconds of picture and sound of a video that `options` allow to be decoded; nothing of it is decoded."""
-    return read_file(
-        file,
-        options,
-        suffix=suffix,
-        read=lambda container, claimed: lengths(read_streams(container, options, claimed=claimed)),
-    )
-
-
-def lengths(streams: Streams) -> dict[str, float]:
-    """The header of an answer with the length of a video, read off its packets."""
-    return {"video_seconds": streams.timeline.duration_seconds, "sound_seconds": streams.sound_seconds}
 
 
 def describe(clip: Clip, source_sha256: str) -> dict[str, Any]:

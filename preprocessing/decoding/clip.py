@@ -38,7 +38,7 @@ from preprocessing.decoding.opening import open_video
 from preprocessing.decoding.scaling import PictureMaker
 from preprocessing.decoding.segments import place_on_grid, to_int16
 from preprocessing.decoding.sound import decode_sound
-from preprocessing.decoding.timeline import AnyPacket, Timeline, promised_seconds, read_packets, read_timeline
+from preprocessing.decoding.timeline import Packets, Timeline, promised_seconds, read_packets, read_timeline
 
 __all__ = ["Clip", "decode"]
 
@@ -152,26 +152,19 @@ def refuse_to_open(url: str, flags: int, options: dict[str, Any]) -> NoReturn:
 
 @dataclass(frozen=True)
 class Streams:
-    """The two streams of an open file that a clip is made of, with their packets in file order."""
+    """The packets of the two streams that a clip is made of; nothing of them is decoded yet."""
 
-    chosen: ChosenTracks
-    video_packets: list[AnyPacket]
-    audio_packets: list[AnyPacket]
+    video: Packets
+    audio: Packets
     read_errors: int
     """Errors that reading met."""
     timeline: Timeline
-
-    @property
-    def sound_seconds(self) -> float:
-        """End of the last packet of sound on the video clock; 0 if none has a time."""
-        unit = seconds_per_unit(self.chosen.audio)
-        ends = (packet.pts + (packet.duration or 0) for packet in self.audio_packets if packet.pts is not None)
-        return max(max(ends, default=0) * unit - self.timeline.zero_seconds, 0.0)
+    sound_seconds: float
+    """End of the last packet of sound on the video clock; 0 if none has a time."""
 
 
-def read_streams(container: InputContainer, options: DecodeOptions, *, claimed: tuple[int, int]) -> Streams:
-    """Choose the streams of an open file and read their packets, which must be on one clock; nothing is decoded."""
-    chosen = prepared_tracks(container, options, claimed=claimed)
+def read_streams(container: InputContainer, chosen: ChosenTracks, options: DecodeOptions) -> Streams:
+    """Read the packets of the chosen tracks, which must be on one clock."""
     video, audio = chosen.video, chosen.audio
     video_packets, audio_packets, read_errors = read_packets(container, video, audio)
     check_packets(video_packets, kind="video", time_base=seconds_per_unit(video))
@@ -180,20 +173,27 @@ def read_streams(container: InputContainer, options: DecodeOptions, *, claimed: 
     check_timeline(timeline, options)
     check_nothing_is_missing(promised_seconds(video, len(video_packets)), timeline)
     check_same_clock(audio_packets, seconds_per_unit(audio), timeline)
-    return Streams(chosen, video_packets, audio_packets, read_errors, timeline)
+    ends = (packet.pts + (packet.duration or 0) for packet in audio_packets if packet.pts is not None)
+    sound_seconds = max(max(ends, default=0) * seconds_per_unit(audio) - timeline.zero_seconds, 0.0)
+    return Streams(Packets(video_packets), Packets(audio_packets), read_errors, timeline, sound_seconds)
 
 
 def decode_container(
     container: InputContainer, options: DecodeOptions, start_seconds: float | None, *, claimed: tuple[int, int]
 ) -> Clip:
     """Decode the clip of an open file."""
-    streams = read_streams(container, options, claimed=claimed)
-    video, timeline = streams.chosen.video, streams.timeline
+    chosen = prepared_tracks(container, options, claimed=claimed)
+    return decode_clip(chosen, read_streams(container, chosen, options), options, start_seconds)
+
+
+def decode_clip(chosen: ChosenTracks, streams: Streams, options: DecodeOptions, start_seconds: float | None) -> Clip:
+    """Decode a clip of tracks whose decoders are fresh: they keep something of all that they have decoded."""
+    video, timeline = chosen.video, streams.timeline
     grid, video_coverage = place_clip(timeline, options, start_seconds)
 
     make_picture = PictureMaker(options.frame_size, pixel_aspect(video))
-    decoded = decode_frames(video, streams.video_packets, timeline, grid.middles, make_picture)
-    sounds, audio_errors = decode_sound(streams.chosen.audio, streams.audio_packets, timeline.zero_seconds, grid)
+    decoded = decode_frames(video, streams.video, timeline, grid.middles, make_picture)
+    sounds, audio_errors = decode_sound(chosen.audio, streams.audio, timeline.zero_seconds, grid)
     waveform, audio_coverage = place_on_grid(sounds, grid)
 
     errors = streams.read_errors + decoded.errors + audio_errors
@@ -213,7 +213,7 @@ def decode_container(
         audio_coverage=round(audio_coverage, 6),
         missing_frames=decoded.missing,
         decode_errors=errors,
-        tracks=streams.chosen.tracks,
+        tracks=chosen.tracks,
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import av
 import numpy as np
@@ -12,7 +14,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from preprocessing.decoding.segments import TIME_TOLERANCE_SECONDS, frames_on_screen
-from preprocessing.decoding.timeline import AnyPacket, Timeline, shown_at
+from preprocessing.decoding.timeline import AnyPacket, Packets, Timeline, shown_at
 
 SKIPPING_DECODERS = {"h264", "hevc", "mpeg4", "mpeg2video", "mpeg1video", "vp8", "vp9"}
 """Those that are asked before each packet whether to skip it; libdav1d is asked once, for the whole video."""
@@ -43,7 +45,7 @@ class DecodedFrames:
 
 def decode_frames(
     video: VideoStream,
-    packets: Sequence[AnyPacket],
+    packets: Packets,
     timeline: Timeline,
     times: NDArray[np.float64],
     convert: Convert,
@@ -56,7 +58,7 @@ def decode_frames(
     wanted = [int(pts) for pts in timeline.shown_pts[frames_on_screen(timeline.shown_seconds, times)]]
     found, errors = decode_only(video, packets, set(wanted), convert)
     if len(found) < len(set(wanted)):
-        frames, errors = decode_all(video, packets, timeline, times, convert)
+        frames, errors = decode_all(video, packets.in_order, timeline, times, convert)
     else:
         frames = [Frame(found[pts], pts * timeline.time_base - timeline.zero_seconds) for pts in wanted]
     promised = [pts * timeline.time_base - timeline.zero_seconds for pts in wanted]
@@ -67,7 +69,7 @@ def decode_frames(
 
 
 def decode_only(
-    video: VideoStream, packets: Sequence[AnyPacket], wanted: set[int], convert: Convert
+    video: VideoStream, packets: Packets, wanted: set[int], convert: Convert
 ) -> tuple[dict[int, NDArray[np.uint8]], int]:
     """The frames with these presentation times, decoding as little else as they allow, and the number of errors.
 
@@ -81,7 +83,7 @@ def decode_only(
     for span in needed_spans(packets, wanted):
         # Whatever the decoder remembers of another group would be taken for lost frames of this one.
         context.flush_buffers()
-        for packet in [*packets[span.start : span.stop], None]:
+        for packet in [*packets.in_order[span.start : span.stop], None]:
             skips = can_skip and packet is not None and shown_at(packet) not in wanted
             context.skip_frame = "NONREF" if skips else "DEFAULT"
             try:
@@ -95,23 +97,22 @@ def decode_only(
     return found, errors
 
 
-def needed_spans(packets: Sequence[AnyPacket], wanted: set[int]) -> list[range]:
+def needed_spans(packets: Packets, wanted: set[int]) -> list[range]:
     """Positions of the packets that the wanted frames can depend on, in file order; each span starts at a keyframe.
 
     A frame depends on nothing before the last keyframe that is stored no later and shown no later than itself: a
     picture stored after a keyframe but shown before it may still refer to the group before.
     """
     spans: list[range] = []
-    keyframes: list[tuple[int, int]] = []
-    for index, packet in enumerate(packets):
-        time = shown_at(packet)
-        if packet.is_keyframe and packet.pts is not None:
-            keyframes.append((index, packet.pts))
-        if time is not None and time in wanted:
-            first = next((position for position, shown in reversed(keyframes) if shown <= time), 0)
-            while spans and first < spans[-1].stop:
-                first = min(first, spans.pop().start)
-            spans.append(range(first, index + 1))
+    keyframes = packets.keyframes
+    for index in packets.positions_shown_at(wanted):
+        time = packets.in_order[index].pts
+        stored_before = bisect_right(keyframes, index, key=itemgetter(0))
+        earlier = (keyframes[number] for number in range(stored_before - 1, -1, -1))
+        first = next((position for position, shown in earlier if time is not None and shown <= time), 0)
+        while spans and first < spans[-1].stop:
+            first = min(first, spans.pop().start)
+        spans.append(range(first, index + 1))
     return spans
 
 

@@ -68,15 +68,6 @@ class EncodedClip(Settings):
     """The tracks that were decoded, if the file has several of a kind."""
 
 
-class Length(Settings):
-    """The length of a video, by the times of its packets."""
-
-    video_seconds: float = Field(ge=0)
-    """Until the last frame leaves the screen."""
-    sound_seconds: float = Field(ge=0)
-    """Until the sound ends, on the video clock."""
-
-
 class Refusal(Settings):
     """A reason why there is no clip."""
 
@@ -124,30 +115,38 @@ class DecoderProcess:
         Raises:
             DecodeError: if the clip cannot be stored; `timeout`, `memory` and `crash` are reasons too.
         """
-        request = {"suffix": path.suffix.lower(), "start_seconds": start_seconds, "is_measured": False}
-        return self._ask(path, root, request, lambda header, blobs: encoded_clip(header, blobs, self._options))
-
-    def measure(self, path: Path, *, root: Path) -> Length:
-        """Length of a video, of which nothing is decoded; DecodeError if no clip of it could be stored."""
-        request = {"suffix": path.suffix.lower(), "is_measured": True}
-        return self._ask(path, root, request, lambda header, _: Length.model_validate(header))
-
-    def _ask(self, path: Path, root: Path, request: dict[str, Any], read: Read[Answer]) -> Answer:
-        """Open a video and hand it over with a request, again if the process crashes; `read` reads the answer."""
+        request = {"suffix": path.suffix.lower(), "start_seconds": start_seconds, "is_kept": False}
         with open_video(path, root=root) as file:
-            for _ in range(ATTEMPTS_AT_A_CRASH - 1):
-                try:
-                    return self._ask_once(file, request, read)
-                except DecodeError as error:
-                    if error.reason not in ("crash", "memory"):
-                        raise
-                    logger.info("'%s': %s; trying it in a fresh process", path, error)
-            return self._ask_once(file, request, read)
+            return self.again_at_a_crash(str(path), lambda: self.ask(request, self.clip_in, file=file))
 
-    def _ask_once(self, file: FileIO, request: dict[str, Any], read: Read[Answer]) -> Answer:
+    def clip_in(self, header: dict[str, Any], blobs: list[bytes]) -> EncodedClip:
+        """The clip in an answer, as `encoded_clip` reads it."""
+        return encoded_clip(header, blobs, self._options)
+
+    def again_at_a_crash(self, name: str, ask: Callable[[], Answer]) -> Answer:
+        """The answer that `ask` gets about the video `name`, asked again as long as the process crashes."""
+        for _ in range(ATTEMPTS_AT_A_CRASH - 1):
+            try:
+                return ask()
+            except DecodeError as error:
+                if error.reason not in ("crash", "memory"):
+                    raise
+                logger.info("'%s': %s; trying it in a fresh process", name, error)
+        return ask()
+
+    def tell(self, request: dict[str, Any], *, file: FileIO | None = None) -> socket.socket:
+        """Send a request, with an open file beside it if it needs one; the socket on which the answer comes."""
         channel = self._running()
-        try:
+        if file is None:
+            channel.sendall(message(request))
+        else:
             socket.send_fds(channel, [message(request)], [file.fileno()])
+        return channel
+
+    def ask(self, request: dict[str, Any], read: Read[Answer], *, file: FileIO | None = None) -> Answer:
+        """Send a request; `read` reads the answer. DecodeError: the reason in it, or the one for which it ended."""
+        try:
+            channel = self.tell(request, file=file)
             header, blobs = self._answer(channel, self._limits.clip_seconds, self._options.max_answer_bytes)
             self._check_memory()
             if "reason" in header:

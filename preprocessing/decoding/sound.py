@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from preprocessing.decoding.frames import count_error
 from preprocessing.decoding.sample_clock import MAX_DRIFT, follow_clock
 from preprocessing.decoding.segments import Grid, Sound
-from preprocessing.decoding.timeline import AnyPacket
+from preprocessing.decoding.timeline import AnyPacket, Packets
 
 # Decoded before and after the clip so that codec and resampler have settled: AAC, MP3 and Opus need 0.1 s at most.
 MARGIN_SECONDS = 0.5
@@ -39,9 +39,7 @@ class Block:
         return self.frame.sample_rate, self.frame.layout.name, self.frame.format.name
 
 
-def decode_sound(
-    audio: AudioStream, packets: Sequence[AnyPacket], zero_seconds: float, grid: Grid
-) -> tuple[list[Sound], int]:
+def decode_sound(audio: AudioStream, packets: Packets, zero_seconds: float, grid: Grid) -> tuple[list[Sound], int]:
     """The sounds around the clip, placed on the video clock, and the number of packets that failed."""
     time_base = float(audio.time_base or 0)
     blocks: list[Block] = []
@@ -55,12 +53,11 @@ def decode_sound(
     return list(join(blocks, grid.sample_rate_hz)), errors
 
 
-def packets_around(packets: Sequence[AnyPacket], time_base: float, zero_seconds: float, grid: Grid) -> list[AnyPacket]:
+def packets_around(packets: Packets, time_base: float, zero_seconds: float, grid: Grid) -> list[AnyPacket]:
     """The packets whose sound may reach into the clip."""
     first, last = grid.start_seconds - MARGIN_SECONDS, grid.end_seconds + MARGIN_SECONDS
-    return [
-        packet for packet in packets if packet.pts is None or first <= packet.pts * time_base - zero_seconds <= last
-    ]
+    seconds = packets.pts * time_base - zero_seconds
+    return [packets.in_order[index] for index in np.flatnonzero(~((seconds < first) | (seconds > last))).tolist()]
 
 
 def join(blocks: Iterable[Block], sample_rate_hz: int) -> Iterator[Sound]:

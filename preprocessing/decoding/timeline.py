@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -18,6 +19,47 @@ if TYPE_CHECKING:
     AnyPacket = Packet[Any]
 else:
     AnyPacket = Packet  # generic in its stub only
+
+
+NEVER = np.iinfo(np.int64).min
+"""Stands in an array of times for a packet that has none."""
+
+
+@dataclass(frozen=True)
+class Packets:
+    """The packets of one stream, with which those of a moment are found without looking at all of them."""
+
+    in_order: Sequence[AnyPacket]
+    """In file order."""
+
+    @cached_property
+    def pts(self) -> NDArray[np.float64]:
+        """Presentation time of each, in the stream's time base; NaN where it has none: `[packets]`."""
+        return np.array([np.nan if packet.pts is None else packet.pts for packet in self.in_order], dtype=np.float64)
+
+    @cached_property
+    def keyframes(self) -> list[tuple[int, int]]:
+        """Position and presentation time of each keyframe."""
+        return [
+            (index, packet.pts)
+            for index, packet in enumerate(self.in_order)
+            if packet.is_keyframe and packet.pts is not None
+        ]
+
+    def positions_shown_at(self, times: Iterable[int]) -> list[int]:
+        """Positions of the packets whose frames are shown at one of these times, in order."""
+        ordered, order = self._shown
+        wanted = sorted(times)
+        bounds = zip(np.searchsorted(ordered, wanted), np.searchsorted(ordered, wanted, side="right"), strict=True)
+        return sorted(int(order[place]) for first, stop in bounds for place in range(first, stop))
+
+    @cached_property
+    def _shown(self) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+        """The times at which frames are shown, sorted, and the position of each one's packet."""
+        times = (shown_at(packet) for packet in self.in_order)
+        shown = np.array([NEVER if time is None else time for time in times], dtype=np.int64)
+        order = np.argsort(shown, kind="stable")
+        return shown[order], order
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import Field
@@ -16,7 +15,8 @@ from preprocessing.datasets import Video
 from preprocessing.datasets.base import locate
 from preprocessing.datasets.parts import holds_clip, middle_of_part, part_seconds
 from preprocessing.decoding.acceptance import DecodeError
-from preprocessing.decoding.parent import DecoderProcess, Length
+from preprocessing.decoding.opened_video import Length, OpenedVideo
+from preprocessing.decoding.parent import DecoderProcess
 from preprocessing.plan import Plan
 from preprocessing.reporting.heartbeat import heartbeat
 from preprocessing.schema import PLAN_NAME, ClipFormat
@@ -31,11 +31,12 @@ MOST_SEGMENTS = ClipFormat().num_segments
 MOST_PROBED = 400
 """Videos that are probed, evenly over the classes: the share of short ones is known to 2 points then."""
 MOST_OF_CLASS = 20
+"""Videos of a class that are probed, if it is one of few, or many of it are short."""
 LEAST_OF_CLASS = 2
 MOST_LOST_SHARE = 0.05
-"""Of all probed videos, the share that may be too short."""
+"""Of all videos, the share that may be too short, as the samples tell."""
 MOST_LOST_SHARE_OF_CLASS = 0.2
-"""The same of one class's, where it has five or more: of fewer, one may be, unless it is the only one."""
+"""The same of one class's sample, where it has five or more: of fewer, one may be, unless it is the only one."""
 
 
 class SegmentCount(Settings):
@@ -71,12 +72,23 @@ class SegmentCount(Settings):
 
 
 @dataclass(frozen=True)
-class Probed:
-    """A video of the sample, and the most segments that it is long enough for."""
+class ClassSample:
+    """The most segments that each of some videos of a class is long enough for."""
 
-    class_name: str
-    source: str
-    most_segments: int
+    size: float | int
+    """Videos of the class that can be measured, as far as the sample tells."""
+    probed: dict[str, int]
+    """Segments by the key of the video."""
+
+    def short(self, num_segments: int) -> list[str]:
+        """The probed videos that are too short for so many."""
+        return [key for key, most in self.probed.items() if most < num_segments]
+
+    def loses_few(self, num_segments: int) -> bool:
+        """True if no more of the probed are too short than may be."""
+        num_probed = len(self.probed)
+        most = min(max(MOST_LOST_SHARE_OF_CLASS * num_probed, 1), max(num_probed - 1, 0))
+        return len(self.short(num_segments)) <= most
 
 
 def settled(
@@ -109,51 +121,66 @@ def recorded_count(config: PreprocessConfig, store: Store) -> SegmentCount | Non
 
 def chosen_count(config: PreprocessConfig, videos: Sequence[Video]) -> SegmentCount:
     """The largest number that loses no more of a sample than is allowed; one, if none does."""
-    sample = sampled(videos, seed=config.seed)
-    with heartbeat(lambda: f"the lengths of {len(sample)} videos are measured, for format.num_segments=auto"):
-        found = list(probed(config, sample))
-    num_segments = next(
-        (number for number in range(MOST_SEGMENTS, 1, -1) if loses_few(found, number)),
-        1,
-    )
-    lost = [each for each in found if each.most_segments < num_segments]
-    return SegmentCount(
-        num_segments=num_segments,
-        segment_seconds=config.format.segment_seconds,
-        num_probed=len(found),
-        lost=dict(Counter(each.class_name for each in lost).most_common()),
-        example=lost[0].source if lost else "",
-        num_lost_with_one_more=sum(each.most_segments <= num_segments for each in found)
-        if num_segments < MOST_SEGMENTS
-        else None,
-    )
-
-
-def sampled(videos: Sequence[Video], *, seed: int) -> list[Video]:
-    """A few videos of every class, in a random order that depends on nothing but seed and keys."""
     classes: dict[str, list[Video]] = {}
-    for video in videos:
+    for video in sorted(videos, key=lambda video: shuffling_key(config.seed, video.key)):
         classes.setdefault(video.class_name, []).append(video)
-    of_class = max(min(MOST_OF_CLASS, MOST_PROBED // max(len(classes), 1)), LEAST_OF_CLASS)
-    return [
-        video
-        for name in sorted(classes)
-        for video in sorted(classes[name], key=lambda video: shuffling_key(seed, video.key))[:of_class]
-    ]
-
-
-def loses_few(found: Sequence[Probed], num_segments: int) -> bool:
-    """True if so many segments lose no more than may be lost, of all videos and of each class."""
-    classes: dict[str, list[bool]] = {}
-    for each in found:
-        classes.setdefault(each.class_name, []).append(each.most_segments < num_segments)
-    return sum(map(sum, classes.values())) <= MOST_LOST_SHARE * len(found) and all(
-        sum(short) <= min(max(MOST_LOST_SHARE_OF_CLASS * len(short), 1), len(short) - 1) for short in classes.values()
+    with heartbeat(lambda: "the lengths of some videos are measured, for format.num_segments=auto"):
+        samples = samples_of(classes, lambda some: dict(probed(config, some)))
+    number = largest(lambda number: loses_few(samples, number))
+    lost = {name: keys for name in sorted(samples) if (keys := samples[name].short(number))}
+    first_lost = next((key for keys in lost.values() for key in keys), None)
+    with_one_more = sum(len(sample.short(number + 1)) for sample in samples.values())
+    return SegmentCount(
+        num_segments=number,
+        segment_seconds=config.format.segment_seconds,
+        num_probed=sum(len(sample.probed) for sample in samples.values()),
+        lost={name: len(keys) for name, keys in lost.items()},
+        example=next((video.source.as_posix() for video in videos if video.key == first_lost), ""),
+        num_lost_with_one_more=with_one_more if number < MOST_SEGMENTS else None,
     )
 
 
-def probed(config: PreprocessConfig, videos: Sequence[Video]) -> Iterator[Probed]:
-    """The videos that can be measured: others are left out whatever the number of segments."""
+def samples_of(
+    classes: Mapping[str, Sequence[Video]], probe: Callable[[Sequence[Video]], dict[str, int]]
+) -> dict[str, ClassSample]:
+    """A few videos of every class, and more of a class of which too many are short, so that no chance decides.
+
+    The videos of a class stand in an order that depends on nothing but seed and keys.
+    """
+    of_class = max(min(MOST_OF_CLASS, MOST_PROBED // max(len(classes), 1)), LEAST_OF_CLASS)
+    first = probe([video for videos in classes.values() for video in videos[:of_class]])
+
+    def sample(name: str, found: Mapping[str, int], asked: int) -> ClassSample:
+        videos = classes[name]
+        measured = {each.key: found[each.key] for each in videos[:asked] if each.key in found}
+        return ClassSample(len(videos) * len(measured) / min(asked, len(videos)), measured)
+
+    samples = {name: sample(name, first, of_class) for name in classes}
+    number = largest(lambda number: loses_few_of_all(samples, number))
+    suspects = [name for name, each in samples.items() if not each.loses_few(number)]
+    more = probe([video for name in suspects for video in classes[name][of_class:MOST_OF_CLASS]])
+    return samples | {name: sample(name, first | more, MOST_OF_CLASS) for name in suspects}
+
+
+def largest(is_allowed: Callable[[int], bool]) -> int:
+    """The largest number of segments that is allowed; one, if none is."""
+    return next((number for number in range(MOST_SEGMENTS, 1, -1) if is_allowed(number)), 1)
+
+
+def loses_few(samples: Mapping[str, ClassSample], num_segments: int) -> bool:
+    """True if so many segments lose no more than may be lost, of all videos and of each class."""
+    return loses_few_of_all(samples, num_segments) and all(each.loses_few(num_segments) for each in samples.values())
+
+
+def loses_few_of_all(samples: Mapping[str, ClassSample], num_segments: int) -> bool:
+    """The same of all videos: of each class as many as its sample tells."""
+    known = [each for each in samples.values() if each.probed]
+    lost = sum(each.size * len(each.short(num_segments)) / len(each.probed) for each in known)
+    return lost <= MOST_LOST_SHARE * sum(each.size for each in known) + 1e-9
+
+
+def probed(config: PreprocessConfig, videos: Sequence[Video]) -> Iterator[tuple[str, int]]:
+    """Key and most segments of the videos that can be measured: others are left out whatever the number is."""
     roots = tuple(root.resolve() for root in config.dataset.roots)
     wanted = config.with_segments(1)
     slack = wanted.decode_options.missing_end_seconds
@@ -161,12 +188,13 @@ def probed(config: PreprocessConfig, videos: Sequence[Video]) -> Iterator[Probed
         for video in videos:
             path, root = locate(video.source.as_posix(), roots)
             try:
-                length = decoder.measure(path, root=root)
+                with OpenedVideo(decoder, path, root=root) as opened:
+                    length = opened.length
             except DecodeError:
                 continue
             numbers = range(MOST_SEGMENTS, 0, -1)
             most = next((n for n in numbers if fits(video, length, n * wanted.format.segment_seconds, slack)), 0)
-            yield Probed(video.class_name, video.source.as_posix(), most)
+            yield video.key, most
 
 
 def fits(video: Video, length: Length, clip_seconds: float | int, slack_seconds: float | int) -> bool:

@@ -131,7 +131,7 @@ def test_it_answers_with_a_clip_or_a_reason_and_ends_with_its_socket(
         for path in (video, tmp_path / "page", video):
             with path.open("rb") as file:
                 socket.send_fds(
-                    channel, [message({"suffix": ".mp4", "start_seconds": None, "is_measured": False})], [file.fileno()]
+                    channel, [message({"suffix": ".mp4", "start_seconds": None, "is_kept": False})], [file.fileno()]
                 )
             header, blobs = answer(channel, options.max_answer_bytes)
             if path == video:
@@ -146,7 +146,7 @@ def test_it_answers_with_a_clip_or_a_reason_and_ends_with_its_socket(
 
 def test_a_request_without_a_file_ends_it(options: DecodeOptions, tmp_path: Path) -> None:
     with running(options, tmp_path / "log") as (process, channel):
-        channel.sendall(message({"suffix": ".mp4", "start_seconds": None, "is_measured": False}))
+        channel.sendall(message({"suffix": ".mp4", "start_seconds": None, "is_kept": False}))
         assert process.wait(30) == 1
     assert "a request without its file" in (tmp_path / "log").read_text()
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from preprocessing.decoding.frames import DecodedFrames, decode_frames, decode_only, needed_spans
 from preprocessing.decoding.segments import frames_on_screen
-from preprocessing.decoding.timeline import AnyPacket, read_timeline, shown_at
+from preprocessing.decoding.timeline import AnyPacket, Packets, read_timeline, shown_at
 from tests.preprocessing.recordings import Ffmpeg, Recording
 
 SECONDS = np.array([0.5, 1.5, 2.5, 3.5])
@@ -34,7 +34,7 @@ def test_skipping_changes_no_byte_of_a_wanted_frame(recording: Recording) -> Non
         timeline = read_timeline(video, packets)
         for times in (SECONDS, np.array([0.0, 0.05, 3.9]), np.array([2.3])):
             wanted = {int(pts) for pts in timeline.shown_pts[frames_on_screen(timeline.shown_seconds, times)]}
-            found, errors = decode_only(video, packets, wanted, whole)
+            found, errors = decode_only(video, Packets(packets), wanted, whole)
             assert (set(found), errors) == (wanted, 0)
             assert all(np.array_equal(found[pts], complete[pts]) for pts in wanted)
 
@@ -47,7 +47,7 @@ def decoded_without(path: Path, lost: slice, times: NDArray[np.float64]) -> Deco
         timeline = read_timeline(video, packets)
         gone = {int(pts) for pts in timeline.shown_pts[lost]}
         left = [packet for packet in packets if packet.pts not in gone]
-        return decode_frames(video, left, timeline, times, whole)
+        return decode_frames(video, Packets(left), timeline, times, whole)
 
 
 def test_a_wanted_frame_that_does_not_decode_is_counted_and_replaced_by_the_one_before(
@@ -69,7 +69,7 @@ def test_the_quick_way_finds_every_frame_of_a_usual_video(video: Path) -> None:
         packets = [packet for packet in container.demux(stream) if packet.size]
         timeline = read_timeline(stream, packets)
         wanted = {int(pts) for pts in timeline.shown_pts[frames_on_screen(timeline.shown_seconds, SECONDS)]}
-        found, errors = decode_only(stream, packets, wanted, whole)
+        found, errors = decode_only(stream, Packets(packets), wanted, whole)
     assert (set(found), errors) == (wanted, 0)
 
 
@@ -80,7 +80,7 @@ def test_groups_are_left_after_their_last_wanted_frame(video: Path) -> None:
         packets = [packet for packet in container.demux(stream) if packet.size]
         timeline = read_timeline(stream, packets)
         wanted = int(timeline.shown_pts[30])
-        (span,) = needed_spans(packets, {wanted})
+        (span,) = needed_spans(Packets(packets), {wanted})
     assert span.start == 25
     assert shown_at(packets[span.stop - 1]) == wanted
     assert len(span) < 15

@@ -50,21 +50,6 @@ def test_the_same_clip_gives_the_same_bytes_in_another_process(video: Path, opti
     assert decoded() == decoded()
 
 
-def test_a_video_is_measured_without_being_decoded(tmp_path: Path, video: Path, options: DecodeOptions) -> None:
-    """Whole files alone have a length; the process goes on to decode."""
-    (tmp_path / "page.mp4").write_text("<html>")
-    with DecoderProcess(options, LIMITS) as decoder:
-        length = decoder.measure(video, root=video.parent)
-        seconds = length.video_seconds
-        with pytest.raises(DecodeError, match="not_media"):
-            decoder.measure(tmp_path / "page.mp4", root=tmp_path)
-        first = decoder.pid
-        last = decoder.decode(video, root=video.parent, start_seconds=seconds - 4 * options.segment_seconds)
-        assert decoder.pid == first
-    assert last.end_seconds == pytest.approx(seconds)
-    assert last.video_coverage == 1
-
-
 def test_a_refused_file_keeps_the_process(tmp_path: Path, video: Path, options: DecodeOptions) -> None:
     (tmp_path / "page.mp4").write_text("<html>")
     with DecoderProcess(options, LIMITS) as decoder:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,9 @@ import pytest
 
 from preprocessing.config import PreprocessConfig
 from preprocessing.datasets import Video
-from preprocessing.decoding.parent import Length
+from preprocessing.decoding.opened_video import Length
 from preprocessing.estimate.estimate import estimate
-from preprocessing.estimate.segment_count import Probed, fits, loses_few, sampled, settled
+from preprocessing.estimate.segment_count import ClassSample, fits, loses_few, samples_of, settled
 from preprocessing.run import preprocess
 from preprocessing.storage.records import load_index
 from preprocessing.storage.store import Store
@@ -50,9 +52,12 @@ def video(key: str, class_name: str = "a", start: float | None = None, end: floa
     )
 
 
-def of_lengths(*classes: list[int]) -> list[Probed]:
+def of_lengths(*classes: list[int]) -> dict[str, ClassSample]:
     """Videos by the most segments they allow, a list of each class."""
-    return [Probed(str(number), "x.mp4", most) for number, each in enumerate(classes) for most in each]
+    return {
+        str(number): ClassSample(len(each), {str(place): most for place, most in enumerate(each)})
+        for number, each in enumerate(classes)
+    }
 
 
 @pytest.mark.parametrize(
@@ -67,10 +72,11 @@ def of_lengths(*classes: list[int]) -> list[Probed]:
         (of_lengths([3], [4] * 99), False),  # a class would be gone
         (of_lengths([3] * 3 + [4] * 7, [4] * 90), False),  # more than a fifth of a class
         (of_lengths([3] * 2 + [4] * 8, [4] * 90), True),
-        ([], True),
+        ({}, True),
+        (of_lengths([4], []), True),  # none of a class could be measured
     ],
 )
-def test_few_are_one_of_twenty_and_no_large_part_of_a_class(found: list[Probed], expected: bool) -> None:
+def test_few_are_one_of_twenty_and_no_large_part_of_a_class(found: dict[str, ClassSample], expected: bool) -> None:
     assert loses_few(found, 4) == expected
 
 
@@ -97,14 +103,29 @@ def test_a_clip_fits_where_a_run_lays_it(
     assert fits(video("a", start=start, end=end), length, 4.0, 0.25) == expected
 
 
-def test_the_sample_is_of_every_class_and_the_same_in_any_order() -> None:
-    """400 videos over the classes: 20 of each of three; of 300 classes two."""
-    few = [video(f"v{number}", str(number % 3)) for number in range(300)]
-    found = sampled(few, seed=0)
-    assert len(found) == 60
-    assert sampled(few[::-1], seed=0) == found != sampled(few, seed=1)
-    many = [video(f"v{number}", str(number % 300)) for number in range(3000)]
-    assert len(sampled(many, seed=0)) == 600
+def test_all_videos_are_lost_as_the_samples_tell() -> None:
+    """Half the sample of a class of ten, of a thousand in all: five are 0.5 %."""
+    small, large = ClassSample(10, {"a": 3, "b": 4}), ClassSample(990, {str(number): 4 for number in range(8)})
+    assert loses_few({"small": small, "large": large}, 4)
+    assert not loses_few({"small": replace(small, size=1000), "large": large}, 4)
+
+
+def test_the_sample_is_of_every_class_and_larger_where_one_is_in_doubt() -> None:
+    """400 videos over the classes, 20 of each of three; of 300 classes two, but 20 of the one whose two are short."""
+    probed: list[int] = []
+
+    def probe(videos: Sequence[Video]) -> dict[str, int]:
+        probed.append(len(videos))
+        return {each.key: 3 if each.key in ("v7", "v307") else 4 for each in videos}
+
+    few = {str(name): [video(f"v{300 * number + name}", str(name)) for number in range(30)] for name in range(3)}
+    assert {len(each.probed) for each in samples_of(few, probe).values()} == {20}
+    assert probed == [60, 0]
+    many = {str(name): [video(f"v{300 * number + name}", str(name)) for number in range(30)] for name in range(300)}
+    samples = samples_of(many, probe)
+    assert probed[2:] == [600, 18]
+    assert len(samples["7"].probed) == 20
+    assert loses_few(samples, 4)
 
 
 def test_a_plain_number_is_left_alone(tmp_path: Path) -> None:
