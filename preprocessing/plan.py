@@ -11,7 +11,7 @@ from pathlib import Path
 from preprocessing.config import PreprocessConfig
 from preprocessing.datasets import Listing, Video
 from preprocessing.datasets.accounting import with_rejected
-from preprocessing.datasets.base import locate
+from preprocessing.datasets.base import Locator
 from preprocessing.datasets.leaks import SizedFile, copies_in_other_splits
 from preprocessing.datasets.parts import middles_of_parts
 from preprocessing.schema import SPLITS, Accounting, Rejection, Split
@@ -107,7 +107,8 @@ def make_plan(
             rejected.append(
                 Rejection(file=video.source.as_posix(), split=video.split, reason="duplicate", detail=detail)
             )
-    places = {key: locate(video.source.as_posix(), roots) for key, video in unique.items()}
+    locator = Locator(roots)
+    places = {key: locator.locate(video.source.as_posix()) for key, video in unique.items()}
     clips = {key: planned(video, size_of(places[key][0])) for key, video in unique.items()}
     copies = copies_in_other_splits(
         SizedFile(key, clip.source, *places[key], unique[key].split, clip.source_bytes or 0)

@@ -84,7 +84,9 @@ class Ledger:
             ),
             folders=tuple(sorted(folders, key=lambda each: (each.role, each.folder))),
             lists=(*(each for each in self._lists if each.read_as), *passed_over[:MOST_PASSED_OVER]),
-            left_out=left_out((self._reason(file), printable(file.source)) for file in self._tree.files),
+            left_out=left_out(
+                (reason, printable(file.source)) for file in self._tree.files if (reason := self._reason(file))
+            ),
         )
 
     def _reason(self, file: TreeFile) -> str:

@@ -158,18 +158,43 @@ class Dataset(Settings):
             )
 
 
-def locate(source: str, roots: Sequence[Path]) -> tuple[Path, Path]:
-    """Find a video, and the root it lies in: the first one that has its path `source`, or else the first one.
+class Locator:
+    """Finds many videos below the same roots: each folder is resolved once, and what changes meanwhile is not seen."""
 
-    A link that leads from one root into another is followed.
-    """
-    root = next((root for root in roots if os.path.lexists(root / source)), roots[0])
-    real = Path(os.path.realpath(root / source))
-    if not real.is_relative_to(root.resolve()):
-        for other in roots:
-            if real.is_relative_to(other.resolve()):
-                return real, other
-    return root / source, root
+    def __init__(self, roots: Sequence[Path]) -> None:
+        self._roots = [(root, os.path.realpath(root)) for root in roots]
+        self._real_folders: dict[str, str] = {}
+
+    def locate(self, source: str) -> tuple[Path, Path]:
+        """Find a video, and the root it lies in: the first one that has its path `source`, or else the first one.
+
+        A link that leads from one root into another is followed.
+        """
+        root, real_root = next((each for each in self._roots if os.path.lexists(f"{each[0]}/{source}")), self._roots[0])
+        real = self._real(f"{root}/{source}")
+        if not _is_below(real, real_root):
+            for other, real_other in self._roots:
+                if _is_below(real, real_other):
+                    return Path(real), other
+        return root / source, root
+
+    def _real(self, path: str) -> str:
+        """The same as `os.path.realpath`."""
+        folder, name = os.path.split(path)
+        if folder not in self._real_folders:
+            self._real_folders[folder] = os.path.realpath(folder)
+        inside = f"{self._real_folders[folder]}/{name}"
+        is_link = os.path.islink(inside)  # noqa: PTH114  # a Path for each of 100,000 files would cost seconds
+        return os.path.realpath(inside) if is_link or name == os.pardir else inside
+
+
+def locate(source: str, roots: Sequence[Path]) -> tuple[Path, Path]:
+    """Find one video, and the root it lies in, see `Locator`."""
+    return Locator(roots).locate(source)
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder.rstrip('/')}/")
 
 
 def stable_fraction(text: str) -> float:

@@ -110,7 +110,7 @@ def scan(roots: Sequence[Path]) -> Tree:
             f"only; allow what they lead to by naming it too: dataset.root=[{wanted}]"
         )
     tree = Tree(tuple(roots), folders_left_out=walk.folders_left_out, has_links=walk.has_links)
-    tree.files = sorted(walk.files_once(), key=lambda file: (file.source, file.root))
+    tree.files = sorted(walk.files_once(), key=lambda file: (file.source.parts, file.root))
     return tree
 
 
@@ -148,6 +148,9 @@ class _Walk:
 
     def files_once(self) -> Iterator[TreeFile]:
         """The files, without those that a link of another root leads to."""
+        if not self._targets:
+            yield from (file for file, _ in self._found)
+            return
         for file, linked in self._found:
             real = self._real_roots[file.root] / file.source
             if linked or not any(

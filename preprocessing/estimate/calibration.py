@@ -11,12 +11,18 @@ from dataclasses import replace
 from math import sqrt
 from statistics import fmean, stdev
 
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
 from preprocessing.config import PreprocessConfig
 from preprocessing.datasets.base import locate
 from preprocessing.decoding.acceptance import DecodeError
-from preprocessing.decoding.parent import DecoderProcess
+from preprocessing.decoding.parent import DecoderProcess, EncodedClip
 from preprocessing.plan import PlannedClip
+from preprocessing.schema import ClipFormat
 from preprocessing.settings import Settings
+from preprocessing.storage.sample_builder import members_of, segments_of
 from preprocessing.storage.shards import tar_member
 
 NUM_MEASURED = 8
@@ -78,35 +84,25 @@ def calibrate(config: PreprocessConfig, clips: Sequence[PlannedClip]) -> Calibra
     What the first clip takes longer than the others is the start of the decoder process; of a single clip it is not
     told apart. CPU time is divided between start and clips as time is: of the decoder process only its sum is known.
     """
-    # Imported here: torch takes seconds to load, and that is no part of the cost.
-    import torch
-
-    from preprocessing.storage.sample_builder import SampleBuilder
-
-    builder = SampleBuilder(config.clip_format)
     roots = tuple(root.resolve() for root in config.dataset.roots)
     sizes: list[int] = []
     rejected: list[str] = []
     too_short: list[PlannedClip] = []
     seconds: list[float] = []
-    threads, cpu = torch.get_num_threads(), cpu_seconds()
-    torch.set_num_threads(1)
-    try:
-        with DecoderProcess(config.decode_options, config.process_limits) as decoder:
-            for clip in clips:
-                path, root = locate(clip.source, roots)
-                started = time.monotonic()
-                try:
-                    decoded = decoder.decode(path, root=root, start_seconds=clip.start_seconds)
-                    members = builder.build(clip, decoded)
-                except DecodeError as error:
-                    rejected.append(error.reason)
-                    too_short += [clip] if error.reason in TOO_SHORT else []
-                    members = {}
-                sizes.append(sum(len(tar_member(f"{clip.key}.{name}", data)) for name, data in members.items()))
-                seconds.append(time.monotonic() - started)
-    finally:
-        torch.set_num_threads(threads)
+    cpu = cpu_seconds()
+    with DecoderProcess(config.decode_options, config.process_limits) as decoder:
+        for clip in clips:
+            path, root = locate(clip.source, roots)
+            started = time.monotonic()
+            try:
+                decoded = decoder.decode(path, root=root, start_seconds=clip.start_seconds)
+                members = members_of(clip, decoded, patches_like(decoded, config.clip_format))
+            except DecodeError as error:
+                rejected.append(error.reason)
+                too_short += [clip] if error.reason in TOO_SHORT else []
+                members = {}
+            sizes.append(sum(len(tar_member(f"{clip.key}.{name}", data)) for name, data in members.items()))
+            seconds.append(time.monotonic() - started)
     cpu = cpu_seconds() - cpu
     fitting = fitting_segments(config, too_short) if too_short else None
     clip_seconds = fmean(seconds[1:] or seconds)
@@ -121,6 +117,22 @@ def calibrate(config: PreprocessConfig, clips: Sequence[PlannedClip]) -> Calibra
         start_cpu_seconds=cpu * (1 - len(clips) * clip_share),
         start_wall_seconds=max(seconds[0] - clip_seconds, 0.0),
     )
+
+
+def patches_like(clip: EncodedClip, clip_format: ClipFormat) -> NDArray[np.float16]:
+    """Patches `[segments, mels, steps]` of the size of the log-mel ones and at about their cost.
+
+    They are made by numpy: loading torch would take ten times as long as all the rest of an estimate.
+    """
+    segments = segments_of(clip, clip_format)
+    padded = np.pad(segments, ((0, 0), (0, clip_format.n_fft)))
+    windows = sliding_window_view(padded, clip_format.n_fft, axis=1)[:, :: clip_format.hop_length][
+        :, : clip_format.steps
+    ]
+    spectrum = np.fft.rfft(windows)
+    power = spectrum.real**2 + spectrum.imag**2
+    filters = np.full((power.shape[-1], clip_format.num_mels), 1 / clip_format.n_fft**2, power.dtype)
+    return np.clip(np.log10(power @ filters + 1e-6), 0, 1).transpose(0, 2, 1).astype(np.float16)
 
 
 def fitting_segments(config: PreprocessConfig, clips: Sequence[PlannedClip]) -> int | None:

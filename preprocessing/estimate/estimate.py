@@ -95,7 +95,7 @@ def estimate(config: PreprocessConfig) -> Estimate:
         output=config.output,
         segments=segments,
         num_videos=count_videos(plan),
-        layouts=dict(Counter(layout(clip) for shard in plan.shards for clip in shard.clips).most_common()),
+        layouts=layouts_of(plan),
         accounting=prepared.accounting,
         rejected=dict(Counter(reason for reason, _ in rejected).most_common()),
         examples=dict(reversed(rejected)),
@@ -121,6 +121,21 @@ def count_videos(plan: Plan) -> dict[str, dict[Split, int]]:
     return counts
 
 
+def layouts_of(plan: Plan) -> dict[str, int]:
+    """Planned videos by the layout of their folders, which is looked at once for the videos of a folder."""
+    of_folders: Counter[tuple[str, str]] = Counter()
+    examples: dict[tuple[str, str], PlannedClip] = {}
+    for shard in plan.shards:
+        for clip in shard.clips:
+            folder = clip.source.rpartition("/")[0], clip.class_name
+            of_folders[folder] += 1
+            examples[folder] = clip
+    found: Counter[str] = Counter()
+    for folder, count in of_folders.items():
+        found[layout(examples[folder])] += count
+    return dict(found.most_common())
+
+
 def layout(clip: PlannedClip) -> str:
     """The folders of a video, those that name its class or a split by what they name."""
 
@@ -134,6 +149,8 @@ def layout(clip: PlannedClip) -> str:
 
 def finished_shards(store: Store, plan: Plan) -> set[str]:
     """Names of the shards that are there, as far as their record and size tell."""
+    if store.size(PLAN_NAME) is None:
+        return set()
     records, _ = load_records(store.root, [shard.name for shard in plan.shards], plan_sha256=plan.sha256())
     return {record.name for record in records if store.size(record.name) == record.bytes}
 

@@ -21,7 +21,6 @@ import imageio_ffmpeg
 import numpy as np
 from jaxtyping import Float, UInt8
 from pydantic import Field, NonNegativeFloat, model_validator
-from scipy.io import wavfile
 
 from preprocessing.datasets.demo.scenes import HEIGHT, LOOKS, WIDTH, Actor, SceneStyle, render_frames
 from preprocessing.datasets.demo.sounds import SAMPLE_RATE_HZ, SOUNDS, Note, Voice, compose, render_sound
@@ -166,6 +165,8 @@ def encode_clip(clip: Clip, target: Path, *, seed: int) -> None:
     Raises:
         RuntimeError: if ffmpeg fails or does not end in time, with its last words.
     """
+    from scipy.io import wavfile  # takes half a second, which reading settings is spared
+
     with replacing(target) as partial, tempfile.TemporaryDirectory() as folder:
         sound_file = Path(folder) / "sound.wav"
         wavfile.write(sound_file, SAMPLE_RATE_HZ, clip.sound)

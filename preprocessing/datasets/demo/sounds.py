@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy.signal import fftconvolve
 
 SAMPLE_RATE_HZ = 16_000
 _HIGHEST_HZ = 7_600.0
@@ -202,6 +201,8 @@ def _in_room(generator: np.random.Generator, wave: Wave) -> Wave:
     time = np.arange(round(2.0 * seconds * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
     tail = generator.uniform(0.02, 0.06) * np.exp(-3.0 * time / seconds) * generator.standard_normal(len(time))
     tail[0] = 1.0
+    from scipy.signal import fftconvolve  # takes seconds, which reading settings is spared
+
     return fftconvolve(wave, tail)[: len(wave)]
 
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from preprocessing.datasets import Folder
-from preprocessing.datasets.base import Shares, locate, proper
+from preprocessing.datasets.base import Locator, Shares, locate, proper
 
 
 def touch(*files: Path) -> None:
@@ -41,6 +41,22 @@ def test_a_link_leads_into_another_root_but_not_out_of_all(tmp_path: Path) -> No
     assert locate("flat.mp4", [links, flat]) == (flat / "video.mp4", flat)
     assert locate("inside.mp4", [links, flat]) == (links / "inside.mp4", links)
     assert locate("outside.mp4", [links, flat]) == (links / "outside.mp4", links)
+
+
+def test_many_files_are_found_as_each_one_is(tmp_path: Path) -> None:
+    """Folders are resolved once, also those that links lead through or out of the roots."""
+    links, flat, elsewhere = tmp_path / "links", tmp_path / "flat", tmp_path / "elsewhere"
+    touch(flat / "a/1.mp4", flat / "a/2.mp4", elsewhere / "3.mp4", links / "own/4.mp4")
+    (links / "a").symlink_to(flat / "a")
+    (links / "out").symlink_to(elsewhere)
+    (flat / "a/5.mp4").symlink_to(elsewhere / "3.mp4")
+    roots = [links, flat]
+    locator = Locator(roots)
+    found = {source: locator.locate(source) for source in ("a/1.mp4", "a/2.mp4", "out/3.mp4", "own/4.mp4", "a/5.mp4")}
+    assert found == {source: locate(source, roots) for source in found}
+    assert found["a/2.mp4"] == (flat / "a/2.mp4", flat)
+    assert found["out/3.mp4"] == (links / "out/3.mp4", links)
+    assert found["a/5.mp4"] == (links / "a/5.mp4", links)
 
 
 @pytest.mark.parametrize("root", [5, [], ["/a", 5], None])

@@ -4,13 +4,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-import torch
 
 from preprocessing.config import PreprocessConfig
 from preprocessing.datasets import Folder
-from preprocessing.estimate.calibration import Calibration, calibrate, fitting_segments, spread
+from preprocessing.decoding.parent import DecoderProcess
+from preprocessing.estimate.calibration import Calibration, calibrate, fitting_segments, patches_like, spread
 from preprocessing.plan import PlannedClip
 from preprocessing.schema import ClipFormat
+from preprocessing.storage.sample_builder import SampleBuilder, members_of
 
 
 def clips(*sources: str) -> list[PlannedClip]:
@@ -29,7 +30,7 @@ def test_videos_to_measure_are_spread_over_the_plan() -> None:
 
 def test_a_video_is_measured_and_one_that_is_none_costs_no_bytes(tiny_videos: Path, tmp_path: Path) -> None:
     """Two tiny videos and a text file: bytes as in a shard, CPU and time of each, the reason of the third."""
-    (first, second), threads = sorted((tiny_videos / "train/singing").iterdir())[:2], torch.get_num_threads()
+    first, second = sorted((tiny_videos / "train/singing").iterdir())[:2]
     for path in (first, second):
         shutil.copy(path, tmp_path)
     (tmp_path / "text.mp4").write_text("no video")
@@ -46,8 +47,23 @@ def test_a_video_is_measured_and_one_that_is_none_costs_no_bytes(tiny_videos: Pa
     assert found.bytes_of_each[2] == 0
     assert found.start_wall_seconds > found.clip_wall_seconds > 0
     assert found.start_cpu_seconds > found.clip_cpu_seconds > 0
-    assert torch.get_num_threads() == threads
     assert not (tmp_path / "out").exists()
+
+
+def test_a_sample_is_as_large_as_the_stored_one(tiny_videos: Path) -> None:
+    """File by file: patches that numpy makes stand in for those of torch."""
+    path = next((tiny_videos / "train/singing").iterdir())
+    clip_format = ClipFormat(num_segments=4, segment_seconds=0.5, frame_size=32, num_mels=32)
+    config = PreprocessConfig(dataset=Folder(root=path.parent), output="out", format=clip_format)
+    (planned,) = clips(path.name)
+    with DecoderProcess(config.decode_options, config.process_limits) as decoder:
+        clip = decoder.decode(path, root=path.parent, start_seconds=None)
+    stored = SampleBuilder(clip_format).build(planned, clip)
+    measured = members_of(planned, clip, patches_like(clip, clip_format))
+    assert {name: len(data) for name, data in measured.items() if name != "json"} == {
+        name: len(data) for name, data in stored.items() if name != "json"
+    }
+    assert list(measured) == list(stored)
 
 
 def test_of_videos_that_are_too_short_the_segments_that_fit_are_found(tiny_videos: Path) -> None:
