@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import shlex
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +28,10 @@ logger = logging.getLogger(__name__)
 
 CONFIGS = Path(__file__).parent / "configs"
 MODELS = ("standard", "robust")
+OWN_CONFIGS = ("preprocess/folder.yaml", "train/tma_curriculum.yaml")
+"""The files for a user's own videos."""
+CHECKPOINT_AND_VIDEOS = (("robust", "checkpoint"), ("videos", "test"))
+"""The demo's model that is tried on videos, and these."""
 
 
 class DemoConfig(Settings):
@@ -64,6 +70,29 @@ def run_demo(config: DemoConfig, *, tracking: Tracking = "required") -> Comparis
     return comparison
 
 
+def next_steps(config: DemoConfig) -> str:
+    """The three commands with which a user goes on, for a shell in the folder in which the demo ran."""
+    own = Path(config.output).parent / "mine"
+    dataset, robust = _seen_from_here(own / "dataset"), _seen_from_here(own / "robust")
+    checkpoint, videos = (_seen_from_here(Path(config.output, *parts)) for parts in CHECKPOINT_AND_VIDEOS)
+    folder, curriculum = (_seen_from_here(CONFIGS / name) for name in OWN_CONFIGS)
+    commands = (
+        ["preprocess", folder, "dataset.root=videos", f"output={dataset}"],
+        ["train", curriculum, f"data={dataset}", f"output={robust}"],
+        ["predict", checkpoint, videos],
+    )
+    preprocess_own, train_own, classify = (
+        f"  {shlex.join([_seen_from_here(Path(sys.executable)), '-m', 'pipeline', *words])}" for words in commands
+    )
+    return f"""
+Next: a data set and a robust model of your own videos, one folder per class (videos/<class>/<name>.mp4)
+{preprocess_own}
+{train_own}
+and the classes of any video; here the demo's model says those of its test videos
+{classify}
+"""
+
+
 def clips_of(config: DemoConfig) -> PreprocessConfig:
     """The clips and the data set that is made of them."""
     changes = {
@@ -94,6 +123,12 @@ def _shared(name: str, config: DemoConfig) -> dict[str, object]:
         "seed": config.seed,
         "workers": config.workers,
     }
+
+
+def _seen_from_here(path: Path) -> str:
+    """A path relative to the current folder, if it lies in it."""
+    absolute = path.absolute()
+    return str(absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute)
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typer
+
 from pipeline.commands.app import TrackingOption, Words, app, loaded
 from pipeline.settings.help import SettingsCommand
 from preprocessing.reporting.heartbeat import heartbeat
@@ -11,11 +13,12 @@ from preprocessing.reporting.heartbeat import heartbeat
 def demo(words: Words = None, tracking: TrackingOption = "required") -> None:
     """Make a small data set of real videos, train a standard and a robust model on it, attack both, print one table."""
     from pipeline.cluster import connect
-    from pipeline.demo import DemoConfig, run_demo
+    from pipeline.demo import DemoConfig, next_steps, run_demo
 
     config = loaded(DemoConfig, words)
     with connect():
         run_demo(config, tracking=tracking)
+    typer.echo(next_steps(config))
 
 
 @app.command(cls=SettingsCommand)
