@@ -38,7 +38,8 @@ class ExportConfig(Settings):
     data: Place | None = None
     """Preprocessed data set on whose clips the program is held against the checkpoint; unset = on noise."""
     split: Split = "test"
-    """Clips of this split are taken."""
+    """Clips of this split are compared. Any serves, also what it was trained on: two programs are compared, not a model
+    and the truth."""
     limit: PositiveInt = 64
     """So many clips are compared."""
     batch_size: PositiveInt = 8
@@ -92,7 +93,7 @@ def export(checkpoint: str | Path, config: ExportConfig) -> float:
                 f"the exported program differs from '{checkpoint}': probabilities by up to {difference:g}, "
                 f"{config.largest_difference:g} allowed (largest_difference); nothing was written"
             )
-    kind = f"clips of '{config.data}'" if config.data else "clips of noise"
+    kind = f"{config.split} clips of '{config.data}'" if config.data else "clips of noise"
     logger.info("wrote '%s': on %d %s probabilities differ by %.1e at most", config.output, num_clips, kind, difference)
     return difference
 

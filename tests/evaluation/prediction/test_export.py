@@ -40,7 +40,7 @@ def test_a_program_is_held_against_the_checkpoint_on_stored_clips(
     output = tmp_path / "model.pt2"
     with caplog.at_level(logging.INFO):
         assert export(resnet, ExportConfig(output=str(output), data=str(tiny_dataset), batch_size=3)) < 1e-5
-    assert f"wrote '{output}': on 8 clips of '{tiny_dataset}' probabilities differ by" in caplog.text
+    assert f"wrote '{output}': on 8 test clips of '{tiny_dataset}' probabilities differ by" in caplog.text
 
 
 def test_it_runs_where_there_is_torch_alone_for_any_batch(resnet: Path, tmp_path: Path) -> None:
