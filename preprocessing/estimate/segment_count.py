@@ -12,6 +12,7 @@ from pydantic import Field
 from preprocessing.checks.output import has_ended_without_a_clip
 from preprocessing.config import PreprocessConfig
 from preprocessing.datasets import Video
+from preprocessing.datasets.accounting import some
 from preprocessing.datasets.base import locate
 from preprocessing.datasets.parts import holds_clip, middle_of_part, part_seconds
 from preprocessing.decoding.acceptance import DecodeError
@@ -64,7 +65,7 @@ class SegmentCount(Settings):
         chosen = f"{self.num_segments} of {self.segment_seconds:g} s (format.num_segments=auto)"
         if self.is_recorded:
             return f"{chosen}, as an earlier run to this output has chosen"
-        of_classes = ", ".join(f"{count} of '{name}'" for name, count in self.lost.items())
+        of_classes = some([f"{count} of '{name}'" for name, count in self.lost.items()])
         short = f"{self.num_lost} ({of_classes}; such as '{self.example}')" if self.lost else "none"
         said = f"{chosen}: of {self.num_probed:,} videos probed {short} would be too short"
         more = self.num_lost_with_one_more
@@ -127,7 +128,8 @@ def chosen_count(config: PreprocessConfig, videos: Sequence[Video]) -> SegmentCo
     with heartbeat(lambda: "the lengths of some videos are measured, for format.num_segments=auto"):
         samples = samples_of(classes, lambda some: dict(probed(config, some)))
     number = largest(lambda number: loses_few(samples, number))
-    lost = {name: keys for name in sorted(samples) if (keys := samples[name].short(number))}
+    short = {name: samples[name].short(number) for name in sorted(samples)}
+    lost = {name: keys for name, keys in sorted(short.items(), key=lambda each: -len(each[1])) if keys}
     first_lost = next((key for keys in lost.values() for key in keys), None)
     with_one_more = sum(len(sample.short(number + 1)) for sample in samples.values())
     return SegmentCount(
