@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from training.attacks import FGSM, IFGSM, MIFGSM, MMA, TIA, TMA, Attack
-from training.attacks.engine.temporal_groups import TemporalGroups
+from training.attacks.engine.averaging import TemporalGroups
 
 BASELINE = "MI-FGSM"
 

@@ -30,6 +30,6 @@ def commands_of(example: str) -> list[list[str]]:
 
 
 def made_small(words: list[str]) -> list[str]:
-    """The same command on fewer clips and with small settings; of Kinetics-Sounds, whose clips have ten segments, four."""
+    """The same command on fewer clips and with small settings; of Kinetics-Sounds, whose clips are longer, too."""
     of_ks = ["format.num_segments=4"] * (words[0] == "preprocess" and "runs/ks/" in " ".join(words))
     return [*(word.replace("clips=20", "clips=4") for word in words), *SMALL.get(words[0], []), *of_ks]

@@ -8,14 +8,13 @@ from training.attacks.api import AttackedClips, attack
 from training.attacks.base import Attack
 from training.attacks.fab import FAB
 from training.attacks.fgsm import FGSM, IFGSM
-from training.attacks.mifgsm import MIFGSM, NIFGSM
+from training.attacks.mifgsm import MIFGSM, NIFGSM, TSI
 from training.attacks.mig import MIG
 from training.attacks.minimal_budget import MinimalBudget
 from training.attacks.pam import PAM
 from training.attacks.pgd import PGD
 from training.attacks.square import Square
 from training.attacks.tma import MMA, TIA, TMA
-from training.attacks.tsi import TSI
 from training.attacks.tt import TT
 from training.attacks.vmifgsm import VMIFGSM
 from training.attacks.worst_case import WorstCase

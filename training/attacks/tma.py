@@ -30,11 +30,10 @@ from torch import nn
 
 from training.attacks.base import TargetableAttack
 from training.attacks.engine.ascent import NOT_SHARED, NOT_SMOOTHED, Ascent, default_step_size
+from training.attacks.engine.averaging import Smoothing, TemporalGroups
 from training.attacks.engine.features import Combination, missing_outputs, tempered_gradient
 from training.attacks.engine.losses import LossName
 from training.attacks.engine.momentum import MomentumNorm
-from training.attacks.engine.smoothing import Smoothing
-from training.attacks.engine.temporal_groups import TemporalGroups
 from training.attacks.engine.terms import AgreementTerm, TemporalTerm
 from training.batch import Batch
 from training.models.classifier import Outputs

@@ -28,8 +28,7 @@ from training.attacks import (
     Square,
     WorstCase,
 )
-from training.attacks.engine.smoothing import Smoothing
-from training.attacks.engine.temporal_groups import TemporalGroups
+from training.attacks.engine.averaging import Smoothing, TemporalGroups
 from training.passes import Passes
 
 ATTACKS: list[Attack] = [

@@ -8,8 +8,8 @@ from torch import nn
 
 from tests.training.conftest import random_batch
 from training.attacks import MIFGSM, MMA, PGD, TIA, TMA
+from training.attacks.engine.averaging import TemporalGroups
 from training.attacks.engine.features import agreement_between, variation
-from training.attacks.engine.temporal_groups import TemporalGroups
 from training.attacks.engine.terms import AgreementName
 from training.attacks.engine.transforms import transformed
 from training.attacks.tma import FeatureAttack

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from training.attacks.engine.averaging import Smoothing, TemporalGroups
 from training.attacks.engine.gradients import Gradient, GradientAt, Streams, direction, normalised_or_noise, unit_noise
 from training.attacks.engine.momentum import Momentum, MomentumNorm
 from training.attacks.engine.randomness import uniform_like
-from training.attacks.engine.smoothing import Smoothing
-from training.attacks.engine.temporal_groups import TemporalGroups
 from training.batch import MODALITIES, Batch
 from training.threat import ThreatModel
 

@@ -8,8 +8,8 @@ import torch
 from tests.training.attacks.linear import LinearClassifier, interior
 from training.attacks import FGSM, IFGSM, MIFGSM, PGD, Attack
 from training.attacks.engine.ascent import Ascent, default_step_size
+from training.attacks.engine.averaging import TemporalGroups
 from training.attacks.engine.gradients import classification_gradient
-from training.attacks.engine.temporal_groups import TemporalGroups
 from training.batch import MODALITIES, Batch
 from training.threat import ThreatModel
 
