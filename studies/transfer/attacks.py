@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from training.attacks import FGSM, IFGSM, MIFGSM, MMA, TIA, TMA, Attack
-from training.attacks.engine.averaging import TemporalGroups
+from training.attacks import FGSM, IFGSM, MIFGSM, MMA, TIA, TMA, TSI, Attack
+from training.attacks.engine.averaging import Smoothing, TemporalGroups
 
 BASELINE = "MI-FGSM"
 
@@ -34,6 +34,7 @@ def compared(*, num_gradients: int, num_segments: int) -> dict[str, Attack]:
         "MMA literal 0.3": mma({**steps, "modality_weight": 0.3, "agreement": "literal"}),
         "TMA 0.1, 0.3": tma({**steps, "temporal_weight": 0.1, "modality_weight": 0.3}),
     }
+    attacks |= _of_tsi(num_gradients)
     shared = TemporalGroups(segments=num_segments)
     for size in sorted({min(size, num_segments) for size in (2, 4, num_segments)}):
         whole = "all" if size == num_segments else str(size)
@@ -45,6 +46,17 @@ def compared(*, num_gradients: int, num_segments: int) -> dict[str, Attack]:
         attacks[f"{name} + gradient of all"] = _with(attacks[name], shared)
     attacks["TMA 0.1, 0.3 + gradient of all"] = _with(attacks["TMA 0.1, 0.3"], shared)
     return attacks
+
+
+def _of_tsi(num_gradients: int) -> dict[str, Attack]:
+    """TSI, and MI-FGSM with its longer step and each of its other two parts."""
+    long = MIFGSM(steps=num_gradients, step_size=2 / num_gradients)
+    return {
+        f"{BASELINE}, steps of 2/K": long,
+        f"{BASELINE}, steps of 2/K, smoothed (TI)": long.model_copy(update={"smoothing": Smoothing(video=3, audio=3)}),
+        f"{BASELINE}, steps of 2/K, half shared": _with(long, TemporalGroups(segments="all", strength=0.5)),
+        "TSI": TSI(steps=num_gradients),
+    }
 
 
 def _with(attack: Attack, sharing: TemporalGroups) -> Attack:

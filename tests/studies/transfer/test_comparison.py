@@ -27,7 +27,7 @@ def test_sharing_is_over_two_four_and_all_segments() -> None:
         for name, attack in attacks.items()
         if isinstance(attack, MIFGSM) and name.startswith(BASELINE)
     }
-    assert sizes == {1, 2, 4, 8}
+    assert sizes == {1, 2, 4, 8, "all"}
     assert len(compared(num_gradients=6, num_segments=2)) == len(attacks) - 4
 
 
