@@ -9,9 +9,10 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from types import FrameType
+from types import FrameType, TracebackType
 
 from preprocessing.errors import UserError, users_mistake
+from preprocessing.reporting.terminal import printable
 
 
 class ExitStatus(IntEnum):
@@ -58,9 +59,14 @@ def report(error: Exception, *, command: str, show_traceback: bool = False) -> E
     else:
         return None
     if show_traceback:
-        traceback.print_exception(error)
-    sys.stderr.write(f"{said}\n")
+        tell_fault(type(error), error, error.__traceback__)
+    sys.stderr.write(f"{printable(said)}\n")
     return ExitStatus.INTERRUPTED if isinstance(error, InterruptedCommandError) else ExitStatus.MISTAKE
+
+
+def tell_fault(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Write a traceback as Python does, and nothing in it that would steer the terminal: names in it may be hostile."""
+    sys.stderr.write(printable("".join(traceback.format_exception(kind, error, trace))))
 
 
 @contextmanager

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 import time
 from collections import Counter
@@ -22,9 +20,9 @@ from preprocessing.datasets.accounting import lines, some
 from preprocessing.errors import DataError
 from preprocessing.estimate.segment_count import settled
 from preprocessing.plan import Plan, empty_splits, prepare_plan
+from preprocessing.reporting.csv_text import csv_text
 from preprocessing.reporting.progress import Progress
 from preprocessing.reporting.table import FoldedTable
-from preprocessing.reporting.terminal import plain
 from preprocessing.schema import (
     INDEX_NAME,
     REJECTED_NAME,
@@ -246,11 +244,8 @@ def summarise(record: ShardRecord) -> ShardSummary:
 
 def rejected_csv(rejected: Sequence[Rejection]) -> bytes:
     """The text of `rejected.csv`, sorted by file."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(list(Rejection.model_fields))
-    writer.writerows(sorted(tuple(rejection.model_dump().values()) for rejection in rejected))
-    return text.getvalue().encode()
+    rows = sorted(tuple(rejection.model_dump().values()) for rejection in rejected)
+    return csv_text([list(Rejection.model_fields), *rows]).encode()
 
 
 def too_many_rejected(config: PreprocessConfig, rejected: Sequence[Rejection], num_videos: int) -> str:
@@ -272,12 +267,12 @@ def show(summary: Summary) -> None:
     """Print what the run did."""
     table = FoldedTable(title=f"Data set {summary.output}", title_justify="left", show_header=False)
     for row in lines(summary.accounting):
-        table.add_row(*map(plain, row))
+        table.add_row(*row)
     table.add_section()
     for split, count in summary.num_clips.items():
         table.add_row(f"{split} clips", f"{count:,}")
     for split, names in summary.empty.items():
-        table.add_row(f"no {split} clip", plain(some(map(repr, names))))
+        table.add_row(f"no {split} clip", some(map(repr, names)))
     table.add_row("classes", str(len(summary.classes)))
     for reason, count in summary.num_rejected.items():
         table.add_row(f"rejected: {reason}", f"{count:,}")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from pydantic import Field
 
+from preprocessing.reporting.csv_text import csv_text
 from preprocessing.settings import Settings
 
 FORMAT_VERSION = 1
@@ -133,17 +132,15 @@ def _csv(predictions: Sequence[VideoPrediction], classes: Sequence[str], *, by_t
     """A row per video; with `by_time` one per window in their place, and one for a video without any."""
     columns = ["file", "start_seconds", "end_seconds", "class", "probability", "windows", "reason", "detail"]
     columns += ["is_broken", "epsilon_video", "epsilon_audio", *(f"probability of {name}" for name in classes)]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
+    rows: list[list[object]] = [[*columns]]
     for each in predictions:
         if by_time and each.windows:
-            writer.writerows(
+            rows.extend(
                 _row(each.file, window, window.start_seconds, window.end_seconds, 1, classes) for window in each.windows
             )
         else:
-            writer.writerow(_row(each.file, each, 0.0, each.video_seconds, each.num_classified, classes))
-    return text.getvalue().encode("utf-8", "backslashreplace")
+            rows.append(_row(each.file, each, 0.0, each.video_seconds, each.num_classified, classes))
+    return csv_text(rows).encode("utf-8", "backslashreplace")
 
 
 def _row(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +9,9 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
+from preprocessing.reporting.csv_text import csv_text
 from preprocessing.reporting.table import FoldedTable
+from preprocessing.reporting.terminal import printable
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -95,9 +95,7 @@ def latex_of(grids: Sequence[Grid]) -> str:
 
 def csv_of(lines: Sequence[Sequence[str]]) -> str:
     """Lines of cells as CSV."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(lines)
-    return text.getvalue()
+    return csv_text([map(printable, line) for line in lines])
 
 
 def in_full(value: int | float | None) -> str:
@@ -116,5 +114,5 @@ def escape_markdown(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Text without line breaks, which become spaces."""
-    return " ".join(text.split())
+    """Text that can be shown, without line breaks, which become spaces."""
+    return printable(" ".join(text.split()))

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from pipeline.commands import checks, measurements, stages, use
 from pipeline.commands.app import TRACEBACK, app
-from pipeline.endings import ExitStatus, report, sigterm_interrupts
+from pipeline.endings import ExitStatus, report, sigterm_interrupts, tell_fault
 from pipeline.environment import set_up_environment
+from preprocessing.reporting.terminal import LineFormatter
 
 __all__ = ["app", "checks", "console_script", "main", "measurements", "stages", "use"]
 
@@ -17,17 +18,18 @@ __all__ = ["app", "checks", "console_script", "main", "measurements", "stages", 
 def set_up_logging() -> None:
     """One line a message, with the time; other libraries speak only when something is wrong.
 
-    At a terminal progress is a live bar.
+    At a terminal progress is a live bar. No name in a message or a traceback steers it.
     """
-    handlers: list[logging.Handler] | None = None
+    sys.excepthook = tell_fault
+    handler: logging.Handler = logging.StreamHandler()
     if sys.stderr.isatty():
         from rich.console import Console
 
         from preprocessing.reporting.live import LiveHandler
 
-        handlers = [LiveHandler(Console(stderr=True))]
-    line = "%(asctime)s %(levelname)s %(message)s"
-    logging.basicConfig(level=logging.WARNING, format=line, datefmt="%H:%M:%S", handlers=handlers)
+        handler = LiveHandler(Console(stderr=True))
+    handler.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     for package in ("pipeline", "preprocessing", "training", "evaluation"):
         logging.getLogger(package).setLevel(logging.INFO)
 

@@ -13,6 +13,7 @@ from pipeline.settings.load import load
 from pipeline.settings.places import refuse_relative
 from pipeline.settings.words import places_and_changes
 from preprocessing.errors import DataError
+from preprocessing.reporting.terminal import printable
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ def predict(
 
     def tell(prediction: VideoPrediction) -> None:
         for line in lines(prediction, top=config.top, by_time=config.by_time):
-            typer.echo(line)
+            typer.echo(printable(line))
 
     found = predict_each(checkpoint, places, config, tell=tell)
     num_refused = sum(bool(each.reason) for each in found)

@@ -10,9 +10,11 @@ from typing import Literal
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from preprocessing.errors import UserError
 from preprocessing.reporting.table import FoldedTable
+from preprocessing.reporting.terminal import plain, printable
 
 State = Literal["ok", "warning", "problem"]
 STYLES: dict[State, str] = {"ok": "green", "warning": "yellow", "problem": "bold red"}
@@ -72,9 +74,10 @@ def table(findings: Sequence[Finding]) -> Table:
         drawn.add_column(heading)
     for finding, nodes in sorted(shared.items(), key=lambda item: names.index(item[0].name)):
         node = [_listed(nodes)] if has_nodes else []
-        state = f"[{STYLES[finding.state]}]{finding.state}[/]"
-        remedy = f"\n[bold]-> {_plain(finding.remedy)}[/]" if finding.remedy else ""
-        drawn.add_row(_plain(finding.name), *node, state, _plain(finding.said) + remedy)
+        said = plain(finding.said)
+        if finding.remedy:
+            said.append(f"\n-> {printable(finding.remedy)}", style="bold")
+        drawn.add_row(finding.name, *node, Text(finding.state, style=STYLES[finding.state]), said)
     return drawn
 
 
@@ -88,9 +91,4 @@ def show(findings: Sequence[Finding]) -> None:
 
 def _listed(nodes: Sequence[str]) -> str:
     more = [f"and {len(nodes) - NODES_NAMED} more"] if len(nodes) > NODES_NAMED else []
-    return _plain(", ".join([*nodes[:NODES_NAMED], *more]))
-
-
-def _plain(text: str) -> str:
-    """The text as it is: brackets are no markup."""
-    return text.replace("[", r"\[")
+    return ", ".join([*nodes[:NODES_NAMED], *more])

@@ -9,7 +9,6 @@ from preprocessing.estimate.calibration import TOO_SHORT
 from preprocessing.estimate.estimate import Estimate
 from preprocessing.plan import empty_splits
 from preprocessing.reporting.table import FoldedTable
-from preprocessing.reporting.terminal import plain
 from preprocessing.schema import SPLITS
 
 
@@ -21,7 +20,7 @@ def show(found: Estimate) -> None:
     for split in SPLITS:
         videos.add_column(split, justify="right")
     for name, counts in found.num_videos.items():
-        videos.add_row(plain(name), *(f"{count:,}" for count in counts.values()))
+        videos.add_row(name, *(f"{count:,}" for count in counts.values()))
     totals = (sum(column) for column in zip(*(counts.values() for counts in found.num_videos.values()), strict=True))
     videos.add_section()
     videos.add_row("all", *(f"{total:,}" for total in totals))
@@ -30,11 +29,11 @@ def show(found: Estimate) -> None:
         title="Seen in folders and lists, before any video is opened", title_justify="left", show_header=False
     )
     for row in lines(found.accounting):
-        seen.add_row(*map(plain, row))
+        seen.add_row(*row)
     console.print(seen)
     facts = FoldedTable(title=f"Plan for {found.output} (nothing was written)", title_justify="left", show_header=False)
     for row in facts_of(found):
-        facts.add_row(*map(plain, row))
+        facts.add_row(*row)
     console.print(facts)
 
 

@@ -9,6 +9,8 @@ from contextlib import suppress
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from preprocessing.reporting.terminal import printable
+
 PROGRESS_LINE = re.compile(r"(?P<what>.*\S) (?P<done>\d+)/(?P<total>\d+), (?P<left>[^,:]*) left")
 """A line of `reporting.progress.announced`, whichever process has said it."""
 
@@ -26,7 +28,7 @@ class LiveHandler(logging.Handler):
         try:
             found = PROGRESS_LINE.fullmatch(record.getMessage())
             if found:
-                self._show(found["what"], int(found["done"]), int(found["total"]), f"{found['left']} left")
+                self._show(printable(found["what"]), int(found["done"]), int(found["total"]), f"{found['left']} left")
                 return
             self._remove()
             self._console.print(self.format(record), markup=False, highlight=False, soft_wrap=True)

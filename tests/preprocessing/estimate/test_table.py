@@ -59,7 +59,7 @@ def test_the_tables_say_all_that_was_found(
 ) -> None:
     text = printed(found, capsys, monkeypatch)
     for words in (
-        *("split_folders: <split>/<class>", "1,024, 1,023 used (.mp4 1,024)", "such as 'a/.[red]x?.mp4'"),
+        *("split_folders: <split>/<class>", "1,024, 1,023 used (.mp4 1,024)", "such as 'a/.[red]x\\x1b.mp4'"),
         *(
             "Plan for runs/ks/dataset (nothing was written)",
             "│ all",
@@ -85,7 +85,7 @@ def test_the_tables_say_all_that_was_found(
 def test_names_are_printed_as_they_are_but_steer_no_terminal(
     found: Estimate, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "[bold]drums[/bold]?[31m" in printed(found, capsys, monkeypatch)
+    assert "[bold]drums[/bold]\\x1b[31m" in printed(found, capsys, monkeypatch)
 
 
 def test_enough_disk_is_no_warning(

@@ -24,6 +24,12 @@ def test_a_page_prints_nothing_that_a_browser_would_run() -> None:
     assert "&lt;img onerror=x&gt;" in text
 
 
+def test_a_name_turns_no_page_around() -> None:
+    text = page_environment("preprocessing.reporting").from_string(PAGE).render(title="a\u202eb\x1b", body="c\nd")
+    assert "a\\u202eb\\x1b" in text
+    assert "c\nd" in text
+
+
 def test_a_page_forbids_scripts_and_everything_from_elsewhere() -> None:
     text = page_environment("preprocessing.reporting").from_string(PAGE).render(title="", body="")
     policy = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
