@@ -27,7 +27,8 @@ from evaluation.perceptibility.storages import levels_of
 from evaluation.perceptibility.subject import Subject
 from evaluation.tasks.measurement import NOT_FINITE, Example
 from preprocessing.schema import ClipFormat
-from preprocessing.storage.atomic_file import replacing_folder, write_bytes
+from preprocessing.storage.atomic_file import write_bytes
+from preprocessing.storage.atomic_folder import replacing_folder
 from training.batch import Batch
 
 CLIPS_FOLDER = "clips"

@@ -1,4 +1,4 @@
-"""Files and folders that appear under their name only when they are complete.
+"""Files that appear under their name only when they are complete.
 
 On this machine each is written beside its place as `.unfinished-...`, flushed to disk and renamed: a process that is
 killed on the way leaves what was there before. For a remote store a file is written to a nameless local one and sent by
@@ -61,30 +61,6 @@ def replacing(path: Path) -> Iterator[Path]:
             rename(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def replacing_folder(folder: Path) -> Iterator[Path]:
-    """A temporary folder: renamed to `folder`, in place of any other, unless the block raises."""
-    with create_unfinished_folder(folder) as temporary:
-        try:
-            yield temporary
-            mode = temporary.stat().st_mode & FILE_MODE
-            for file in temporary.rglob("*"):
-                if file.is_file():
-                    flush_to_disk(file, mode=mode)
-            replace_folder(temporary, folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-
-
-def replace_folder(new: Path, folder: Path) -> None:
-    """Give a complete folder its final name, in place of what had it; in between, nothing has it."""
-    old = unfinished_name(folder)
-    with suppress(FileNotFoundError):
-        folder.rename(old)
-    rename(new, folder)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_file(store: Store, name: str, data: bytes) -> None:
@@ -183,19 +159,6 @@ def create_unfinished(final: Path) -> IO[bytes]:
         if os.fstat(file.fileno()).st_nlink:
             return file
         file.close()  # taken for abandoned in the moment before it was locked
-
-
-@contextmanager
-def create_unfinished_folder(final: Path) -> Iterator[Path]:
-    """A new folder beside `final`, locked within the block."""
-    final.parent.mkdir(parents=True, exist_ok=True)
-    while True:
-        folder = unfinished_name(final)
-        folder.mkdir()
-        with holding(folder):
-            if folder.exists():  # or taken for abandoned in the moment before it was locked
-                yield folder
-                return
 
 
 @contextmanager

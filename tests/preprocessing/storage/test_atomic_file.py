@@ -20,11 +20,11 @@ from preprocessing.storage.atomic_file import (
     remove_abandoned,
     remove_abandoned_below,
     replacing,
-    replacing_folder,
     write_file,
     write_file_if_absent,
     write_text,
 )
+from preprocessing.storage.atomic_folder import replacing_folder
 from preprocessing.storage.store import Store, StoreError
 
 WRITE_AND_WAIT = """
@@ -53,7 +53,7 @@ with replacing(Path(sys.argv[1]) / "train/best.yaml") as path:
 REPLACE_FOLDER_AND_WAIT = """
 import sys
 from pathlib import Path
-from preprocessing.storage.atomic_file import replacing_folder
+from preprocessing.storage.atomic_folder import replacing_folder
 with replacing_folder(Path(sys.argv[1]) / "train/checkpoint") as folder:
     (folder / "model").write_text("new")
     print("written", flush=True)
