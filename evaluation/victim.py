@@ -12,7 +12,7 @@ from evaluation.config import EvaluateConfig, surrogate_names
 from preprocessing.errors import DataError, SettingsError
 from preprocessing.schema import ClipFormat, DatasetIndex
 from preprocessing.storage.provenance import Provenance
-from training.checkpoint import load_model, model_sha256
+from training.checkpoint import load_identified
 from training.models.adapters import Adapter
 from training.models.classifier import Outputs
 from training.models.foreign import ModelInput, load_foreign, state_sha256
@@ -85,6 +85,29 @@ def load_named(named: NamesAModel, index: DatasetIndex, *, data: str, audio_doma
     raise SettingsError("give checkpoint=DIR, or model=package.module:factory for a model of another maker")
 
 
+def refuse_unnamed(reported: EvaluateConfig, *, model: str | None, data: str | None) -> None:
+    """Refuse what a report names and the user does not: code to import, which may be anybody's, and places elsewhere.
+
+    Args:
+        reported: the settings in a report.
+        model: the factory that the user names.
+        data: the data set that the user names.
+
+    Raises:
+        SettingsError: if the report names a factory or a URL alone.
+    """
+    if reported.model is not None and reported.model != model:
+        raise SettingsError(
+            f"the report measured model={reported.model}, and code that a report names is not run unasked: if you "
+            f"trust it, add model={reported.model}"
+        )
+    if data is None and ("://" in reported.data or "::" in reported.data):
+        raise SettingsError(
+            f"the report names data={reported.data}, and a place elsewhere that a report names is not asked unbidden: "
+            f"if you trust it, add data={reported.data}"
+        )
+
+
 def load_surrogates(config: EvaluateConfig, index: DatasetIndex) -> dict[str, Victim]:
     """The models that transferred attacks are crafted on, by name.
 
@@ -104,7 +127,7 @@ def load_checkpoint(checkpoint: str, index: DatasetIndex, *, data: str) -> Victi
     Raises:
         DataError: if it is none, or another; it says what both are.
     """
-    model, info = load_model(checkpoint)
+    model, info, sha256 = load_identified(checkpoint)
     if info.classes != index.classes:
         raise DataError(
             f"'{checkpoint}' knows the classes {', '.join(info.classes)}, "
@@ -115,7 +138,7 @@ def load_checkpoint(checkpoint: str, index: DatasetIndex, *, data: str) -> Victi
             f"'{checkpoint}' was trained on clips as {info.clip_format}, '{data}' stores {index.format}: "
             "preprocess with the checkpoint's format"
         )
-    return Victim(model, model_sha256(checkpoint), info.objective, info.provenance)
+    return Victim(model, sha256, info.objective, info.provenance)
 
 
 def _that_returns_outputs(victim: Victim, index: DatasetIndex, *, audio_domain: AudioDomain) -> Victim:

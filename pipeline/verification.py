@@ -24,8 +24,10 @@ def problems_of(place: str, config: VerifyConfig) -> Sequence[str]:
         return _of_a_data_set(place, config)
     if config.videos:
         raise SettingsError(f"videos is for data sets, and '{place}' is a report: leave it out")
-    if found[0] != REPORT and (config.checkpoint or config.data):
-        raise SettingsError(f"checkpoint and data are for {REPORT}, and '{place}' has {found[0]}: leave them out")
+    if found[0] != REPORT and (config.checkpoint or config.data or config.model):
+        raise SettingsError(
+            f"checkpoint, data and model are for {REPORT}, and '{place}' has {found[0]}: leave them out"
+        )
     if found[0] == CORRUPTIONS:
         from evaluation.corruptions.run import verify as verify_corruptions
 
@@ -40,15 +42,15 @@ def problems_of(place: str, config: VerifyConfig) -> Sequence[str]:
         return verify_perceptibility(place)
     from evaluation.run import verify as verify_report
 
-    return verify_report(place, checkpoint=config.checkpoint, data=config.data)
+    return verify_report(place, checkpoint=config.checkpoint, data=config.data, model=config.model)
 
 
 def _of_a_data_set(place: str, config: VerifyConfig) -> Sequence[str]:
     from preprocessing.schema import INDEX_NAME, PLAN_NAME
     from preprocessing.storage.store import Store
 
-    if config.checkpoint or config.data:
-        raise SettingsError(f"checkpoint and data are for reports, and '{place}' holds none: leave them out")
+    if config.checkpoint or config.data or config.model:
+        raise SettingsError(f"checkpoint, data and model are for reports, and '{place}' holds none: leave them out")
     store = Store(place)
     if all(store.size(name) is None for name in (PLAN_NAME, INDEX_NAME)):
         reports = ", ".join(REPORTS)

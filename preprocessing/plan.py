@@ -8,34 +8,39 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from preprocessing.config import PreprocessConfig
 from preprocessing.datasets import Listing, Video
 from preprocessing.datasets.accounting import with_rejected
 from preprocessing.datasets.base import Locator
 from preprocessing.datasets.leaks import SizedFile, copies_in_other_splits
 from preprocessing.datasets.parts import middles_of_parts
-from preprocessing.schema import SPLITS, Accounting, Rejection, Split
+from preprocessing.errors import DataError
+from preprocessing.schema import PLAN_NAME, SPLITS, Accounting, Count, Key, Rejection, ShardName, Split
 from preprocessing.seeds import shuffling_key
-from preprocessing.settings import Settings, describe_differences
+from preprocessing.settings import Settings, describe_differences, first_problem
+from preprocessing.storage.parsing import MAX_PLAN_BYTES
+from preprocessing.storage.store import Store
 
 
 class PlannedClip(Settings):
     """A clip of a shard."""
 
-    key: str
-    label: int
+    key: Key
+    label: Count
     class_name: str
     source: str
     """Path of the video relative to the data set's roots: the first of them that has it is meant."""
     start_seconds: float | None
-    source_bytes: int | None = None
+    source_bytes: Count | None = None
     """Size of the video; None if it is missing. Changes that keep it are found by time and SHA-256."""
 
 
 class PlannedShard(Settings):
     """A shard and its clips, in the order in which they are stored."""
 
-    name: str
+    name: ShardName
     """`train/000000.tar`."""
     split: Split
     clips: tuple[PlannedClip, ...]
@@ -64,6 +69,20 @@ class Plan(Settings):
     def to_json(self) -> bytes:
         """The text of `plan.json`."""
         return (json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True) + "\n").encode()
+
+
+def load_plan(store: Store) -> Plan:
+    """Read `plan.json`.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        DataError: if it is no plan of this version.
+        StoreError: if the store does not give it.
+    """
+    try:
+        return Plan.model_validate_json(store.read(PLAN_NAME, max_bytes=MAX_PLAN_BYTES))
+    except ValidationError as error:
+        raise DataError(f"'{store.url(PLAN_NAME)}' is not a plan of this version: {first_problem(error)}") from error
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ A stored sample follows the WebDataset convention; the members of one key, in th
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
@@ -28,25 +27,19 @@ LOGMEL_MAX_DB = 50.0
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
+Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,80}$")]
+"""Name of a clip in its data set, with which the names of its files begin."""
+ShardName = Annotated[str, Field(pattern=r"^(train|validation|test)/[A-Za-z0-9_-]{1,80}\.tar$")]
+"""Place of a shard in its data set, such as `train/000000.tar`: no name leads out of the folder of its split."""
+Count = Annotated[int, Field(ge=0, le=2**53)]
+"""A number of things, or of bytes; the largest is the last that every reader of JSON knows exactly."""
+
+MAX_CLIP_BYTES = 1 << 30
+"""Most bytes that a clip may have once it is decoded: by default it has 2 million."""
+
 INDEX_NAME = "dataset.json"
 PLAN_NAME = "plan.json"
 REJECTED_NAME = "rejected.csv"
-
-AUDIO_MEMBER = "audio.flac"
-RECORD_MEMBER = "json"
-LOGMEL_MEMBER = "logmel.npy"
-
-
-@cache
-def frame_members(num_segments: int) -> tuple[str, ...]:
-    """Names of a sample's frames after its key: `frame_00.jpg`, `frame_01.jpg`, ..."""
-    return tuple(f"frame_{index:02d}.jpg" for index in range(num_segments))
-
-
-@cache
-def member_names(num_segments: int) -> tuple[str, ...]:
-    """Names of all files of a sample after its key, in the order in which a shard holds them."""
-    return (AUDIO_MEMBER, *frame_members(num_segments), RECORD_MEMBER, LOGMEL_MEMBER)
 
 
 class WantedFormat(Settings):
@@ -55,23 +48,23 @@ class WantedFormat(Settings):
     Frame t is the frame on screen at the middle of segment t; log-mel patch t covers exactly segment t.
     """
 
-    num_segments: PositiveInt | Literal["auto"] = 10
+    num_segments: Annotated[PositiveInt, Field(le=10_000)] | Literal["auto"] = 10
     """Segments per clip. `auto`: as many as nearly all videos are long enough for, ten at most, decided once from a
     sample of every class before any shard is built: no more than 5 % of the sample are lost, and of a class no more
     than a fifth or one."""
-    segment_seconds: PositiveFloat = 1.0
+    segment_seconds: PositiveFloat = Field(default=1.0, le=3600)
     """Length of a segment in seconds."""
-    frame_size: PositiveInt = 224
+    frame_size: PositiveInt = Field(default=224, le=8192)
     """Height and width of a stored frame in pixels: the short side is scaled to it, the middle is kept."""
     jpeg_quality: int = Field(default=95, ge=1, le=100)
     """JPEG quality of stored frames."""
-    sample_rate_hz: PositiveInt = 16_000
+    sample_rate_hz: PositiveInt = Field(default=16_000, le=768_000)
     """Rate of the stored mono waveform."""
-    num_mels: PositiveInt = 128
+    num_mels: PositiveInt = Field(default=128, le=1024)
     """Mel bands between 0 Hz and half the sample rate (HTK scale)."""
-    n_fft: PositiveInt = 1024
+    n_fft: PositiveInt = Field(default=1024, le=65_536)
     """Samples per Fourier window (Hann)."""
-    hop_length: PositiveInt = 160
+    hop_length: PositiveInt = Field(default=160, le=65_536)
     """Samples between two log-mel steps."""
 
     @property
@@ -83,6 +76,21 @@ class WantedFormat(Settings):
     def steps(self) -> int:
         """Log-mel steps per segment."""
         return self.segment_samples // self.hop_length
+
+    @property
+    def segment_bytes(self) -> int:
+        """Bytes of a decoded segment: its frame, its waveform and its log-mel patch."""
+        return 3 * self.frame_size**2 + 2 * self.segment_samples + 2 * self.num_mels * self.steps
+
+    @model_validator(mode="after")
+    def _a_clip_fits_into_memory(self) -> WantedFormat:
+        clip_bytes = self.segment_bytes * (1 if self.num_segments == "auto" else self.num_segments)
+        if clip_bytes > MAX_CLIP_BYTES:
+            raise ValueError(
+                f"a clip has {clip_bytes:,} bytes once it is decoded, at most {MAX_CLIP_BYTES:,} are allowed: "
+                "lower num_segments, frame_size, segment_seconds or sample_rate_hz"
+            )
+        return self
 
     @model_validator(mode="after")
     def _segments_fit_the_grid(self) -> WantedFormat:
@@ -103,7 +111,7 @@ class WantedFormat(Settings):
 class ClipFormat(WantedFormat):
     """The format in which clips are stored, with a number of segments that is settled."""
 
-    num_segments: PositiveInt = 10
+    num_segments: PositiveInt = Field(default=10, le=10_000)
     """Segments per clip."""
 
     @property
@@ -128,8 +136,8 @@ class Tracks(Settings):
 class ClipRecord(Settings):
     """The content of `<key>.json`: the facts about one stored clip."""
 
-    key: str
-    label: int
+    key: Key
+    label: Count
     class_name: str
     source: str
     """Path of the source video relative to the data set's roots."""
@@ -156,11 +164,11 @@ class ClipRecord(Settings):
 class StoredKey(Settings):
     """One sample's entry in the record of its shard: its key, its label and its byte range."""
 
-    key: str
-    label: int
-    offset: int
+    key: Key
+    label: Count
+    offset: Count
     """Byte offset of the sample's first tar header."""
-    length: int
+    length: Count
     """Bytes up to the next sample's first header."""
     source_sha256: str
     """Of the video that the sample was made from."""
@@ -179,11 +187,11 @@ class Rejection(Settings):
 class ShardRecord(Settings):
     """The commit record `<split>/<number>.json` of `<split>/<number>.tar`: written after it, so it means complete."""
 
-    name: str
+    name: ShardName
     """`train/000000.tar`, relative to the data set."""
     split: Split
     plan_sha256: str
-    bytes: int
+    bytes: Count
     sha256: str
     samples: tuple[StoredKey, ...]
     rejected: tuple[Rejection, ...]
@@ -194,9 +202,9 @@ class ShardRecord(Settings):
 class ShardSummary(Settings):
     """A shard as `dataset.json` lists it."""
 
-    name: str
-    num_samples: int
-    bytes: int
+    name: ShardName
+    num_samples: Count
+    bytes: Count
     sha256: str
 
 
@@ -285,8 +293,8 @@ class DatasetIndex(Settings):
     format: ClipFormat
     classes: tuple[str, ...]
     """Class names; a label is an index into them."""
-    num_clips: dict[Split, int]
-    num_rejected: int
+    num_clips: dict[Split, Count]
+    num_rejected: Count
     shards: dict[Split, tuple[ShardSummary, ...]]
     accounting: Accounting | None = None
     """All that was seen in the folders and lists, against what is used; None of data sets of format version 2."""

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 MAX_DIFFERENCES = 20
 """So many differences are told one by one; of more, how many they are."""
+MAX_SHOWN = 100
+"""Signs of a wrong value that a message shows."""
 TAG = "name"
 """The setting that says which member of a union stands in a group."""
 _NOTHING = object()
@@ -59,10 +61,11 @@ def describe_differences(before: object, now: object, *, places: tuple[str, str]
 
 
 def first_problem(error: ValidationError) -> str:
-    """The first thing that is wrong with stored data, in a few words: its dotted key and the reason."""
-    problem = error.errors(include_url=False)[0]
-    key = ".".join(map(str, problem["loc"]))
-    return f"{key}: {problem['msg']}" if key else problem["msg"]
+    """The first thing that is wrong with stored data, in a few words: its dotted key, the reason and what it is."""
+    problem = error.errors(include_url=False, include_context=False)[0]
+    key, value = ".".join(map(str, problem["loc"])), problem["input"]
+    said = f"{key}: {problem['msg']}" if key else problem["msg"]
+    return f"{said}; got {value!r:.{MAX_SHOWN}}" if key and isinstance(value, str | int | float) else said
 
 
 def _leaves(tree: object, key: str) -> Iterator[tuple[str, object]]:

@@ -45,6 +45,7 @@ PROVEN_BY = {
     "preprocessing/cluster/nodes.py": "tests/preprocessing/cluster/test_shared_places.py",  # every node, asked at once
     "preprocessing/decoding/opening.py": "tests/preprocessing/test_hostile_files.py",  # links, pipes and other roots
     "preprocessing/inspection/config.py": "tests/preprocessing/inspection/test_trouble.py",  # what its limits do
+    "preprocessing/storage/members.py": "tests/preprocessing/storage/test_stored_sample.py",
     "training/fitting.py": "tests/training/test_run_refusals.py",  # and test_run_interruptions.py, how it ends
     "training/objectives/exchange.py": "tests/training/objectives/test_workers.py",  # mixup over several processes
     "training/models/__init__.py": "tests/training/models/test_model_config.py",

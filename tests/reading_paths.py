@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VOCABULARY = {
     "preprocessing/schema.py": "the names, types and units of what is stored",
     "preprocessing/decoding/protocol.py": "the form of the messages between two processes",
+    "preprocessing/storage/members.py": "the names of a sample's files",
     "training/batch.py": "the names, types and units of tensors",
 }
 """Files of types and names that decide nothing on the way: they are read where they are used."""
@@ -34,9 +35,12 @@ GENERIC = {
     "preprocessing/datasets/tables.py": "a table from a text file in any dialect",
     "preprocessing/settings.py": "the base class of settings",
     "preprocessing/seeds.py": "a seed from words",
+    "preprocessing/reporting/csv_text.py": "a CSV that is safe to open",
     "preprocessing/storage/atomic_file.py": "files that show whole or not at all",
+    "preprocessing/storage/atomic_folder.py": "folders that show whole or not at all",
     "preprocessing/storage/libraries.py": "the versions of libraries",
     "preprocessing/storage/migrations.py": "records of earlier formats, step by step",
+    "preprocessing/storage/parsing.py": "a record within bounds of size, depth and number",
     "preprocessing/storage/places.py": "names in a folder or a bucket",
     "preprocessing/storage/store.py": "files by name, in a folder or a bucket",
     "training/attacks/engine/randomness.py": "a random generator from a seed and words",

@@ -11,11 +11,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import pickle
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
+import safetensors
 import safetensors.torch
 import torch
 import yaml
@@ -25,11 +26,12 @@ from torch import Tensor
 from preprocessing.errors import DataError
 from preprocessing.schema import ClipFormat
 from preprocessing.settings import Settings, describe_differences, first_problem
-from preprocessing.storage.atomic_file import replacing_folder
+from preprocessing.storage.atomic_folder import replacing_folder, unchanged
 from preprocessing.storage.migrations import Record, Step, migrated
+from preprocessing.storage.parsing import open_regular, parse_json, read_regular, read_settings
 from preprocessing.storage.provenance import Provenance
 from training.models import Classifier, ModelConfig
-from training.models.weights import NONE, WeightsError
+from training.models.weights import NONE, WeightsError, load_tensors
 
 logger = logging.getLogger(__name__)
 
@@ -119,12 +121,12 @@ def load_info(folder: str | Path) -> CheckpointInfo:
         remedy = f"; '{inner}' is one" if inner else ""
         raise CheckpointError(f"'{folder}' is not a checkpoint: it has no {INFO_NAME}{remedy}")
     try:
-        record = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+        record = parse_json(read_regular(path), what=f"'{path}'")
+    except (OSError, DataError) as error:
         raise CheckpointError(f"'{path}' does not describe a checkpoint: {error}") from error
     record = migrated(record, to=CHECKPOINT_VERSION, steps=_steps(path.parent), what=f"checkpoint '{folder}'")
     try:
-        return CheckpointInfo.model_validate_json(json.dumps(record))
+        return CheckpointInfo.model_validate_json(json.dumps(record))  # as JSON: lists of it are tuples
     except ValidationError as error:
         raise CheckpointError(
             f"'{path}' does not describe a checkpoint of this version: {first_problem(error)}"
@@ -136,11 +138,26 @@ def _steps(folder: Path) -> dict[int, Step]:
 
     def to_2(record: Record) -> Record:
         """Version 1 recorded no provenance; the objective stands in the settings beside it."""
-        settings = yaml.safe_load((folder / CONFIG_NAME).read_text()) if (folder / CONFIG_NAME).is_file() else None
-        objective = settings.get("objective", {}).get("name") if isinstance(settings, dict) else None
-        return {**record, "objective": objective, "provenance": None}
+        objective = stored_settings(folder).get("objective")
+        return {
+            **record,
+            "objective": objective.get("name") if isinstance(objective, dict) else None,
+            "provenance": None,
+        }
 
     return {1: to_2}
+
+
+def stored_settings(folder: str | Path) -> dict[str, Any]:
+    """The settings of the training that wrote a checkpoint, as plain data; none if they are not there.
+
+    Raises:
+        DataError: if they cannot be read.
+    """
+    try:
+        return read_settings(Path(folder) / CONFIG_NAME)
+    except FileNotFoundError:
+        return {}
 
 
 def load_model(folder: str | Path) -> tuple[Classifier, CheckpointInfo]:
@@ -149,7 +166,26 @@ def load_model(folder: str | Path) -> tuple[Classifier, CheckpointInfo]:
     Raises:
         CheckpointError: if the folder is not a checkpoint or its weights do not fit its model.
     """
+    return unchanged(Path(folder), lambda: _load_model(folder))
+
+
+def load_identified(folder: str | Path) -> tuple[Classifier, CheckpointInfo, str]:
+    """The same, and the SHA-256 of its weights.
+
+    Raises:
+        CheckpointError: if the folder is not a checkpoint or its weights do not fit its model.
+    """
+    return unchanged(Path(folder), lambda: (*_load_model(folder), model_sha256(folder)))
+
+
+def _load_model(folder: str | Path) -> tuple[Classifier, CheckpointInfo]:
     info = load_info(folder)
+    with torch.device("meta"):  # a model without numbers: its shapes are compared before memory is taken for any
+        try:
+            planned = info.model.build(info.clip_format, len(info.classes))
+        except (RuntimeError, OverflowError) as error:
+            raise CheckpointError(f"'{folder}' describes a model that nobody can build: {error}") from error
+    _refuse_misfits(folder, planned)
     model = info.model.build(info.clip_format, len(info.classes))
     load_weights(folder, model)
     return model.eval(), info
@@ -190,17 +226,32 @@ def load_weights(folder: str | Path, model: Classifier) -> None:
     """Fill `model` with the stored weights.
 
     Raises:
-        CheckpointError: if they do not fit.
+        CheckpointError: if they do not fit; nothing of them is then read.
     """
-    path = Path(folder) / MODEL_NAME
+    _refuse_misfits(folder, model)
     try:
-        weights = safetensors.torch.load_file(path)
-    except (OSError, safetensors.SafetensorError) as error:
-        raise CheckpointError(f"the weights '{path}' cannot be read: {error}") from error
-    try:
-        model.load_state_dict(weights)
+        model.load_state_dict(load_tensors(Path(folder) / MODEL_NAME))
     except RuntimeError as error:
         raise CheckpointError(f"the weights in '{folder}' do not fit its model: {error}") from error
+
+
+def _refuse_misfits(folder: str | Path, model: Classifier) -> None:
+    """Stop if the stored weights have other names or shapes than the model's; only the head of the file is read."""
+    path = Path(folder) / MODEL_NAME
+    try:
+        os.close(open_regular(path))
+        with safetensors.safe_open(path, framework="pt") as file:
+            stored = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except (OSError, DataError, safetensors.SafetensorError) as error:
+        raise CheckpointError(f"the weights '{path}' cannot be read: {error}") from error
+    wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    differing = sorted(name for name in stored.keys() | wanted.keys() if stored.get(name) != wanted.get(name))
+    if differing:
+        name = differing[0]
+        raise CheckpointError(
+            f"the weights in '{folder}' do not fit its model: {len(differing)} differ, such as {name:.80}: "
+            f"{stored.get(name, 'none')} is stored, the model has {wanted.get(name, 'none')}"
+        )
 
 
 def load_state(folder: str | Path) -> dict[str, Any]:
@@ -211,10 +262,9 @@ def load_state(folder: str | Path) -> dict[str, Any]:
     """
     path = Path(folder) / STATE_NAME
     try:
-        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
-        said = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise CheckpointError(f"the training's state '{path}' cannot be read: {said}") from error
+        state: dict[str, Any] = load_tensors(path)
+    except WeightsError as error:
+        raise CheckpointError(f"the training's state {error}") from error
     return state
 
 
@@ -226,7 +276,7 @@ def model_sha256(folder: str | Path) -> str:
     """
     path = Path(folder) / MODEL_NAME
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_regular(path), "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise CheckpointError(f"the weights '{path}' cannot be read: {error.strerror}") from error

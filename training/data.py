@@ -77,10 +77,25 @@ class StoredSplit:
 
     @cached_property
     def clips(self) -> tuple[tuple[str, StoredKey], ...]:
-        """Shard of every clip, and its place in it, in stored order."""
+        """Shard of every clip, and its place in it, in stored order.
+
+        Raises:
+            ShardError: if the records have other numbers of clips than `dataset.json`, or classes that it has not.
+        """
         with ThreadPoolExecutor(8) as pool:  # small files, perhaps far away
-            records = pool.map(partial(load_shard_record, self.root), self.shards)
-            return tuple((record.name, clip) for record in records for clip in record.samples)
+            records = list(pool.map(partial(load_shard_record, self.root), self.shards))
+        clips = tuple((record.name, clip) for record in records for clip in record.samples)
+        if len(clips) != self.index.num_clips[self.split]:
+            raise ShardError(
+                f"split '{self.split}' of '{self.root}' has {len(clips):,} clips by its shards' records, dataset.json "
+                f"says {self.index.num_clips[self.split]:,}. {_REBUILD.format(self.root)}"
+            )
+        if unknown := next((each for _, each in clips if each.label >= len(self.index.classes)), None):
+            raise ShardError(
+                f"clip '{unknown.key}' of '{self.root}' has label {unknown.label}, dataset.json names "
+                f"{len(self.index.classes)} classes. {_REBUILD.format(self.root)}"
+            )
+        return clips
 
     @cached_property
     def shards(self) -> dict[str, str]:
@@ -88,7 +103,7 @@ class StoredSplit:
         return {shard.name: shard.sha256 for shard in self.index.shards.get(self.split, ())}
 
     def __len__(self) -> int:
-        return self.index.num_clips[self.split]
+        return len(self.clips)
 
     def read(self, positions: Sequence[int]) -> StoredBatch:
         """The clips at these positions in stored order.
@@ -160,10 +175,19 @@ def training_plan(num_clips: int, *, batch_size: int, seed: int, epoch: int) -> 
     Raises:
         ValueError: if there are fewer clips than one batch holds.
     """
-    if num_clips < batch_size:
-        raise SettingsError(f"batch_size={batch_size}, but there are only {num_clips} training clips; lower it")
+    refuse_few(num_clips, batch_size=batch_size)
     order = torch.randperm(num_clips, generator=torch.Generator().manual_seed(seed_of(seed, epoch))).tolist()
     return [order[start : start + batch_size] for start in range(0, num_clips - batch_size + 1, batch_size)]
+
+
+def refuse_few(num_clips: int, *, batch_size: int) -> None:
+    """Refuse training clips that do not fill a batch.
+
+    Raises:
+        SettingsError: if they do not.
+    """
+    if num_clips < batch_size:
+        raise SettingsError(f"batch_size={batch_size}, but there are only {num_clips} training clips; lower it")
 
 
 def portion(clips: Sequence[int], *, rank: int, world_size: int) -> Sequence[int]:

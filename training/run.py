@@ -18,7 +18,7 @@ from preprocessing.storage.places import require_writable
 from preprocessing.storage.records import load_index
 from training.checkpoint import MODEL_NAME, load_info, load_initial
 from training.config import TrainConfig
-from training.data import training_plan
+from training.data import refuse_few
 from training.fitting import fit, worker_resources
 from training.models.weights import IMAGENET, NONE
 from training.run_folder import Metrics, RunFolder, TrainingOutcome, best_epoch
@@ -199,7 +199,7 @@ def check_data(config: TrainConfig, *, is_begun: bool) -> DatasetIndex:
         if not index.num_clips.get("validation"):
             raise DataError(f"data='{config.data}' has no validation clips")
     with mistakes.noted():
-        training_plan(index.num_clips.get("train", 0), batch_size=config.batch_size, seed=config.seed, epoch=0)
+        refuse_few(index.num_clips.get("train", 0), batch_size=config.batch_size)
     with mistakes.noted():
         model = config.model.build(index.format, len(index.classes))
         if not is_begun:

@@ -24,7 +24,9 @@ import yaml
 
 from preprocessing.errors import DataError, SettingsError
 from preprocessing.settings import describe_differences
-from preprocessing.storage.atomic_file import remove_abandoned_below, replacing_folder, write_text
+from preprocessing.storage.atomic_file import remove_abandoned_below, write_text
+from preprocessing.storage.atomic_folder import replacing_folder
+from preprocessing.storage.parsing import parse_json, read_regular, read_settings
 from training.checkpoint import load_info
 from training.retired_settings import with_added, without_retired
 
@@ -168,11 +170,9 @@ class RunFolder:
     def _noted_settings(self) -> tuple[dict[str, object], list[int]]:
         """The settings of the training that is begun here, and the numbers of epochs that it had before."""
         try:
-            found = yaml.safe_load(self.settings.read_text())
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            found = read_settings(self.settings)
+        except (FileNotFoundError, DataError) as error:
             raise DataError(f"the settings of the training begun here cannot be read: {error}") from error
-        if not isinstance(found, dict):
-            raise DataError(f"'{self.settings}' does not hold the settings of a training")
         earlier = found.pop(EARLIER, [])
         return without_retired(found, where=f"the training in output='{self.path}'"), earlier
 
@@ -198,7 +198,8 @@ class RunFolder:
         if outcome := self.outcome():
             return outcome.history
         try:
-            return [json.loads(line) for line in self.metrics.read_text().splitlines()]
+            lines = read_regular(self.metrics).splitlines()
+            return [parse_json(line, what=f"'{self.metrics}'") for line in lines]
         except FileNotFoundError:
             return []
 
@@ -207,10 +208,14 @@ class RunFolder:
         write_text(self.result, json.dumps(asdict(outcome), indent=1) + "\n")
 
     def outcome(self) -> TrainingOutcome | None:
-        """The end of the training; None if it is not finished."""
+        """The end of the training; None if it is not finished.
+
+        Raises:
+            DataError: if what says so is damaged.
+        """
         if not (self.result.exists() and self.checkpoint.exists()):
             return None
-        return TrainingOutcome(**json.loads(self.result.read_text()))
+        return TrainingOutcome(**parse_json(read_regular(self.result), what=f"'{self.result}'"))
 
 
 def best_epoch(history: Sequence[Metrics], *, score: Score) -> int:

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from evaluation.reporting.report import Report
 from preprocessing.errors import DataError
-from training.checkpoint import CONFIG_NAME, CheckpointInfo, load_info, model_sha256
+from training.checkpoint import CheckpointInfo, load_info, model_sha256, stored_settings
 
 
 @dataclass(frozen=True)
@@ -35,9 +33,6 @@ def origin_of(report: Report) -> Origin | None:
     try:
         if model_sha256(folder) != report.model_sha256:
             return None
-        info = load_info(folder)
+        return Origin(load_info(folder), stored_settings(folder))
     except DataError:
         return None
-    file = folder / CONFIG_NAME
-    settings = yaml.safe_load(file.read_text()) if file.is_file() else None
-    return Origin(info, settings if isinstance(settings, dict) else {})

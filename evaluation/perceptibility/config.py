@@ -26,7 +26,10 @@ class PerceptibilityConfig(Settings):
     checkpoint: str | None = Field(default=None, min_length=1)
     """Folder in which the evaluation's checkpoint is now; unset = where its report says."""
     data: Place | None = None
-    """Place at which the evaluation's data set is now; unset = where its report says."""
+    """Place at which the evaluation's data set is now; unset = where its report says, if that is a folder."""
+    model: str | None = Field(default=None, min_length=1)
+    """Factory of the evaluation's model, if that is of another maker, as its report names it: code that a report names
+    is run only if it is named here too."""
     clips: PositiveInt = 4
     """Clips that are exported and shown, under the attack that fools most: of those that it fools, from the most to the
     least visible; if they are too few, others."""

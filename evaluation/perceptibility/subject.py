@@ -10,7 +10,7 @@ from typing import Any
 from evaluation.perceptibility.config import PerceptibilityConfig
 from evaluation.reporting.report import Report
 from evaluation.stored.perturbations import PERTURBATIONS_NAME, Perturbation, read_perturbations
-from evaluation.victim import Victim, load_victim
+from evaluation.victim import Victim, load_victim, refuse_unnamed
 from preprocessing.errors import DataError, PlaceError, SettingsError, UserError
 from training.batch import Batch
 from training.data import StoredSplit, open_split
@@ -64,6 +64,7 @@ def load_subject(config: PerceptibilityConfig) -> Subject:
     report = Report.read(config.evaluation)
     perturbations = _perturbations(report, config.evaluation)
     now = report.config.model_copy(update={"data": config.data or report.config.data} | _checkpoint(report, config))
+    refuse_unnamed(report.config, model=config.model, data=config.data)
     try:
         stored = open_split(now.data, now.split, audio_domain=now.threat.audio_domain)
     except UserError as error:

@@ -23,7 +23,7 @@ from preprocessing.decoding.acceptance import DecodeError
 from preprocessing.decoding.parent import EncodedClip
 from preprocessing.errors import ResourceError
 from training.batch import Batch
-from training.checkpoint import load_model
+from training.checkpoint import load_identified
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ class VideoClassifier(AbstractContextManager["VideoClassifier"]):
     def __init__(self, checkpoint: str | Path, config: PredictConfig) -> None:
         self._config = config
         self._device = chosen_device(gpu=config.gpu)
-        model, self.info = load_model(checkpoint)
+        model, self.info, self.model_sha256 = load_identified(checkpoint)
         self._model = model.to(self._device)
         self._decoders = VideoDecoders(self.info.clip_format, config)
 

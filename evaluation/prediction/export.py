@@ -19,7 +19,7 @@ from preprocessing.storage.atomic_file import replacing
 from preprocessing.storage.places import Place, require_writable
 from preprocessing.storage.records import load_index
 from training.batch import Batch
-from training.checkpoint import CheckpointInfo, load_model, model_sha256
+from training.checkpoint import CheckpointInfo, load_identified
 from training.data import evaluation_batches
 from training.models import Classifier
 
@@ -74,14 +74,14 @@ def export(checkpoint: str | Path, config: ExportConfig) -> float:
     """
     require_known_ending(config.output)
     require_writable(Path(config.output).absolute().parent)
-    classifier, info = load_model(checkpoint)
+    classifier, info, sha256 = load_identified(checkpoint)
     model = Probabilities(classifier).eval()
     clips = compared_clips(config, info)
     program = exported(model, info.clip_format)
     card = {
         "classes": info.classes,
         "clip_format": info.clip_format.model_dump(),
-        "model_sha256": model_sha256(checkpoint),
+        "model_sha256": sha256,
         "inputs": {name: list(shape) for name, shape in input_shapes(info.clip_format).items()},
         "range": [0.0, 1.0],
     }

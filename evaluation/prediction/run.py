@@ -16,7 +16,6 @@ from preprocessing.reporting.heartbeat import heartbeat
 from preprocessing.storage.atomic_file import write_file
 from preprocessing.storage.places import require_writable
 from preprocessing.storage.store import Store
-from training.checkpoint import CheckpointInfo, model_sha256
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +62,6 @@ def predict_each(
     found: list[VideoPrediction] = []
     doing = ["the checkpoint is loaded"]
     with heartbeat(lambda: doing[0]), VideoClassifier(checkpoint, config) as classifier:
-        info = classifier.info
         videos = list(video_files(places))
         for prediction in classifier.classify_each(
             videos, tell=lambda text: doing.__setitem__(0, f"video {len(found) + 1} of {len(videos)}, {text}")
@@ -71,12 +69,12 @@ def predict_each(
             found.append(prediction)
             tell(prediction)
     if config.output:
-        write(found, checkpoint, info, config, config.output)
+        write(found, checkpoint, classifier, config, config.output)
     return found
 
 
 def write(
-    found: Sequence[VideoPrediction], checkpoint: str, info: CheckpointInfo, config: PredictConfig, output: str
+    found: Sequence[VideoPrediction], checkpoint: str, classifier: VideoClassifier, config: PredictConfig, output: str
 ) -> None:
     """Write predictions as a table, whole or not at all."""
     folder, name = split(output)
@@ -86,11 +84,13 @@ def write(
     )
     origin: dict[str, object] = {
         "checkpoint": checkpoint,
-        "model_sha256": model_sha256(checkpoint),
+        "model_sha256": classifier.model_sha256,
         "settings": settings,
     }
     write_file(
-        Store(folder), name, table(found, kind=kind, classes=info.classes, origin=origin, by_time=config.by_time)
+        Store(folder),
+        name,
+        table(found, kind=kind, classes=classifier.info.classes, origin=origin, by_time=config.by_time),
     )
     logger.info("wrote '%s'", output)
 

@@ -13,7 +13,8 @@ from torch import Tensor
 from preprocessing.decoding.acceptance import DecodeError, DecodeOptions
 from preprocessing.decoding.opened_video import OpenedVideo
 from preprocessing.decoding.parent import DecoderProcess, EncodedClip
-from preprocessing.schema import ClipFormat, frame_members
+from preprocessing.schema import ClipFormat
+from preprocessing.storage.members import frame_members
 from preprocessing.storage.sample_builder import SampleBuilder
 from preprocessing.storage.stored_sample import StoredSample
 from training.data import StoredBatch

@@ -28,6 +28,7 @@ from preprocessing.reporting.table import FoldedTable
 from preprocessing.settings import Settings, first_problem
 from preprocessing.storage.atomic_file import write_text
 from preprocessing.storage.migrations import Record, Step, migrated
+from preprocessing.storage.parsing import parse_json, read_regular
 from preprocessing.storage.provenance import Provenance
 from training.passes import Passes
 
@@ -170,10 +171,7 @@ class Report(Settings):
         path = Path(folder) / REPORT_NAME
         if not path.is_file():
             raise PlaceError(f"'{path}' does not exist: '{folder}' holds no finished evaluation")
-        try:
-            record = json.loads(path.read_bytes())
-        except ValueError as error:
-            raise DataError(f"'{path}' is not a report: {error}") from error
+        record = parse_json(read_regular(path), what=f"'{path}'")
         record = migrated(record, to=FORMAT_VERSION, steps=STEPS, what=f"'{path}'")
         try:
             return cls.model_validate_json(json.dumps(record))

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet
 from jaxtyping import Bool, Float
 
-from evaluation.stored.row_table import RowTable
+from evaluation.stored.row_table import RowTable, read_table
 from preprocessing.errors import DataError
 from preprocessing.settings import Settings
 
@@ -193,10 +193,7 @@ class Certificates(RowTable):
         Raises:
             ValueError: if it is not a table of certificates.
         """
-        try:
-            table = pa.parquet.read_table(path)
-        except (OSError, pa.ArrowException) as error:
-            raise DataError(f"'{path}' cannot be read as a table of certificates: {error}") from error
+        table = read_table(path, what=cls.what)
         schema = next((schema for schema in SCHEMAS.values() if table.schema.equals(schema)), None)
         if schema is None:
             raise DataError(f"'{path}' has other columns than a table of certificates: {', '.join(table.column_names)}")

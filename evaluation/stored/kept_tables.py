@@ -14,6 +14,7 @@ import pyarrow.parquet
 
 from preprocessing.errors import DataError
 from preprocessing.storage.atomic_file import remove_abandoned_below, replacing
+from preprocessing.storage.parsing import parse_json
 
 FOLDER_NAME = "unfinished"
 """Folder inside an `output` while the work is under way."""
@@ -40,7 +41,7 @@ class KeptTables:
         found = {}
         for path in sorted(self._folder.glob(f"*{suffix}")):
             try:
-                facts = json.loads(pyarrow.parquet.read_schema(path).metadata[b"piece"])
+                facts = parse_json(pyarrow.parquet.read_schema(path).metadata[b"piece"], what=f"'{path}'")
                 found[facts["measurement"], facts["batch"]] = made_of(path, facts)
             except (DataError, KeyError, TypeError, ValueError, OSError, pa.ArrowException):
                 path.unlink()

@@ -7,6 +7,7 @@ value, what the model was asked about; and it stays inside every ball and box th
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from evaluation.stored.row_table import group_bytes, refuse_large_table
 from preprocessing.errors import DataError
 from preprocessing.storage.atomic_file import replacing
+from preprocessing.storage.parsing import open_regular
 from training.batch import MODALITIES, Batch, Modality, per_clip
 from training.threat import ThreatModel
 
@@ -138,9 +141,11 @@ def read_perturbations(path: Path) -> Iterator[dict[str, Any]]:
         DataError: if it is not such a file.
     """
     try:
+        os.close(open_regular(path))
         file = pyarrow.parquet.ParquetFile(path)
         if not file.schema_arrow.equals(SCHEMA):
             raise DataError(f"'{path}' has other columns than a table of perturbations")
+        refuse_large_table(file.metadata, path, num_bytes=max(group_bytes(file.metadata), default=0))
         for batch in file.iter_batches(batch_size=64):
             yield from batch.to_pylist()
     except (OSError, pa.ArrowException) as error:

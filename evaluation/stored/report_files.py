@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from preprocessing.errors import DataError, PlaceError
 from preprocessing.settings import Settings, first_problem
 from preprocessing.storage.atomic_file import write_text
+from preprocessing.storage.parsing import read_regular
 
 AnyReport = TypeVar("AnyReport", bound=Settings)
 
@@ -26,7 +27,7 @@ def read_report(kind: type[AnyReport], folder: str | Path, name: str, *, what: s
     if not path.is_file():
         raise PlaceError(f"'{path}' does not exist: '{folder}' holds no finished {what}")
     try:
-        return kind.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(read_regular(path))
     except ValidationError as error:
         raise DataError(f"'{path}' is not a report of this version: {first_problem(error)}") from error
 

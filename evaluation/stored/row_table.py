@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,47 @@ from numpy.typing import NDArray
 from preprocessing.errors import DataError
 from preprocessing.settings import Settings
 from preprocessing.storage.atomic_file import replacing
+from preprocessing.storage.parsing import open_regular
 
 AnyTable = TypeVar("AnyTable", bound="RowTable")
+
+
+MAX_ROWS = 20_000_000
+MAX_TABLE_BYTES = 8 << 30
+"""That are read at once, unpacked."""
+
+
+def read_table(path: Path, *, what: str) -> pa.Table:
+    """A Parquet file of `what`; the rows and bytes that its last lines tell are looked at before any is unpacked.
+
+    Raises:
+        DataError: if it is no such file, or larger than any should be.
+    """
+    try:
+        os.close(open_regular(path))
+        with pa.parquet.ParquetFile(path) as file:
+            refuse_large_table(file.metadata, path, num_bytes=sum(group_bytes(file.metadata)))
+            return file.read()
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"'{path}' cannot be read as a table of {what}: {error}") from error
+
+
+def group_bytes(metadata: pyarrow.parquet.FileMetaData) -> list[int]:
+    """Bytes of every group of rows of a Parquet file, unpacked."""
+    return [metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups)]
+
+
+def refuse_large_table(metadata: pyarrow.parquet.FileMetaData, path: Path, *, num_bytes: int) -> None:
+    """Stop before a Parquet file is unpacked whose rows, or the `num_bytes` that are read at once, are too many.
+
+    Raises:
+        DataError: if they are.
+    """
+    if not 0 <= metadata.num_rows <= MAX_ROWS or not 0 <= num_bytes <= MAX_TABLE_BYTES:
+        raise DataError(
+            f"'{path}' has {metadata.num_rows:,} rows and unpacks {num_bytes:,} bytes at once; allowed: {MAX_ROWS:,} "
+            f"and {MAX_TABLE_BYTES:,}"
+        )
 
 
 @dataclass(frozen=True)
@@ -46,10 +86,7 @@ class RowTable:
         Raises:
             DataError: if it is no such table.
         """
-        try:
-            table = pa.parquet.read_table(path)
-        except (OSError, pa.ArrowException) as error:
-            raise DataError(f"'{path}' cannot be read as a table of {cls.what}: {error}") from error
+        table = read_table(path, what=cls.what)
         if not table.schema.equals(cls.schema):
             names = ", ".join(table.column_names)
             raise DataError(f"'{path}' has other columns than a table of {cls.what}: {names}")

@@ -17,8 +17,9 @@ from evaluation.reporting.summary import summarise
 from evaluation.stored.certificates import CERTIFICATES_NAME, Certificates, file_sha256
 from evaluation.stored.changes import allowed_distance
 from evaluation.tasks.measurement import NOT_FINITE
-from evaluation.verification.replay import replay
-from preprocessing.errors import DataError
+from evaluation.verification.replay import Replay, replay
+from evaluation.victim import refuse_unnamed
+from preprocessing.errors import DataError, SettingsError
 from preprocessing.storage.provenance import Provenance, commit, project_version
 from training.batch import MODALITIES
 from training.threat import ThreatModel
@@ -29,7 +30,9 @@ TOLERANCE = 1e-9
 """Numbers may differ by this much: the order of additions can differ between machines."""
 
 
-def verify(folder: str | Path, *, checkpoint: str | None = None, data: str | None = None) -> list[str]:
+def verify(
+    folder: str | Path, *, checkpoint: str | None = None, data: str | None = None, model: str | None = None
+) -> list[str]:
     """Re-check an evaluation's folder, and run its model again on the untouched clips and the stored perturbations.
 
     What cannot be checked, for want of the model or the data, is logged as a warning.
@@ -37,7 +40,8 @@ def verify(folder: str | Path, *, checkpoint: str | None = None, data: str | Non
     Args:
         folder: what an evaluation has written.
         checkpoint: where its model is now; unset = where the report says.
-        data: where its data set is now; unset = where the report says.
+        data: where its data set is now; unset = where the report says, if that is a folder.
+        model: its factory, if it is of another maker: unset = it is not run.
 
     Returns:
         What is wrong, one sentence each; empty if the report can be believed.
@@ -48,7 +52,11 @@ def verify(folder: str | Path, *, checkpoint: str | None = None, data: str | Non
     report, certificates = Report.read(folder), Certificates.read(folder / CERTIFICATES_NAME)
     places = {"checkpoint": checkpoint, "data": data}
     config = report.config.model_copy(update={name: place for name, place in places.items() if place})
-    found = replay(folder, config, report, certificates)
+    try:
+        refuse_unnamed(report.config, model=model, data=data)
+        found = replay(folder, config, report, certificates)
+    except SettingsError as error:
+        found = Replay(unchecked=(f"predictions: {error}",))
     for what in (*_unchecked(report), *found.unchecked):
         logger.warning("not checked: %s", what)
     return list(found.problems)

@@ -11,6 +11,7 @@ from pipeline.search.report import METRIC, SearchResult
 from pipeline.tracked_stages import training_record
 from pipeline.tracking.record import RunRecord, Status
 from preprocessing.storage.atomic_file import write_text
+from preprocessing.storage.parsing import parse_json, read_regular
 from training.run_folder import RunFolder
 
 BEST_NAME = "best.yaml"
@@ -45,7 +46,7 @@ def search_records(status: Status, *, output: str, settings: Mapping[str, str | 
     files = [folder / name for name in (BEST_NAME, RESULT_NAME, PICTURE_NAME) if is_finished]
     points = {}
     if is_finished:
-        result = SearchResult.model_validate_json((folder / RESULT_NAME).read_text())
+        result = SearchResult.model_validate_json(read_regular(folder / RESULT_NAME))
         points[0] = {METRIC: result.best.robust_accuracy}
     search = RunRecord(key, folder.name, settings, METRIC, points, dict.fromkeys(files, "search"), status)
     return [search, *_trial_records(folder, status, parent=key)]
@@ -53,7 +54,7 @@ def search_records(status: Status, *, output: str, settings: Mapping[str, str | 
 
 def _trial_records(folder: Path, status: Status, *, parent: str) -> Iterator[RunRecord]:
     for file in sorted(folder.glob(f"trials/*/{TRIAL_NAME}")):
-        note = TrialNote(**json.loads(file.read_text()))
+        note = TrialNote(**parse_json(read_regular(file), what=f"'{file}'"))
         trial_id = file.parent.name
         yield training_record(
             RunFolder(file.parent),

@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, PositiveInt, model_validator
 from ray import tune
 from ray.train import UserCallback
@@ -38,6 +37,7 @@ from preprocessing.errors import SettingsError
 from preprocessing.settings import Settings, describe_differences, plain
 from preprocessing.storage.atomic_file import write_text
 from preprocessing.storage.output_lock import held
+from preprocessing.storage.parsing import read_settings
 from preprocessing.storage.places import Place
 from training.config import TrainConfig
 from training.fitting import TrainingError, worker_resources
@@ -160,7 +160,7 @@ def stored_search(path: Path) -> TuneConfig:
     Raises:
         ValueError: if it was begun with a setting that this version no longer has.
     """
-    stored = yaml.safe_load(path.read_text())
+    stored = read_settings(path)
     kept = without_retired(stored, where=f"the search in '{path.parent}'")
     train = TuneConfig.model_validate(kept).train
     return TuneConfig.model_validate({**kept, "train": with_added(kept["train"], train.fingerprint())})

@@ -10,6 +10,8 @@ from typing import Any
 import yaml
 
 from pipeline.settings.problems import ConfigError
+from preprocessing.errors import DataError
+from preprocessing.storage.parsing import MAX_YAML_BYTES, BoundedLoader, parse_yaml, read_regular
 
 _FLOAT = ("tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+"), list("-+.0123456789"))
 
@@ -20,7 +22,7 @@ SHIPPED = Path("pipeline", "configs")
 _PACKAGES = Path(__file__).resolve().parents[2]
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(BoundedLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[object] = set()
         for name, _ in node.value:
@@ -52,7 +54,7 @@ def parse(text: str) -> Any:
     Raises:
         yaml.YAMLError: if it is none.
     """
-    return yaml.load(text, Loader=_Loader)
+    return parse_yaml(text, loader=_Loader)
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
@@ -66,10 +68,10 @@ def read_yaml(file: Path) -> dict[str, Any]:
     """
     is_shipped = file.is_relative_to(SHIPPED) and not file.exists()
     try:
-        tree = parse((_PACKAGES / file if is_shipped else file).read_text(encoding="utf-8"))
+        tree = parse(read_regular(_PACKAGES / file if is_shipped else file, max_bytes=MAX_YAML_BYTES).decode())
     except FileNotFoundError as error:
         raise ConfigError([f"the file does not exist (the current folder is '{Path.cwd()}')"], f"'{file}'") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, DataError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError([f"cannot be read as YAML: {' '.join(str(error).split())}"], f"'{file}'") from error
     if tree is None:
         return {}

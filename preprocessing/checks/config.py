@@ -21,7 +21,10 @@ class VerifyConfig(Settings):
     checkpoint: str | None = None
     """Of a report: the folder of the checkpoint it is about, on which it is tried again; unset = where it says."""
     data: Place | None = None
-    """Of a report: the data set it was measured on; unset = where it says."""
+    """Of a report: the data set it was measured on; unset = where it says, if that is a folder."""
+    model: str | None = None
+    """Of a report about a model of another maker: its factory, `package.module:name`, as the report names it. Code that
+    a report names is run only if it is named here too; unset = its predictions are not tried again."""
     clips: PositiveInt = DEFAULT_CLIPS
     """Clips compared with their videos, spread evenly over the shards."""
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from pydantic import ValidationError
-
 from preprocessing.errors import DataError, SettingsError
-from preprocessing.plan import Plan, differences
+from preprocessing.plan import Plan, differences, load_plan
 from preprocessing.schema import INDEX_NAME, PLAN_NAME, REJECTED_NAME
 from preprocessing.storage.atomic_file import remove_abandoned, write_file, write_file_if_absent
 from preprocessing.storage.records import load_index, load_shard_record, record_name
@@ -36,9 +34,9 @@ def refuse_another(store: Store, plan: Plan) -> Plan | None:
         DataError: if it cannot be read.
     """
     try:
-        before = Plan.model_validate_json(store.read(PLAN_NAME))
-    except ValidationError as error:
-        raise DataError(f"'{store.url(PLAN_NAME)}' is not a plan of this version; choose another output") from error
+        before = load_plan(store)
+    except DataError as error:
+        raise DataError(f"{error}; choose another output") from error
     found = differences(before, plan)
     if found and not has_ended_without_a_clip(store, before):
         raise SettingsError(

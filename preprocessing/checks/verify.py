@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import logging
 import shlex
@@ -19,10 +17,12 @@ from preprocessing.checks.shard import Expected, shard_problems
 from preprocessing.cluster.capacity import tasks_at_once
 from preprocessing.cluster.shared_places import SharedPlace, require_shared
 from preprocessing.config import PreprocessConfig
-from preprocessing.plan import Plan
+from preprocessing.plan import load_plan
+from preprocessing.reporting.csv_text import csv_rows
 from preprocessing.reporting.progress import Progress
 from preprocessing.schema import INDEX_NAME, PLAN_NAME, REJECTED_NAME, SPLITS, DatasetIndex, ShardRecord, ShardSummary
 from preprocessing.storage.atomic_file import TEMPORARY_PREFIX
+from preprocessing.storage.parsing import MAX_PLAN_BYTES
 from preprocessing.storage.records import load_index, load_shard_record, record_name
 from preprocessing.storage.store import Store, StoreError
 
@@ -125,7 +125,7 @@ def count_problems(index: DatasetIndex, records: dict[str, ShardRecord]) -> list
 def plan_problems(store: Store, index: DatasetIndex, records: dict[str, ShardRecord]) -> list[str]:
     """Compare the data set with `plan.json`: nothing may be lost, nothing there twice."""
     try:
-        plan = Plan.model_validate_json(store.read(PLAN_NAME))
+        plan = load_plan(store)
     except (FileNotFoundError, ValueError, StoreError) as error:
         return [f"'{store.url(PLAN_NAME)}' cannot be read: {error}"]
     if plan.sha256() != index.plan_sha256:
@@ -147,10 +147,9 @@ def plan_problems(store: Store, index: DatasetIndex, records: dict[str, ShardRec
 def rejection_problems(store: Store, index: DatasetIndex) -> list[str]:
     """Compare the number of videos in `rejected.csv` with that of `dataset.json`."""
     try:
-        text = store.read(REJECTED_NAME).decode()
-    except (FileNotFoundError, UnicodeDecodeError, StoreError) as error:
+        rows = sum(1 for _ in csv_rows(store.read(REJECTED_NAME, max_bytes=MAX_PLAN_BYTES).decode()))
+    except (FileNotFoundError, ValueError, StoreError) as error:
         return [f"'{store.url(REJECTED_NAME)}' cannot be read: {error}"]
-    rows = sum(1 for _ in csv.reader(io.StringIO(text))) - 1
     if rows != index.num_rejected:
         return [f"'{store.url(REJECTED_NAME)}' lists {rows} videos, dataset.json says {index.num_rejected}"]
     return []
@@ -160,7 +159,7 @@ def extra_files(store: Store, index: DatasetIndex) -> list[str]:
     """Files among the shards that nothing names, and what killed runs have left."""
     try:
         names = store.names()
-        plan = Plan.model_validate_json(store.read(PLAN_NAME))
+        plan = load_plan(store)
     except (FileNotFoundError, ValueError, StoreError):
         return []  # said elsewhere
     planned = [shard.name for shard in plan.shards]

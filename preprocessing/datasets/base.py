@@ -16,14 +16,14 @@ from typing import ClassVar
 from pydantic import Field, field_validator
 
 from preprocessing.errors import PlaceError
-from preprocessing.schema import Accounting, Rejection, Split
+from preprocessing.schema import Accounting, Key, Rejection, Split
 from preprocessing.settings import Settings
 
 
 class Video(Settings):
     """One labelled video. It need not exist: a missing one is recorded as `missing_file` when its turn comes."""
 
-    key: str = Field(pattern=r"^[A-Za-z0-9_-]{1,80}$")
+    key: Key
     """Names the clip in the shards: the full file stem; unique over all splits, without a dot."""
     source: Path
     """Relative to the data set's roots: the first of them that has it is meant."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
+import pydantic_core
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from preprocessing.datasets.base import Video, printable
@@ -60,7 +60,7 @@ class Music(YouTubeDataset):
         """
         text = read_text(path)
         try:
-            content = json.loads(text.text)
+            content = pydantic_core.from_json(text.text)
         except ValueError as error:
             raise DataError(f"'{path}' is not JSON: {error}") from error
         videos = content.get("videos") if isinstance(content, dict) else None

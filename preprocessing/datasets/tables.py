@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from preprocessing.errors import DataError, PlaceError
+from preprocessing.storage.parsing import read_regular
 
 SEPARATORS = {",": "','", ";": "';'", "\t": "tab", "|": "'|'"}
 MARKS = (
@@ -25,6 +26,7 @@ MARKS = (
 )
 """Byte order marks, Python's name of their encoding, and its usual one; that of UTF-32 begins like UTF-16's."""
 LOOKED_AT_BYTES = 4096
+MAX_LIST_BYTES = 1 << 30
 MOST_SHOWN = 120
 """Characters of a line that a message shows."""
 
@@ -104,10 +106,10 @@ def read_text(path: Path) -> Text:
 
     Raises:
         PlaceError: if it cannot be read.
-        DataError: if it is not in the encoding that its first bytes tell.
+        DataError: if it is not in the encoding that its first bytes tell, or larger than any list should be.
     """
     try:
-        data = path.read_bytes()
+        data = read_regular(path, max_bytes=MAX_LIST_BYTES)
     except FileNotFoundError as error:
         raise PlaceError(f"'{path}' does not exist") from error
     except OSError as error:

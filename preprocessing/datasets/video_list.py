@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
+import pydantic_core
 from pydantic import Field
 
 from preprocessing.datasets.accounting import Ledger, require_videos_of_each, some
@@ -240,7 +240,7 @@ def _of_json(path: Path) -> Table:
 
 def _parsed(path: Path, line: int, text: str) -> object:
     try:
-        return json.loads(text)
+        return pydantic_core.from_json(text)
     except ValueError as error:
         raise DataError(
             f'\'{path}\' line {line}: expected {{"path": ..., "label": ...}}, got {shown(text)}: {error}'

@@ -83,14 +83,14 @@ def column(record: ClipRecord, sample: StoredSample, segment: int, *, pixels: in
         end_seconds=begin + segment_seconds,
         frame_seconds=shown,
         mark_percent=100 * min(max((shown - begin) / segment_seconds, 0.0), 1.0),
-        frame=data_uri("image/jpeg", smaller_frame(sample.jpegs[segment], pixels)),
+        frame=data_uri("image/jpeg", smaller_frame(sample.jpeg(segment), pixels)),
         patch=data_uri("image/jpeg", patch_picture(sample.logmel()[segment], pixels)),
     )
 
 
 def smaller_frame(jpeg: bytes, pixels: int) -> bytes:
     """A frame with sides of at most `pixels`; one that is small enough stays as it is stored."""
-    picture = Image.open(io.BytesIO(jpeg))
+    picture = Image.open(io.BytesIO(jpeg), formats=("JPEG",))
     if max(picture.size) <= pixels:
         return jpeg
     picture.draft("RGB", (pixels, pixels))

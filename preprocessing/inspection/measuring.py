@@ -103,14 +103,12 @@ def measure(stored: StoredClip, sample: StoredSample) -> Measures:
     """The numbers of one clip.
 
     Raises:
-        SampleError: if its record, its sound or a frame cannot be read, or its frames differ in size.
+        SampleError: if its record, its sound or a frame cannot be read.
     """
     record, clip_format = sample.record(), sample.clip_format
     sample.logmel()  # not measured, but a clip without it is damaged
     pixels = min(GREY_PIXELS, clip_format.frame_size)
     decoded = [sample.small_grey_frame(index, min_pixels=pixels) for index in range(clip_format.num_segments)]
-    if len({frame.shape for frame in decoded}) > 1:
-        raise SampleError(sample.key, "its frames differ in size")
     frames = np.stack(decoded).astype(np.float32)
     change = np.abs(np.diff(frames, axis=0))
     return Measures(

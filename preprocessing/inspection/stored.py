@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,7 +10,8 @@ from functools import cached_property
 from pydantic import ValidationError
 
 from preprocessing.errors import DataError, PlaceError, UserError
-from preprocessing.plan import Plan
+from preprocessing.plan import load_plan
+from preprocessing.reporting.csv_text import csv_rows
 from preprocessing.schema import (
     INDEX_NAME,
     PLAN_NAME,
@@ -25,6 +24,7 @@ from preprocessing.schema import (
     StoredKey,
 )
 from preprocessing.settings import first_problem
+from preprocessing.storage.parsing import MAX_PLAN_BYTES
 from preprocessing.storage.records import load_index, load_shard_record
 from preprocessing.storage.store import Store
 from preprocessing.storage.stored_sample import StoredSample, read_sample
@@ -153,8 +153,8 @@ def finished(root: str) -> StoredDataset:
 def unfinished(root: str) -> StoredDataset:
     """A data set that is being made, or whose making stopped: what its plan says, and the shards so far."""
     store = Store(root)
+    plan = load_plan(store)
     try:
-        plan = Plan.model_validate_json(store.read(PLAN_NAME))
         clip_format = ClipFormat.model_validate(plan.settings.get("format"))
     except ValidationError as error:
         raise DataError(f"'{store.url(PLAN_NAME)}' is not a plan of this version: {first_problem(error)}") from error
@@ -202,9 +202,10 @@ def rejections(root: str, records: Sequence[ShardRecord]) -> tuple[Rejection, ..
     found = {rejection: None for record in records for rejection in record.rejected}
     store = Store(root)
     if store.size(REJECTED_NAME) is not None:
-        text = io.StringIO(store.read(REJECTED_NAME).decode("utf-8", "replace"), newline="")
+        rows = csv_rows(store.read(REJECTED_NAME, max_bytes=MAX_PLAN_BYTES).decode("utf-8", "replace"))
         try:
-            found |= {Rejection.model_validate(row): None for row in csv.DictReader(text)}
-        except ValidationError as error:
-            raise DataError(f"'{store.url(REJECTED_NAME)}' is damaged: {first_problem(error)}") from error
+            found |= {Rejection.model_validate(row): None for row in rows}
+        except ValueError as error:
+            problem = first_problem(error) if isinstance(error, ValidationError) else error
+            raise DataError(f"'{store.url(REJECTED_NAME)}' is damaged: {problem}") from error
     return tuple(sorted(found, key=lambda rejection: (rejection.reason, rejection.split, rejection.file)))

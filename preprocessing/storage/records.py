@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from preprocessing.errors import DataError, PlaceError
 from preprocessing.schema import FORMAT_VERSION, INDEX_NAME, DatasetIndex, ShardRecord
 from preprocessing.settings import first_problem
 from preprocessing.storage.migrations import Step, migrated
+from preprocessing.storage.parsing import parse_json
 from preprocessing.storage.store import Store
 
 STEPS: dict[int, Step] = {2: lambda record: {**record, "accounting": None}}
@@ -29,7 +30,7 @@ def load_index(root: str) -> DatasetIndex:
     store = Store(root)
     path = store.url(INDEX_NAME)
     try:
-        text = store.read(INDEX_NAME)
+        data = store.read(INDEX_NAME)
     except FileNotFoundError:
         if store.folder is not None and not store.folder.exists():
             raise PlaceError(
@@ -39,12 +40,9 @@ def load_index(root: str) -> DatasetIndex:
         raise PlaceError(
             f"'{path}' does not exist: '{root}' is not a finished data set; run `python -m pipeline preprocess` on it"
         ) from None
+    record = migrated(parse_json(data, what=f"'{path}'"), to=FORMAT_VERSION, steps=STEPS, what=f"'{path}'")
     try:
-        raw = json.loads(text)
-    except ValueError as error:
-        raise DataError(f"'{path}' is damaged: {error}") from error
-    try:
-        return DatasetIndex.model_validate(migrated(raw, to=FORMAT_VERSION, steps=STEPS, what=f"'{path}'"))
+        return DatasetIndex.model_validate(record)
     except ValidationError as error:
         raise DataError(f"'{path}' is damaged: {first_problem(error)}") from error
 
@@ -59,13 +57,18 @@ def load_shard_record(root: str, shard_name: str) -> ShardRecord:
 
     Raises:
         FileNotFoundError: if there is none.
-        DataError: if it is no record.
+        DataError: if it is no record, or another shard's, or a clip is in it twice.
     """
     store, name = Store(root), record_name(shard_name)
     try:
-        return ShardRecord.model_validate_json(store.read(name))
+        record = ShardRecord.model_validate_json(store.read(name))
     except ValidationError as error:
         raise DataError(f"'{store.url(name)}' is not a shard's record: {first_problem(error)}") from error
+    if record.name != shard_name:
+        raise DataError(f"'{store.url(name)}' is the record of '{record.name}'; allowed: of '{shard_name}'")
+    if twice := [key for key, count in Counter(clip.key for clip in record.samples).items() if count > 1]:
+        raise DataError(f"'{store.url(name)}' lists clip '{twice[0]}' twice; allowed: once")
+    return record
 
 
 @dataclass(frozen=True)

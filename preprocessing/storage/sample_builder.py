@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocessing.decoding.parent import EncodedClip
-from preprocessing.schema import ClipFormat, ClipRecord, member_names
+from preprocessing.schema import ClipFormat, ClipRecord
+from preprocessing.storage.members import member_names
 
 
 @runtime_checkable

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Protocol, TypeVar, runtime_checkable
+from typing import IO, Any, Protocol, TypeVar, runtime_checkable
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from tenacity import RetryError, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from preprocessing.errors import PlaceError, ResourceError
+from preprocessing.storage.parsing import MAX_BYTES, open_regular, read_regular, refuse_large
 from preprocessing.storage.places import join, redacted, refuse_credentials
 
 ATTEMPTS = 4
@@ -101,21 +103,30 @@ class Store:
             return None
         return None if info["type"] == "directory" else int(info["size"])
 
-    def read(self, name: str) -> bytes:
-        """A whole file.
+    def read(self, name: str, *, max_bytes: int = MAX_BYTES) -> bytes:
+        """A whole file, which is a record of at most `max_bytes`.
 
         Raises:
             FileNotFoundError: if it is not there.
+            DataError: if it is larger, or no regular file; nothing of it is then read.
             StoreError: if the store does not give it.
         """
-        data: bytes = self._try("read", name, self.filesystem.cat_file)
-        return data
+
+        def call(path: str) -> bytes:
+            if self.folder is not None:
+                return read_regular(path, max_bytes=max_bytes)
+            refuse_large(int(self.filesystem.info(path)["size"] or 0), self.url(name), max_bytes=max_bytes)
+            data: bytes = self.filesystem.cat_file(path)
+            return data
+
+        return self._try("read", name, call)
 
     def read_range(self, name: str, start: int, length: int) -> bytes:
-        """A piece of a file; shorter if the file ends before.
+        """A piece of a file; shorter if the file ends before. So many bytes are allocated at once.
 
         Raises:
             FileNotFoundError: if the file is not there.
+            DataError: if it is a folder, a pipe or a device.
             StoreError: if the store does not give it.
         """
         if self.folder is not None:
@@ -135,10 +146,13 @@ class Store:
         """
 
         def call(path: str) -> Result:
-            with self.filesystem.open(path, "rb") as opened:
+            with self._open(path) as opened:
                 return use(opened)
 
         return self._try("read", name, call)
+
+    def _open(self, path: str) -> Any:
+        return self.filesystem.open(path, "rb") if self.folder is None else os.fdopen(open_regular(path), "rb")
 
     def sha256(self, name: str) -> str:
         """SHA-256 of a file.
@@ -252,9 +266,11 @@ class Store:
 
 def read_local_range(path: str, start: int, length: int) -> bytes:
     """A piece of a local file, read by one call to the system."""
-    with open(path, "rb", buffering=0) as file:  # noqa: PTH123  # a Path would cost as much as the reading
-        file.seek(start)
-        return file.read(length)
+    descriptor = open_regular(path)
+    try:
+        return os.pread(descriptor, length, start)
+    finally:
+        os.close(descriptor)
 
 
 def sha256_of(stream: Readable) -> str:

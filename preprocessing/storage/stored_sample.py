@@ -6,6 +6,7 @@ Training, inspection and verification all read clips here, so what one of them a
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,17 +20,20 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from preprocessing.errors import DataError
-from preprocessing.schema import (
-    AUDIO_MEMBER,
-    LOGMEL_MEMBER,
-    RECORD_MEMBER,
-    ClipFormat,
-    ClipRecord,
-    StoredKey,
-    frame_members,
-    member_names,
-)
+from preprocessing.schema import ClipFormat, ClipRecord, StoredKey
+from preprocessing.storage.members import AUDIO_MEMBER, LOGMEL_MEMBER, RECORD_MEMBER, frame_members, member_names
 from preprocessing.storage.store import Store
+
+TYPE, PREFIX = slice(156, 157), slice(345, 500)
+"""Places in a tar's header: the type of what follows, and the folder that other programs put before its name."""
+REGULAR = b"0\0"
+"""Types of a regular file."""
+ARRAY_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00..\{'descr': '([<>|][bfiu][1248])', 'fortran_order': False, 'shape': \(([\d, ]*)\), *\} *\n",
+    re.DOTALL,
+)
+MAX_ARRAY_HEADER_BYTES = 1024
+MAX_CLIP_RECORD_BYTES = 4 << 20
 
 
 class SampleError(DataError):
@@ -48,11 +52,18 @@ def read_sample(store: Store, shard: str, clip: StoredKey, clip_format: ClipForm
     """Read one clip of a shard, and nothing else of it.
 
     Raises:
-        SampleError: if the shard holds something else there.
+        SampleError: if the shard holds something else there, or more than a clip of this format can have.
         FileNotFoundError: if there is no such shard.
         StoreError: if the store does not give it.
     """
+    if clip.length > (most := most_bytes(clip_format)):
+        raise SampleError(clip.key, f"has {clip.length:,} bytes, a clip of this format at most {most:,}")
     return split_sample(store.read_range(shard, clip.offset, clip.length), clip.key, clip_format)
+
+
+def most_bytes(clip_format: ClipFormat) -> int:
+    """More bytes than any stored clip has: twice what is in it, and room for headers and its record."""
+    return clip_format.num_segments * (2 * clip_format.segment_bytes + 8192) + (1 << 20)
 
 
 def split_sample(data: bytes, key: str, clip_format: ClipFormat, *, strict: bool = False) -> StoredSample:
@@ -85,10 +96,17 @@ class StoredSample:
     """Content of every file by its name after the key."""
     clip_format: ClipFormat
 
-    @property
-    def jpegs(self) -> list[bytes]:
-        """The frames' files, one for each segment."""
-        return [self.members[name] for name in frame_members(self.clip_format.num_segments)]
+    def jpeg(self, index: int) -> bytes:
+        """A frame's file. Its header says the right size, so that decoding takes no more memory than it should."""
+        jpeg = self.members[frame_members(self.clip_format.num_segments)[index]]
+        try:
+            height, width, _, _ = simplejpeg.decode_jpeg_header(jpeg)
+        except ValueError as error:
+            raise SampleError(self.key, f"frame {index}: does not decode: {first_line(error)}") from error
+        if height != self.clip_format.frame_size or width != self.clip_format.frame_size:
+            problem = f"is ({height}, {width}, 3), dataset.json says {(*[self.clip_format.frame_size] * 2, 3)}"
+            raise SampleError(self.key, f"frame {index}: {problem}")
+        return jpeg
 
     @property
     def flac(self) -> bytes:
@@ -97,8 +115,11 @@ class StoredSample:
 
     def record(self) -> ClipRecord:
         """The facts recorded about the clip."""
+        data = self.members[RECORD_MEMBER]
+        if len(data) > MAX_CLIP_RECORD_BYTES:
+            raise SampleError(self.key, f"its json has {len(data):,} bytes; allowed: {MAX_CLIP_RECORD_BYTES:,}")
         try:
-            record = ClipRecord.model_validate_json(self.members[RECORD_MEMBER])
+            record = ClipRecord.model_validate_json(data)
         except ValidationError as error:
             raise SampleError(self.key, f"its json is no clip record: {error.errors()[0]['msg']}") from error
         num_times, num_segments = len(record.frame_seconds), self.clip_format.num_segments
@@ -109,11 +130,7 @@ class StoredSample:
 
     def frame(self, index: int, *, into: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
         """A segment's frame as RGB `[height, width, 3]`, decoded into an array of that shape if one is given."""
-        frame = self._decode_jpeg(index, buffer=into)
-        wanted = (self.clip_format.frame_size, self.clip_format.frame_size, 3)
-        if frame.shape != wanted:
-            raise SampleError(self.key, f"frame {index}: is {frame.shape}, dataset.json says {wanted}")
-        return frame
+        return self._decode_jpeg(index, buffer=into)
 
     def decode_frames(self, *, into: NDArray[np.uint8]) -> None:
         """Decode all frames into `[segments, height, width, 3]`."""
@@ -131,29 +148,29 @@ class StoredSample:
         wanted = (self.clip_format.num_segments, self.clip_format.num_mels, self.clip_format.steps)
         try:
             kind, shape, start = array_layout(npy[: 10 + int.from_bytes(npy[8:10], "little")])
-            patches: NDArray[np.float16] = np.frombuffer(npy, kind, offset=start).reshape(shape)
+            if shape == wanted and kind == np.float16:
+                patches: NDArray[np.float16] = np.frombuffer(npy, np.float16, offset=start).reshape(shape)
+                return patches
         except ValueError as error:
             raise SampleError(self.key, f"the log-mel array cannot be read: {first_line(error)}") from error
-        if patches.shape != wanted or kind != np.float16:
-            problem = f"the log-mel array is {kind} {patches.shape}, dataset.json says float16 {wanted}"
-            raise SampleError(self.key, problem)
-        return patches
+        raise SampleError(self.key, f"the log-mel array is {kind} {shape}, dataset.json says float16 {wanted}")
 
     def waveform(self) -> NDArray[np.int16]:
         """The mono waveform `[segments * segment_samples]`, exactly as it was stored."""
+        num_samples = self.clip_format.num_segments * self.clip_format.segment_samples
         try:
-            rate_hz, samples = decode_flac(self.flac)
+            rate_hz, samples = decode_flac(self.flac, max_samples=num_samples)
         except ValueError as error:
             raise SampleError(self.key, f"the sound cannot be decoded: {first_line(error)}") from error
-        found = f"{len(samples):,} samples at {rate_hz:,} Hz"
-        num_samples = self.clip_format.num_segments * self.clip_format.segment_samples
+        counted = f"{len(samples):,}" if len(samples) <= num_samples else f"more than {num_samples:,}"
+        found = f"{counted} samples at {rate_hz:,} Hz"
         wanted = f"{num_samples:,} samples at {self.clip_format.sample_rate_hz:,} Hz"
         if found != wanted:
             raise SampleError(self.key, f"the sound has {found}, dataset.json says {wanted}")
         return samples
 
     def _decode_jpeg(self, index: int, **options: Any) -> NDArray[np.uint8]:
-        jpeg = self.members[frame_members(self.clip_format.num_segments)[index]]
+        jpeg = self.jpeg(index)
         try:
             picture: NDArray[np.uint8] = simplejpeg.decode_jpeg(jpeg, **options)
         except ValueError as error:
@@ -165,7 +182,7 @@ def tar_members(data: bytes, *, strict: bool = False) -> list[tuple[str, bytes]]
     """Name and content of each file in a piece of plain ustar, twenty times faster than `tarfile`.
 
     Raises:
-        ValueError: if it is none, or cut off.
+        ValueError: if it is none, cut off, or holds a link, a folder, a device or an extended header.
         tarfile.TarError: with `strict`, if a header is damaged.
     """
     members: list[tuple[str, bytes]] = []
@@ -174,6 +191,8 @@ def tar_members(data: bytes, *, strict: bool = False) -> list[tuple[str, bytes]]
         if strict:
             tarfile.TarInfo.frombuf(header, "utf-8", "strict")
         name, size = header[:100].rstrip(b"\0").decode(), int(header[124:135], 8)
+        if header[TYPE] not in REGULAR or header[PREFIX].strip(b"\0"):
+            raise ValueError(f"{name!r} is a link, a folder, a device, or below a folder; allowed: regular files")
         start += tarfile.BLOCKSIZE
         if not 0 <= size <= len(data) - start:
             raise ValueError(f"a file of {size:,} bytes begins where {max(len(data) - start, 0):,} are left")
@@ -184,37 +203,46 @@ def tar_members(data: bytes, *, strict: bool = False) -> list[tuple[str, bytes]]
 
 @lru_cache
 def array_layout(header: bytes) -> tuple[np.dtype[Any], tuple[int, ...], int]:
-    """Type, shape and first byte of the array whose `.npy` file begins so; `np.load` would work it out for every clip.
+    """Type, shape and first byte of the array whose `.npy` file begins so.
+
+    numpy would evaluate such a header as Python, for every clip, and fail in many ways on those that are none.
 
     Raises:
         ValueError: if it is no header of format 1.0 of an array of numbers in C order: nothing is ever unpickled.
     """
-    file = io.BytesIO(header)
-    if np.lib.format.read_magic(file) != (1, 0):
-        raise ValueError("its format is not 1.0")
-    shape, is_fortran, kind = np.lib.format.read_array_header_1_0(file)
-    if is_fortran or kind.hasobject:
-        raise ValueError("it does not hold numbers in C order")
-    return kind, shape, len(header)
+    found = ARRAY_HEADER.fullmatch(header[:MAX_ARRAY_HEADER_BYTES])
+    if found is None or len(header) > MAX_ARRAY_HEADER_BYTES:
+        raise ValueError("it is no array of numbers in C order, of format 1.0")
+    kind, shape = (each.decode() for each in found.groups())
+    return np.dtype(kind), tuple(int(size) for size in shape.split(",") if size.strip()), len(header)
 
 
-def decode_flac(flac: bytes) -> tuple[int, NDArray[np.int16]]:
+def decode_flac(flac: bytes, *, max_samples: int) -> tuple[int, NDArray[np.int16]]:
     """Rate in Hz and samples of a FLAC file of one channel and 16 bit.
+
+    A few bytes of FLAC may stand for any length of silence: decoding stops behind the first block with which the
+    samples are more than `max_samples`, and what was decoded until then is returned.
 
     Raises:
         ValueError: if it is damaged, or something else.
     """
+    blocks: list[NDArray[np.int16]] = []
+    num_samples = rate_hz = 0
     try:
         with av.open(io.BytesIO(flac), "r", format="flac") as container:
-            frames = list(container.decode(audio=0))
+            for frame in container.decode(audio=0):
+                found = (frame.layout.nb_channels, frame.format.name)
+                if found != (1, "s16"):
+                    raise ValueError(f"it has {found[0]} channels of {found[1]}; it should have one of s16")
+                blocks.append(frame.to_ndarray()[0])
+                num_samples, rate_hz = num_samples + frame.samples, frame.sample_rate
+                if num_samples > max_samples:
+                    break
     except (av.FFmpegError, IndexError) as error:
         raise ValueError(first_line(error)) from error
-    if not frames:
+    if not blocks:
         raise ValueError("it has no samples")
-    found = (frames[0].layout.nb_channels, frames[0].format.name)
-    if found != (1, "s16"):
-        raise ValueError(f"it has {found[0]} channels of {found[1]}; it should have one of s16")
-    return frames[0].sample_rate, np.asarray(np.concatenate([frame.to_ndarray()[0] for frame in frames]), np.int16)
+    return rate_hz, np.asarray(np.concatenate(blocks), np.int16)
 
 
 def first_line(error: Exception) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pydantic import PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from preprocessing.logmel import LogMel
 from preprocessing.schema import ClipFormat
@@ -36,7 +36,7 @@ class ModelConfig(Settings):
     """Encoder of log-mel patches."""
     fusion: FusionName = "sum"
     """Fusion of the modalities' features."""
-    feature_size: PositiveInt = 512
+    feature_size: PositiveInt = Field(default=512, le=65_536)
     """Features per segment, the same for both modalities."""
     video_weights: WeightsSource = "none"
     """Initial weights of the video encoder: `none` (at random), `imagenet` (torchvision's, downloaded), or the

@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 import importlib
 import inspect
-import pickle
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import safetensors.torch
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -21,6 +19,7 @@ from preprocessing.schema import ClipFormat
 from preprocessing.settings import Settings
 from training.models.adapters import Adapter
 from training.models.classifier import Classifier, Outputs
+from training.models.weights import WeightsError, load_tensors
 
 Positive = Annotated[float, Field(gt=0)]
 STATE_KEYS = ("state_dict", "model_state_dict", "model", "weights")
@@ -149,13 +148,9 @@ def _load_weights(model: nn.Module, file: str) -> None:
     if not Path(file).is_file():
         raise PlaceError(f"weights='{file}' does not exist")
     try:
-        found: object = (
-            safetensors.torch.load_file(file)
-            if file.endswith(".safetensors")
-            else torch.load(file, map_location="cpu", weights_only=True)
-        )
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError, safetensors.SafetensorError) as error:
-        raise DataError(f"weights='{file}' cannot be read as tensors: {str(error).splitlines()[0]}") from error
+        found: object = load_tensors(Path(file))
+    except WeightsError as error:
+        raise DataError(f"weights={error}") from error
     state = _state_in(found)
     if state is None:
         raise DataError(f"weights='{file}' holds a {type(found).__name__}; allowed: tensors by name")

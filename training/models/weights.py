@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import safetensors
 import safetensors.torch
@@ -15,12 +17,18 @@ from pydantic import AfterValidator
 from torch import Tensor, nn
 
 from preprocessing.errors import DataError
+from preprocessing.storage.parsing import open_regular
 from training.models.encoders import ENCODERS, EncoderName
 
 logger = logging.getLogger(__name__)
 
 SUFFIXES = (".safetensors", ".pt", ".pth")
 NONE, IMAGENET = "none", "imagenet"
+ARCHIVE = b"PK\x03\x04"
+"""The first bytes of a file that torch writes; those of before 2020 begin otherwise."""
+DAMAGED = (pickle.UnpicklingError, safetensors.SafetensorError, zipfile.BadZipFile)
+MAX_SAID = 300
+"""Letters of a library's message that are passed on."""
 
 
 class WeightsError(DataError):
@@ -94,15 +102,46 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise WeightsError(f"the weights '{path}' are no file (the current folder is '{Path.cwd()}')")
     try:
-        if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
-        found = torch.load(path, weights_only=True, map_location="cpu")
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, safetensors.SafetensorError) as error:
-        raise WeightsError(f"the weights '{path}' cannot be read: {' '.join(str(error).split())[:300]}") from error
+        found = load_tensors(path)
+    except WeightsError as error:
+        raise WeightsError(f"the weights {error}") from error
     if not (isinstance(found, Mapping) and found and all(isinstance(each, Tensor) for each in found.values())):
         held = f"a mapping of {_listed(list(map(str, found)))}" if isinstance(found, Mapping) else type(found).__name__
         raise WeightsError(f"'{path}' holds {held}; allowed: a state dict, which maps names to tensors")
     return dict(found)
+
+
+def load_tensors(path: Path) -> Any:
+    """The content of a safetensors file, or of one of torch's that holds tensors and plain data alone.
+
+    Raises:
+        WeightsError: if it is missing, damaged or holds something else, or would take more memory than it has bytes.
+    """
+    try:
+        os.close(open_regular(path))
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load_file(path)
+        _refuse_packed(path)
+        return torch.load(path, weights_only=True, map_location="cpu")
+    except (*DAMAGED, OSError, RuntimeError, ValueError, EOFError) as error:
+        said = " ".join(str(error).split())[:MAX_SAID] or type(error).__name__
+        raise WeightsError(f"'{path}' cannot be read: {said}") from error
+
+
+def _refuse_packed(path: Path) -> None:
+    """Stop at an archive whose files have more bytes than itself, as torch writes none: a small one may hold any number
+    of zeros.
+
+    Raises:
+        ValueError: if it is one.
+        zipfile.BadZipFile: if it begins like an archive and is none.
+    """
+    with path.open("rb") as file:
+        if file.read(len(ARCHIVE)) != ARCHIVE:
+            return
+        num_bytes = sum(each.file_size for each in zipfile.ZipFile(file).infolist())
+    if num_bytes > path.stat().st_size:
+        raise ValueError(f"{num_bytes:,} bytes are packed into {path.stat().st_size:,}; allowed: unpacked tensors")
 
 
 def _with_fitting_stem(weights: dict[str, Tensor], encoder: nn.Module, name: EncoderName) -> dict[str, Tensor]:

@@ -66,7 +66,7 @@ def test_sound_of_a_waveform_threat_is_exported_in_16_bit(waveform_look: Path) -
     assert {file.name for file in folder.iterdir()} == MOVIES | {"original.flac", "adversarial.flac"}
     for batch, name in zip(clips, ("original", "adversarial"), strict=True):
         wanted = as_16_bit(batch.audio.reshape(-1).numpy())
-        assert (decode_flac((folder / f"{name}.flac").read_bytes())[1] == wanted).all()
+        assert (decode_flac((folder / f"{name}.flac").read_bytes(), max_samples=1 << 20)[1] == wanted).all()
         movie = decode_samples((folder / f"{name}_lossless.mp4").read_bytes(), len(wanted))
         assert (as_16_bit(movie) == wanted).all()
         platform = decode_samples((folder / f"{name}_platform.mp4").read_bytes(), len(wanted))
@@ -81,10 +81,12 @@ def test_a_logmel_threat_has_the_stored_sound_and_resynthesised_ones(logmel_look
     key = PerceptibilityReport.read(logmel_look).facts.exports[0].key
     shard, clip = subject.stored.clips[subject.positions[key]]
     sample = read_sample(subject.stored.store, shard, clip, subject.stored.index.format)
-    assert (decode_flac((folder / "original.flac").read_bytes())[1] == sample.waveform()).all()
+    assert (decode_flac((folder / "original.flac").read_bytes(), max_samples=1 << 20)[1] == sample.waveform()).all()
     for batch, name in zip(clip_of(subject, logmel_look), ("original", "adversarial"), strict=True):
         wanted = as_16_bit(resynthesised(batch.audio[0], subject.stored.index.format).numpy())
-        assert (decode_flac((folder / f"{name}_resynthesised.flac").read_bytes())[1] == wanted).all()
+        assert (
+            decode_flac((folder / f"{name}_resynthesised.flac").read_bytes(), max_samples=1 << 20)[1] == wanted
+        ).all()
 
 
 def test_files_are_named_with_their_hashes_and_older_ones_are_gone(waveform_look: Path, tmp_path: Path) -> None:

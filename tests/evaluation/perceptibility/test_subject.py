@@ -81,7 +81,7 @@ def test_a_folder_without_an_evaluation_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no finished evaluation"):
         load_subject(config_of(tmp_path))
     (tmp_path / REPORT_NAME).write_text("{")
-    with pytest.raises(UserError, match="is not a report"):
+    with pytest.raises(UserError, match="is damaged: it is no JSON"):
         load_subject(config_of(tmp_path))
 
 

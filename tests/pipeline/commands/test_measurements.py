@@ -56,4 +56,4 @@ def test_an_evaluation_is_looked_at_and_the_look_verified(
     (tmp_path / "look" / "perceptibility.html").write_text("another page")
     assert main(["verify", "look"]) == 1
     assert main(["verify", "look", f"checkpoint={checkpoint}"]) == 2
-    assert "checkpoint and data are for report.json" in capsys.readouterr().err
+    assert "checkpoint, data and model are for report.json" in capsys.readouterr().err

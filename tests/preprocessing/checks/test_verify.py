@@ -57,7 +57,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a lost shard": (lambda root: (root / "train/000000.tar").unlink(), r"train/000000\.tar' is missing"),
     "a lost record": (lambda root: (root / "train/000000.json").unlink(), r"the record of .* cannot be read"),
     "a torn record": (lambda root: (root / "train/000000.json").write_text("{"), r"the record of .* cannot be read"),
-    "an exchanged shard": (swap_shards, r"the record of .*train/000000\.tar' and dataset\.json disagree"),
+    "an exchanged shard": (swap_shards, r"is the record of 'train/000001\.tar'; allowed: of 'train/000000\.tar'"),
     "a wrong count": (
         edit("dataset.json", num_clips={"train": 25, "validation": 8, "test": 8}),
         r"split 'train' has 24 clips, dataset\.json says 25",

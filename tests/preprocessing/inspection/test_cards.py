@@ -12,7 +12,8 @@ from PIL import Image
 from preprocessing.decoding.child import encode_jpeg
 from preprocessing.inspection.cards import Card, make_card, patch_picture
 from preprocessing.inspection.measuring import Measures
-from preprocessing.schema import ClipFormat, member_names
+from preprocessing.schema import ClipFormat
+from preprocessing.storage.members import member_names
 from preprocessing.storage.sample_builder import npy
 from preprocessing.storage.stored_sample import StoredSample
 
