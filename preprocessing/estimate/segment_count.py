@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +17,10 @@ from preprocessing.datasets.parts import holds_clip, middle_of_part, part_second
 from preprocessing.decoding.acceptance import DecodeError
 from preprocessing.decoding.opened_video import Length, OpenedVideo
 from preprocessing.decoding.parent import DecoderProcess
-from preprocessing.plan import Plan
+from preprocessing.errors import DataError
+from preprocessing.plan import load_plan
 from preprocessing.reporting.heartbeat import heartbeat
-from preprocessing.schema import PLAN_NAME, ClipFormat
+from preprocessing.schema import ClipFormat
 from preprocessing.seeds import shuffling_key
 from preprocessing.settings import Settings
 from preprocessing.storage.store import Store
@@ -109,8 +109,8 @@ def settled(
 def recorded_count(config: PreprocessConfig, store: Store) -> SegmentCount | None:
     """The number that the plan of an earlier run records; None if there is none, or it makes way (`checks.output`)."""
     try:
-        plan = Plan.model_validate(json.loads(store.read(PLAN_NAME)))
-    except (FileNotFoundError, ValueError):  # one that cannot be read is refused later
+        plan = load_plan(store)
+    except (FileNotFoundError, DataError):  # one that cannot be read is refused later
         return None
     found = plan.settings.get("format")
     if not isinstance(found, dict) or has_ended_without_a_clip(store, plan):
