@@ -35,8 +35,7 @@ Count = Annotated[int, Field(ge=0, le=2**53)]
 """A number of things, or of bytes; the largest is the last that every reader of JSON knows exactly."""
 
 MAX_CLIP_BYTES = 1 << 30
-"""Most bytes that a clip may have once it is decoded: by default it has 2 million."""
-
+"""Of a decoded clip, which has 2 million by default."""
 INDEX_NAME = "dataset.json"
 PLAN_NAME = "plan.json"
 REJECTED_NAME = "rejected.csv"
@@ -49,9 +48,8 @@ class WantedFormat(Settings):
     """
 
     num_segments: Annotated[PositiveInt, Field(le=10_000)] | Literal["auto"] = 10
-    """Segments per clip. `auto`: as many as nearly all videos are long enough for, ten at most, decided once from a
-    sample of every class before any shard is built: no more than 5 % of the sample are lost, and of a class no more
-    than a fifth or one."""
+    """Segments per clip. `auto`: as many as nearly all videos of a sample are long enough for, ten at most; lost are no
+    more than 5 % of it, and of a class no more than a fifth or one."""
     segment_seconds: PositiveFloat = Field(default=1.0, le=3600)
     """Length of a segment in seconds."""
     frame_size: PositiveInt = Field(default=224, le=8192)
@@ -126,11 +124,9 @@ class Tracks(Settings):
     video: int = Field(ge=0)
     """Number of the video track, from 0; cover art does not count."""
     num_video: PositiveInt
-    """Video tracks that there are."""
     audio: int = Field(ge=0)
     """Number of the audio track, from 0."""
     num_audio: PositiveInt
-    """Audio tracks that there are."""
 
 
 class ClipRecord(Settings):
@@ -188,7 +184,6 @@ class ShardRecord(Settings):
     """The commit record `<split>/<number>.json` of `<split>/<number>.tar`: written after it, so it means complete."""
 
     name: ShardName
-    """`train/000000.tar`, relative to the data set."""
     split: Split
     plan_sha256: str
     bytes: Count
