@@ -33,7 +33,7 @@ class MomentumAttack(TargetableAttack):
     steps: PositiveInt = 10
     """K gradient steps."""
     step_size: PositiveFloat | None = None
-    """alpha, in units of epsilon; unset = 1 / K, as published. Twice that fools other models more often."""
+    """alpha, in units of epsilon; unset = 1 / K, as published; twice that fooled a few clips more."""
     momentum: NonNegativeFloat = 1.0
     """Decay mu of the accumulated gradient; 0 = only the last gradient counts."""
     momentum_norm: MomentumNorm = "per_modality"
@@ -125,7 +125,8 @@ class TSI(LossMomentumAttack):
 
     The first is TI-FGSM (Dong et al. 2019, arXiv:1904.02884), the last MI-FGSM (Dong et al. 2018, arXiv:1710.06081).
     Each of the three is a setting of every momentum attack; with `step_size` 1 / K, no smoothing and no sharing this is
-    MI-FGSM bit for bit. One pass per step. On its own model it fools a few clips fewer than MI-FGSM.
+    MI-FGSM bit for bit. One pass per step. It is for models that see differently from the attacked one; on that model
+    itself, and between models with the same encoders, MI-FGSM fools more clips (`docs/findings/transfer.md`).
     """
 
     name: Literal["tsi"] = "tsi"

@@ -20,9 +20,9 @@ class TemporalGroups(Settings):
         g_t <- (1 - s) g_t + s mean_tau g_tau,    tau over the group of t
 
     A perturbation that must serve several moments cannot lean on what only one of them shows: a hard form of TIA's
-    wish. Wholly shared (s = 1) it also has fewer numbers to choose, so it fools its own model less often; half shared
-    over the whole clip, other models are fooled more often than without (`make bench-transfer`). (Not
-    `crafting.sharing`, which attacks a sample of the segments to save time in training.)
+    wish. Wholly shared (s = 1) it also has fewer numbers to choose, so it fools its own model less often;
+    `make bench-transfer` measures what other models make of it. (Not `crafting.sharing`, which attacks a sample of the
+    segments to save time in training.)
     """
 
     segments: PositiveInt | Literal["all"] = 1
