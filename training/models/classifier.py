@@ -30,6 +30,9 @@ class Outputs:
     """Scores from the video alone: the other modality's features are zero."""
     audio_logits: Float[Tensor, "batch classes"] | None = None
     """Scores from the audio alone."""
+    feature_parts: tuple[Tensor, ...] = ()
+    """The tensors that the features are made of and the logits are computed from, where those are not the features
+    themselves: the features of an ensemble's members."""
 
 
 def predicted_classes(logits: Float[Tensor, "batch classes"]) -> Int[Tensor, " batch"]:

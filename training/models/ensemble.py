@@ -18,8 +18,8 @@ class Ensemble(nn.Module):
     best against models outside the ensemble: fusion in logits, all weights equal. (Liu et al. average the
     probabilities, where a member's confidence silences the others.)
 
-    Features are the members' side by side, unimodal logits their mean; both are None where a member has none. The
-    members are the very modules that were given, so they share their weights and flags with whoever else holds them.
+    Features are the members' side by side, unimodal logits their mean; both are None where a member has none. The logits
+    do not come from what stands side by side but from what each member has, its `feature_parts`. The members are the very modules that were given, so they share their weights and flags with whoever else holds them.
     One forward or backward pass costs as much as one of every member.
 
     Raises:
@@ -45,7 +45,13 @@ class Ensemble(nn.Module):
             audio_features=_side_by_side("audio_features", [each.audio_features for each in found]),
             video_logits=_mean_if_all("video_logits", [each.video_logits for each in found]),
             audio_logits=_mean_if_all("audio_logits", [each.audio_logits for each in found]),
+            feature_parts=tuple(part for each in found for part in _parts(each)),
         )
+
+
+def _parts(outputs: Outputs) -> tuple[Tensor, ...]:
+    features = (outputs.video_features, outputs.audio_features)
+    return outputs.feature_parts or tuple(each for each in features if each is not None)
 
 
 def _mean(name: str, tensors: Sequence[Tensor]) -> Tensor:

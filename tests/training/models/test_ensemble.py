@@ -4,10 +4,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from evaluation.attack_lists import attack_label
 from preprocessing.schema import ClipFormat
+from tests.training.attacks.trained import trained
 from tests.training.conftest import NUM_CLASSES
-from training.attacks import MIFGSM, TMA
-from training.batch import Batch
+from training.attacks import MIFGSM, MMA, TIA, TMA, Attack
+from training.batch import MODALITIES, Batch
 from training.models import Classifier, ModelConfig, Outputs
 from training.models.ensemble import Ensemble
 from training.threat import ThreatModel
@@ -72,6 +74,42 @@ def test_members_of_other_classes_are_refused(model: Classifier, clip_format: Cl
 def test_an_ensemble_without_members_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one model, got none"):
         Ensemble([])
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        MIFGSM(steps=3),
+        TIA(steps=3),
+        TIA(steps=3, temporal="copies", num_copies=2),
+        MMA(steps=3),
+        MMA(steps=3, agreement="predictions"),
+        TMA(steps=3),
+        TMA(steps=3, combination="weighted"),
+    ],
+    ids=attack_label,
+)
+def test_a_model_twice_is_attacked_as_it_is_alone(attack: Attack, model: Classifier, batch: Batch) -> None:
+    """And three times; in l2, where no sign hangs on the rounding of a gradient that is nearly nothing."""
+    threat = ThreatModel(norm="l2", video=0.5, audio=0.5)
+    alone = attack(model, batch, threat, torch.Generator().manual_seed(0))
+    for ensemble in (Ensemble([model, model]), Ensemble([model, Ensemble([model]), model])):
+        found = attack(ensemble, batch, threat, torch.Generator().manual_seed(0))
+        for name in MODALITIES:
+            assert torch.allclose(found.stream(name), alone.stream(name), atol=1e-5)
+
+
+@pytest.mark.parametrize("attack", [TIA(), MMA(), TMA()], ids=attack_label)
+def test_the_terms_cost_no_success_on_an_ensemble(attack: Attack) -> None:
+    """Every member is fooled nearly as often as by the loss alone."""
+    models = trained().surrogate, trained().stranger
+    clips, threat = trained().clips, ThreatModel(video=24 / 255, audio=24 / 255)
+    rights = []
+    for each in (MIFGSM(), attack):
+        perturbed = each(Ensemble(models), clips, threat, torch.Generator().manual_seed(0))
+        rights.append(sum(trained().accuracies(perturbed)) / 2)
+    assert rights[0] < 0.6
+    assert rights[1] < rights[0] + 0.05
 
 
 @pytest.mark.parametrize("attack", [MIFGSM(steps=2), TMA(steps=2)], ids=["logits", "features"])

@@ -46,6 +46,10 @@ NO_FEATURES = (
     "no features: TIA, MMA and TMA need `video_features` and `audio_features`, [batch, segments, features], in its "
     "Outputs; only MMA with agreement='predictions' and combination='weighted' does without"
 )
+UNUSED_FEATURES = (
+    "scores that are not computed from its features, so that the gradient there tells nothing of the loss: set "
+    "combination='weighted', or have its Outputs name the tensors that the scores come from as `feature_parts`"
+)
 NO_UNIMODAL_SCORES = (
     "no unimodal scores: agreement='predictions' needs `video_logits` and `audio_logits`, [batch, classes], in its "
     "Outputs; allowed without: 'means', 'segments', 'literal'"
@@ -65,7 +69,7 @@ def tempered_gradient(
     `weighted` differentiates that sum. `normalised` takes each term's gradient at the features, scales it to length 1
     per clip, adds them with the weights and sends the result through the encoders in one backward pass: on confident
     clips the loss has a vanishing gradient that the plain sum would lose beside L_T. It takes the logits to depend on
-    the clip through the features alone.
+    the clip through the features alone, or their parts (`Outputs.feature_parts`).
 
     Terms with weight 0 are left out, so that both weights 0 is the plain attack bit for bit; so is L_T from segment to
     segment of a single one. `generator` decides the transformed copies of L_T, others every time it is called.
@@ -98,13 +102,13 @@ def tempered_gradient(
             found = vjp(total, streams, torch.ones_like(total))
         else:
             # A modality without budget stands still, and so may one that the model does not use.
-            moving = [each for outputs in passes for each in features_of(outputs, model) if each.requires_grad]
+            moving = [each for outputs in passes for each in parts_of(outputs, model) if each.requires_grad]
             slope, _ = slope_at_logits(logits, batch, loss)
             wanted = [
                 (logits, slope, 1.0),
                 *((values, torch.ones_like(values), weight) for values, weight in penalties),
             ]
-            found = vjp(moving, streams, _unit_gradients(moving, wanted))
+            found = vjp(moving, streams, _unit_gradients(moving, wanted, model))
         return Gradient(dict(zip(modalities, found, strict=True)), torch.zeros_like(logits[:, 0]))
 
     return gradient
@@ -159,6 +163,15 @@ def features_of(outputs: Outputs, model: nn.Module) -> tuple[Tensor, Tensor]:
     return outputs.video_features, outputs.audio_features
 
 
+def parts_of(outputs: Outputs, model: nn.Module) -> tuple[Tensor, ...]:
+    """The tensors that the features are made of and the logits are computed from.
+
+    Raises:
+        ValueError: if the model does not give them.
+    """
+    return outputs.feature_parts or features_of(outputs, model)
+
+
 def unimodal_logits_of(outputs: Outputs, model: nn.Module) -> tuple[Tensor, Tensor]:
     """The scores from each modality alone.
 
@@ -178,13 +191,22 @@ def _copies(clips: Batch, term: TemporalTerm, generator: torch.Generator, number
         yield transformed(clips, transform, generator, f"copy {number}")
 
 
-def _unit_gradients(features: list[Tensor], wanted: Sequence[tuple[Tensor, Tensor, float]]) -> list[Tensor]:
-    """Sum over (values, their slopes, weight) of weight x the gradient at the features, each of length 1 per clip."""
+def _unit_gradients(
+    features: list[Tensor], wanted: Sequence[tuple[Tensor, Tensor, float]], model: nn.Module
+) -> list[Tensor]:
+    """Sum over (values, their slopes, weight) of weight x the gradient at the features, each of length 1 per clip.
+
+    Raises:
+        ValueError: if values follow the clip, but not through the features: they would be lost without a word.
+    """
     combined = [torch.zeros_like(stream) for stream in features]
     for values, slopes, weight in wanted:
         if not (features and values.requires_grad):
             continue  # nothing that may move decides it
-        found = torch.autograd.grad(values, features, grad_outputs=slopes, retain_graph=True, materialize_grads=True)
+        paths = torch.autograd.grad(values, features, grad_outputs=slopes, retain_graph=True, allow_unused=True)
+        if all(path is None for path in paths):
+            raise UnsuitedModelError(f"{type(model).__name__} gives {UNUSED_FEATURES}")
+        found = [torch.zeros_like(each) if path is None else path for path, each in zip(paths, features, strict=True)]
         smallest = torch.finfo(values.dtype).tiny
         largest = torch.stack([gradient.flatten(1).abs().amax(1) for gradient in found]).amax(0).clamp_min(smallest)
         scaled = [gradient / per_clip(largest, gradient) for gradient in found]  # so that no square underflows

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from training.attacks import MMA, TIA
+from training.attacks import MMA, TIA, TMA
 from training.attacks.engine.features import Combination, tempered_gradient
 from training.attacks.engine.gradients import classification_gradient
 from training.attacks.engine.terms import AgreementTerm, TemporalTerm
@@ -113,6 +115,33 @@ def test_a_model_without_features_is_refused_by_what_needs_them(
     attack = MMA(steps=1, agreement="predictions", combination="weighted")
     perturbed = attack(stranger, batch, THREAT, generator)
     assert torch.equal(perturbed.video, attack(model, batch, THREAT, generator).video)
+
+
+class Aside(nn.Module):
+    """A model that gives features which its scores are not computed from: its own, once more."""
+
+    def __init__(self, model: Classifier) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, video: Tensor, audio: Tensor) -> Outputs:
+        outputs: Outputs = self.model(video, audio)
+        assert outputs.video_features is not None
+        assert outputs.audio_features is not None
+        return replace(
+            outputs, video_features=outputs.video_features.clone(), audio_features=outputs.audio_features.clone()
+        )
+
+
+@pytest.mark.parametrize("attack", [TIA(steps=1), MMA(steps=1), TMA(steps=1)], ids=lambda attack: attack.name)
+def test_features_that_the_scores_do_not_come_from_are_refused_where_the_loss_would_be_lost(
+    attack: TIA | MMA | TMA, model: Classifier, batch: Batch, generator: torch.Generator
+) -> None:
+    with pytest.raises(ValueError, match="Aside gives scores that are not computed from its features"):
+        attack(Aside(model), batch, ThreatModel(), generator)
+    weighted = attack.model_copy(update={"combination": "weighted"})
+    one, other = (weighted(each, batch, ThreatModel(), generator) for each in (model, Aside(model)))
+    assert torch.allclose(one.video, other.video, atol=1e-6)
 
 
 def test_a_model_without_unimodal_scores_is_refused_by_their_agreement_only(
