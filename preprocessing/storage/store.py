@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import IO, Any, Protocol, TypeVar, runtime_checkable
 
@@ -112,14 +112,11 @@ class Store:
             StoreError: if the store does not give it.
         """
 
-        def call(path: str) -> bytes:
-            if self.folder is not None:
-                return read_regular(path, max_bytes=max_bytes)
-            refuse_large(int(self.filesystem.info(path)["size"] or 0), self.url(name), max_bytes=max_bytes)
-            data: bytes = self.filesystem.cat_file(path)
-            return data
-
-        return self._try("read", name, call)
+        if self.folder is not None:
+            return self._try("read", name, partial(read_regular, max_bytes=max_bytes))
+        refuse_large(self.size(name) or 0, self.url(name), max_bytes=max_bytes)
+        data: bytes = self._try("read", name, self.filesystem.cat_file)
+        return data
 
     def read_range(self, name: str, start: int, length: int) -> bytes:
         """A piece of a file; shorter if the file ends before. So many bytes are allocated at once.
