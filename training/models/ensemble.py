@@ -19,9 +19,9 @@ class Ensemble(nn.Module):
     probabilities, where a member's confidence silences the others.)
 
     Features are the members' side by side, unimodal logits their mean; both are None where a member has none. The
-    logits do not come from what stands side by side but from what each member has, its `feature_parts`. The members are the
-    very modules that were given, so they share their weights and flags with whoever else holds them. One forward or
-    backward pass costs as much as one of every member.
+    logits do not come from what stands side by side but from what each member has, its `feature_parts`. The members
+    are the very modules that were given, so they share their weights and flags with whoever else holds them. One
+    forward or backward pass costs as much as one of every member.
 
     Raises:
         ValueError: if there is no member; at a call, if the members' classes or segments differ in number.
