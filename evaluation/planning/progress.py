@@ -11,6 +11,9 @@ from preprocessing.reporting.progress import Progress
 
 logger = logging.getLogger(__name__)
 
+LEAST_TIMED_SHARE = 0.02
+"""Of all passes, before the time left is told: an attack of one step takes most of its time for other things."""
+
 
 class EvaluationProgress:
     """A count of the clips that have been attacked, logged attack by attack.
@@ -53,7 +56,8 @@ class EvaluationProgress:
     def _line(self, number: int) -> str:
         """The state of one measurement in a line, and the time left for all."""
         measurement, seen = self._measurements[number], self._seen[number]
+        left = self._progress.time_left(least_share=LEAST_TIMED_SHARE)
         return (
             f"{measurement.label} {measurement.threat}: {seen}/{self._num_clips} clips, "
-            f"robust accuracy {self._robust[number] / seen:.3f}, {self._progress.time_left()}"
+            f"robust accuracy {self._robust[number] / seen:.3f}, {left}"
         )

@@ -51,12 +51,20 @@ class Progress:
         seconds = self._clock() - self._started
         return self._timed / seconds if seconds > 0 else 0.0
 
-    def time_left(self) -> str:
-        """The time that the rest takes at this speed, in words: `12 s left`, `unknown time left`."""
+    def time_left(self, *, least_share: float = 0.0) -> str:
+        """The time that the rest takes at this speed, in words: `12 s left`, `unknown time left`.
+
+        Args:
+            least_share: share of all work that must have been timed before its speed says anything.
+        """
         remaining, rate = self.total - self.done, self.rate
         if remaining <= 0:
             return f"{duration(0)} left"
-        return f"{duration(remaining / rate)} left" if rate else "unknown time left"
+        return (
+            f"{duration(remaining / rate)} left"
+            if rate and self._timed >= least_share * self.total
+            else "unknown time left"
+        )
 
     def is_due(self, *, always: bool = False) -> bool:
         """True if a line was due by now, or `always`; the next one is then due `SECONDS_BETWEEN_LINES` later."""

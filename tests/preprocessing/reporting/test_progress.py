@@ -21,6 +21,16 @@ def clock() -> Clock:
     return Clock()
 
 
+def test_a_small_part_of_the_work_says_nothing_of_the_rest_if_so_wanted() -> None:
+    now = [0.0]
+    progress = Progress(100, clock=lambda: now[0])
+    now[0] = 1.0
+    progress.add(1)
+    assert progress.time_left(least_share=0.02) == "unknown time left"
+    progress.add(1)
+    assert progress.time_left(least_share=0.02) == "49 s left"
+
+
 def test_the_rest_takes_as_long_as_it_took_so_far(clock: Clock) -> None:
     """30 of 90 took 50 s, so 60 take 100 s."""
     progress = Progress(90, clock=clock)
