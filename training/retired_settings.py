@@ -13,8 +13,14 @@ RETIRED: Mapping[str, tuple[object, ...] | None] = {
     "warm_start_mib": None,
 }
 """By the end of the dotted name, the values that mean what this version always does; None = any: it decided nothing."""
-ADDED: Mapping[str, object] = {"batch_norm": "local", "model.weights": "none"}
-"""Settings of a training that earlier versions did not have, with the values that mean what those always did."""
+ADDED: Mapping[str, object] = {
+    "batch_norm": "local",
+    "model.weights": "none",
+    "sharing.strength": 1.0,
+    "smoothing": {"video": 1, "audio": 1},
+    "step_size": None,
+}
+"""By the end of the dotted name, settings that earlier versions did not have, with what means what those always did."""
 
 
 def without_retired(stored: Mapping[str, Any], *, where: str) -> dict[str, Any]:
@@ -30,7 +36,7 @@ def without_retired(stored: Mapping[str, Any], *, where: str) -> dict[str, Any]:
     refused = [
         f"{name}={value!r}"
         for name, value in _leaves(stored)
-        if (end := _retired(name)) and (harmless := RETIRED[end]) is not None and value not in harmless
+        if (end := _known(name, RETIRED)) and (harmless := RETIRED[end]) is not None and value not in harmless
     ]
     if refused:
         raise SettingsError(
@@ -42,21 +48,24 @@ def without_retired(stored: Mapping[str, Any], *, where: str) -> dict[str, Any]:
 
 def with_added(stored: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
     """A training's stored settings with those that an earlier version did not have, as far as `now` has them."""
-    found = dict(stored)
-    for name, value in ADDED.items():
-        group, _, last = name.rpartition(".")
-        there, here = (found.get(group), now.get(group)) if group else (found, now)
-        if isinstance(there, Mapping) and isinstance(here, Mapping) and last in here:
-            completed = {last: value} | dict(there)
-            found = {**found, group: completed} if group else completed
-    return found
+    return dict(_completed(stored, now))
+
+
+def _completed(there: Any, here: Any, prefix: str = "") -> Any:
+    """The same of a group of settings, or of a list of groups."""
+    if isinstance(there, Mapping) and isinstance(here, Mapping):
+        added = {key: ADDED[end] for key in here.keys() - there.keys() if (end := _known(f"{prefix}{key}", ADDED))}
+        return added | {key: _completed(value, here.get(key), f"{prefix}{key}.") for key, value in there.items()}
+    if isinstance(there, list | tuple) and isinstance(here, list | tuple) and len(there) == len(here):
+        return type(there)(_completed(one, other, prefix) for one, other in zip(there, here, strict=True))
+    return there
 
 
 def _without(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return {
         key: _without(value, f"{prefix}{key}.") if isinstance(value, Mapping) else value
         for key, value in tree.items()
-        if not _retired(f"{prefix}{key}")
+        if not _known(f"{prefix}{key}", RETIRED)
     }
 
 
@@ -68,6 +77,6 @@ def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, ob
             yield f"{prefix}{key}", value
 
 
-def _retired(name: str) -> str | None:
-    """The entry of `RETIRED` that a dotted name ends with, if there is one."""
-    return next((end for end in RETIRED if f".{name}".endswith(f".{end}")), None)
+def _known(name: str, known: Mapping[str, object]) -> str | None:
+    """The entry of `known` that a dotted name ends with, if there is one."""
+    return next((end for end in known if f".{name}".endswith(f".{end}")), None)

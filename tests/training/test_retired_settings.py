@@ -42,3 +42,21 @@ def test_what_was_added_to_a_group_is_added_there() -> None:
     assert with_added(earlier, {"model": {"weights": "/a"}}) == {"model": {"fusion": "sum", "weights": "none"}}
     assert with_added(earlier, {"model": {"fusion": "sum"}}) == earlier
     assert with_added({"model": {"weights": "/b"}}, {"model": {"weights": "/a"}}) == {"model": {"weights": "/b"}}
+
+
+def test_what_was_added_to_attacks_is_added_wherever_an_attack_stands() -> None:
+    earlier = {
+        "objective": {"attack": {"name": "tma", "sharing": {"segments": 1}}},
+        "validation": {"attacks": [{"name": "mifgsm"}]},
+    }
+    plain = {"video": 1, "audio": 1}
+    now = {
+        "objective": {
+            "attack": {"name": "tma", "smoothing": {"video": 3}, "sharing": {"segments": 1, "strength": 0.5}}
+        },
+        "validation": {"attacks": [{"name": "mifgsm", "step_size": 0.2, "smoothing": plain}]},
+    }
+    assert with_added(earlier, now) == {
+        "objective": {"attack": {"name": "tma", "smoothing": plain, "sharing": {"segments": 1, "strength": 1.0}}},
+        "validation": {"attacks": [{"name": "mifgsm", "step_size": None, "smoothing": plain}]},
+    }
