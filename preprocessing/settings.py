@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 MAX_DIFFERENCES = 20
 """So many differences are told one by one; of more, how many they are."""
 MAX_SHOWN = 100
-"""Signs of a wrong value that a message shows."""
+"""Characters of a wrong value that a message shows."""
 TAG = "name"
 """The setting that says which member of a union stands in a group."""
 _NOTHING = object()

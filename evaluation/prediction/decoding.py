@@ -8,14 +8,14 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 
-from evaluation.prediction.ahead import Ahead
 from evaluation.prediction.config import PredictConfig
+from evaluation.prediction.prefetch import Prefetched
 from evaluation.prediction.videos import VideoFile
 from evaluation.prediction.windows import Window, decoded_windows
 from preprocessing.decoding.parent import DecoderProcess
 from preprocessing.schema import ClipFormat
 
-_Begun = tuple[VideoFile, DecoderProcess, Ahead[Window]]
+_Begun = tuple[VideoFile, DecoderProcess, Prefetched[Window]]
 """A video, the process that decodes it, and its windows."""
 
 
@@ -61,7 +61,7 @@ class VideoDecoders(AbstractContextManager["VideoDecoders"]):
         """Give each idle decoder one of the next videos; true if there is any to classify."""
         while self._idle and (video := next(videos, None)) is not None:
             decoder = self._idle.pop()
-            begun.append((video, decoder, Ahead(self._decoded(video, decoder), depth=self._depth)))
+            begun.append((video, decoder, Prefetched(self._decoded(video, decoder), depth=self._depth)))
         return bool(begun)
 
     def _end(self, begun: deque[_Begun]) -> None:

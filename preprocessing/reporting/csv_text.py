@@ -33,7 +33,7 @@ def csv_rows(text: str) -> Iterator[dict[str | None, object]]:
 
 def _line(row: Iterable[object]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow(map(_guarded, row))  # it quotes the signs that lines end with
+    csv.writer(text, lineterminator="\r\n").writerow(map(_guarded, row))  # it quotes the characters that lines end with
     return text.getvalue().removesuffix("\r\n") + "\n"
 
 

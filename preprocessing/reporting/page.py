@@ -11,8 +11,8 @@ from preprocessing.reporting.terminal import printable
 def page_environment(package: str) -> Environment:
     """The templates of `package`, which extend `page.html.jinja`; everything they print is escaped.
 
-    Signs that turn the direction of writing, or have no look, are spelled. The shell forbids scripts and everything
-    from elsewhere (Content-Security-Policy), and has a dark and a light look.
+    Characters that turn the direction of writing, or have no look, are escaped, too. The shell forbids scripts and
+    everything from elsewhere (Content-Security-Policy), and has a dark and a light look.
     """
     return Environment(
         loader=ChoiceLoader([PackageLoader(package, ""), PackageLoader("preprocessing.reporting", "")]),

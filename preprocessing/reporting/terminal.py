@@ -8,7 +8,7 @@ from rich.text import Text
 
 
 def printable(text: str) -> str:
-    r"""The text as it can be shown: signs that steer a terminal or turn the direction of writing are spelled, `\x1b`.
+    r"""The text as it can be shown: characters that steer a terminal or turn the direction of writing escaped, `\x1b`.
 
     Line breaks and tabs stay.
     """

@@ -24,8 +24,8 @@ MAX_YAML_BYTES = 1 << 20
 MAX_YAML_DEPTH = 50
 MAX_YAML_VALUES = 100_000
 """Values of a YAML file; those that an alias repeats count each time."""
-MAX_NUMBER_SIGNS = 400
-"""Signs of a number in YAML; the longest float has fewer."""
+MAX_NUMBER_CHARACTERS = 400
+"""Characters of a number in YAML; the longest float has fewer."""
 
 
 def read_regular(path: str | Path, *, max_bytes: int = MAX_BYTES) -> bytes:
@@ -83,7 +83,7 @@ class BoundedLoader(yaml.SafeLoader):
 
     def __init__(self, text: str) -> None:
         if len(text) > MAX_YAML_BYTES:
-            raise yaml.YAMLError(f"{len(text):,} signs; allowed: {MAX_YAML_BYTES:,}")
+            raise yaml.YAMLError(f"{len(text):,} characters; allowed: {MAX_YAML_BYTES:,}")
         super().__init__(text)
         self._depth = 0
         self._num_values: dict[yaml.Node, int] = {}
@@ -105,8 +105,8 @@ class BoundedLoader(yaml.SafeLoader):
             self._num_values[node] = 1 + sum(self._num_values[each] for each in _inside(node))
         if self._num_values[node] > MAX_YAML_VALUES:
             raise yaml.MarkedYAMLError(None, None, f"more than {MAX_YAML_VALUES:,} values", mark)
-        if node.tag.endswith((":int", ":float")) and len(node.value) > MAX_NUMBER_SIGNS:
-            raise yaml.MarkedYAMLError(None, None, f"a number of {len(node.value):,} signs", mark)
+        if node.tag.endswith((":int", ":float")) and len(node.value) > MAX_NUMBER_CHARACTERS:
+            raise yaml.MarkedYAMLError(None, None, f"a number of {len(node.value):,} characters", mark)
         return node
 
 

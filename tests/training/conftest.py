@@ -11,6 +11,7 @@ import torch
 
 from preprocessing.schema import ClipFormat
 from training.batch import Batch
+from training.checkpoint import CheckpointInfo
 from training.models import Classifier, ModelConfig
 
 if TYPE_CHECKING:
@@ -80,3 +81,16 @@ def two_workers(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
     config = settings(tiny_dataset, tmp_path_factory.mktemp("two_workers"))
     return config, train(config)
+
+
+@pytest.fixture
+def info(clip_format: ClipFormat) -> CheckpointInfo:
+    """The record of a checkpoint of `model`."""
+    return CheckpointInfo(
+        model=ModelConfig(video_encoder="tiny", audio_encoder="tiny", fusion="concat", feature_size=16),
+        clip_format=clip_format,
+        classes=("drums", "organ", "piano", "violin"),
+        dataset_sha256="0" * 64,
+        epoch=3,
+        metrics={"validation/robust_accuracy": 0.5},
+    )

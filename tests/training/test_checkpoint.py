@@ -8,7 +8,6 @@ import safetensors.torch
 import torch
 
 from preprocessing.errors import DataError
-from preprocessing.schema import ClipFormat
 from training.batch import Batch
 from training.checkpoint import (
     CheckpointError,
@@ -21,18 +20,6 @@ from training.checkpoint import (
     save,
 )
 from training.models import Classifier, ModelConfig
-
-
-@pytest.fixture
-def info(clip_format: ClipFormat) -> CheckpointInfo:
-    return CheckpointInfo(
-        model=ModelConfig(video_encoder="tiny", audio_encoder="tiny", fusion="concat", feature_size=16),
-        clip_format=clip_format,
-        classes=("drums", "organ", "piano", "violin"),
-        dataset_sha256="0" * 64,
-        epoch=3,
-        metrics={"validation/robust_accuracy": 0.5},
-    )
 
 
 def test_a_model_comes_back_as_it_was(model: Classifier, info: CheckpointInfo, batch: Batch, tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ import pytest
 import torch
 
 from preprocessing.errors import DataError
-from preprocessing.schema import ClipFormat
 from tests.preprocessing.storage.test_parsing import BOMB
 from training.checkpoint import (
     CheckpointError,
@@ -31,20 +30,8 @@ from training.checkpoint import (
     save,
     stored_settings,
 )
-from training.models import Classifier, ModelConfig
+from training.models import Classifier
 from training.models.weights import WeightsError, load_tensors
-
-
-@pytest.fixture
-def info(clip_format: ClipFormat) -> CheckpointInfo:
-    return CheckpointInfo(
-        model=ModelConfig(video_encoder="tiny", audio_encoder="tiny", fusion="concat", feature_size=16),
-        clip_format=clip_format,
-        classes=("drums", "organ", "piano", "violin"),
-        dataset_sha256="0" * 64,
-        epoch=0,
-        metrics={},
-    )
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import pytest
 
-from evaluation.prediction.ahead import Ahead
+from evaluation.prediction.prefetch import Prefetched
 
 
 def counting(stop: int, seen: list[int]) -> Generator[int, None, None]:
@@ -28,7 +28,7 @@ def until(is_so: object) -> None:
 
 
 def test_items_come_in_order() -> None:
-    with Ahead(counting(50, []), depth=3) as ahead:
+    with Prefetched(counting(50, []), depth=3) as ahead:
         assert list(ahead) == list(range(50))
         assert list(ahead) == []
 
@@ -36,7 +36,7 @@ def test_items_come_in_order() -> None:
 def test_it_is_so_far_ahead_and_no_further() -> None:
     """Three lie ready and one is in the hand; without anybody who takes them it stays so."""
     seen: list[int] = []
-    with Ahead(counting(50, seen), depth=3) as ahead:
+    with Prefetched(counting(50, seen), depth=3) as ahead:
         until(lambda: len(seen) == 4)
         time.sleep(0.5)
         assert seen == [0, 1, 2, 3]
@@ -47,7 +47,7 @@ def test_it_is_so_far_ahead_and_no_further() -> None:
 def test_nobody_who_wants_more_ends_the_generator_and_its_thread() -> None:
     seen: list[int] = []
     num_threads = threading.active_count()
-    with Ahead(counting(50, seen), depth=1) as ahead:
+    with Prefetched(counting(50, seen), depth=1) as ahead:
         assert next(ahead) == 0
     assert seen[-1] == -1
     assert len(seen) < 6
@@ -60,7 +60,7 @@ def test_an_error_comes_where_its_item_would_have() -> None:
         yield 1
         raise ValueError("no more")
 
-    with Ahead(failing(), depth=5) as ahead:
+    with Prefetched(failing(), depth=5) as ahead:
         assert next(ahead) == 1
         with pytest.raises(ValueError, match="no more"):
             next(ahead)

@@ -1,4 +1,4 @@
-"""Items that are made in a thread of their own while others are worked on, a few ahead and no more."""
+"""Prefetching: items are made in a thread of their own while others are worked on, a few ahead and no more."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Ended:
     error: BaseException | None = None
 
 
-class Ahead(Iterator[T], AbstractContextManager["Ahead[T]"]):
+class Prefetched(Iterator[T], AbstractContextManager["Prefetched[T]"]):
     """The items of a generator, which runs in a thread of its own and is at most `depth` items ahead.
 
     Used as a context, which ends the generator; its errors are raised where its next item would come.
@@ -40,7 +40,7 @@ class Ahead(Iterator[T], AbstractContextManager["Ahead[T]"]):
         self._items = items
         self._made: queue.Queue[_Made[T] | _Ended] = queue.Queue(depth)
         self._is_wanted = True
-        self._thread = threading.Thread(target=self._make, name="ahead", daemon=True)
+        self._thread = threading.Thread(target=self._make, name="prefetch", daemon=True)
         self._thread.start()
 
     def __next__(self) -> T:
