@@ -21,6 +21,7 @@ from training.attacks import (
     PGD,
     TIA,
     TMA,
+    TSI,
     AnyAttack,
     Attack,
     Square,
@@ -38,6 +39,7 @@ ATTACK_LISTS: dict[AttackListName, tuple[AnyAttack, ...]] = {
         TIA(),
         MMA(),
         TMA(),
+        TSI(),
         Square(queries=300),
     ),
     "quick": (
@@ -55,6 +57,7 @@ ATTACK_LISTS: dict[AttackListName, tuple[AnyAttack, ...]] = {
         TIA(steps=20),
         MMA(steps=20),
         TMA(steps=20),
+        TSI(steps=20),
         APGD(steps=100),
         APGDT(steps=100, num_targets=9),
         FAB(steps=100, num_targets=9),
@@ -132,6 +135,13 @@ def method_label(attack: Attack) -> str:
     return " ".join([attack.name, *_differences(attack)])
 
 
+def _in_one_word(settings: Settings) -> str:
+    """An attack or input transformation among the settings of another: `pgd-20_margin`, `di_smallest_0.8`."""
+    name = [getattr(settings, "name", "")]
+    label = attack_label(settings) if isinstance(settings, Attack) else " ".join([*name, *_differences(settings)])
+    return label.replace(" ", "_")
+
+
 def _differences(settings: Settings) -> list[str]:
     """The settings that are not the defaults, each with its name unless its value is a word that says enough."""
     words = []
@@ -140,11 +150,11 @@ def _differences(settings: Settings) -> list[str]:
         if name in ("name", "steps") or value == field.default:
             continue
         if isinstance(value, Attack):
-            words += [attack_label(value).replace(" ", "_")]
+            words += [_in_one_word(value)]
         elif isinstance(value, Settings):
             words += [name, *_differences(value)]
         elif isinstance(value, tuple):
-            words += [attack_label(each).replace(" ", "_") if isinstance(each, Attack) else str(each) for each in value]
+            words += [_in_one_word(each) if isinstance(each, Settings) else str(each) for each in value]
         else:
             words += [value] if isinstance(value, str) else [name, str(value)]
     return words

@@ -15,6 +15,7 @@ RETIRED: Mapping[str, tuple[object, ...] | None] = {
 """By the end of the dotted name, the values that mean what this version always does; None = any: it decided nothing."""
 ADDED: Mapping[str, object] = {
     "batch_norm": "local",
+    "input_transforms": (),
     "model.weights": "none",
     "sharing.strength": 1.0,
     "smoothing": {"video": 1, "audio": 1},

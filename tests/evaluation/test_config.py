@@ -10,7 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from evaluation.attack_lists import ATTACK_LISTS, attack_label
 from evaluation.config import EvaluateConfig, surrogate_names
-from training.attacks import FGSM, PGD, TMA, AnyAttack, MinimalBudget, WorstCase
+from training.attacks import FGSM, MIFGSM, PGD, TMA, AnyAttack, MinimalBudget, WorstCase
+from training.attacks.engine.input_transforms import DiverseInputs, ScaledInputs
 
 PLACES = {"checkpoint": "model", "data": "dataset", "output": "report"}
 CONFIGS = Path(__file__).parents[2] / "pipeline" / "configs" / "evaluate"
@@ -23,7 +24,7 @@ def test_every_shipped_file_loads(path: Path) -> None:
     EvaluateConfig.model_validate(PLACES | yaml.safe_load(text))
 
 
-def test_the_default_list_has_single_step_iterative_margin_and_feature_attacks() -> None:
+def test_the_default_list_has_single_step_iterative_margin_feature_and_transfer_attacks() -> None:
     labels = [attack_label(attack) for attack in EvaluateConfig(**PLACES).attacks]
     assert labels == [
         "fgsm",
@@ -34,6 +35,7 @@ def test_the_default_list_has_single_step_iterative_margin_and_feature_attacks()
         "tia-10",
         "mma-10",
         "tma-10",
+        "tsi-10",
         "square queries 300",
     ]
 
@@ -44,6 +46,8 @@ def test_a_label_names_what_differs_from_the_default() -> None:
     assert attack_label(TMA(temporal_weight=0.5)) == "tma-10 temporal_weight 0.5"
     assert attack_label(WorstCase(attacks=(FGSM(), PGD(loss="margin")))) == "worst_case fgsm pgd-10_margin"
     assert attack_label(MinimalBudget(attack=PGD(steps=7), rounds=4)) == "minimal_budget pgd-7 rounds 4"
+    diverse = MIFGSM(input_transforms=(DiverseInputs(smallest=0.8), ScaledInputs()))
+    assert attack_label(diverse) == "mifgsm-10 di_smallest_0.8 si"
 
 
 @pytest.mark.parametrize(

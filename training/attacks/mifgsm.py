@@ -14,6 +14,7 @@ from training.attacks.base import TargetableAttack
 from training.attacks.engine.ascent import NOT_SHARED, NOT_SMOOTHED, Ascent, default_step_size
 from training.attacks.engine.averaging import Smoothing, TemporalGroups
 from training.attacks.engine.gradients import GradientAt, classification_gradient
+from training.attacks.engine.input_transforms import InputTransform, num_copies
 from training.attacks.engine.losses import LossName
 from training.attacks.engine.momentum import MomentumNorm
 from training.batch import Batch
@@ -43,6 +44,9 @@ class MomentumAttack(TargetableAttack):
     """The kernel that the gradient is smoothed with, as in TI-FGSM."""
     sharing: TemporalGroups = NOT_SHARED
     """Neighbouring segments that move together."""
+    input_transforms: tuple[InputTransform, ...] = ()
+    """Transformations, one after the other, of the clip that each gradient is taken at: `di`, `si`, `admix`. The passes
+    multiply by the copies that they make."""
 
     @property
     def default_step_size(self) -> float:
@@ -59,7 +63,18 @@ class MomentumAttack(TargetableAttack):
             momentum_norm=self.momentum_norm,
             smoothing=self.smoothing,
             sharing=self.sharing,
+            input_transforms=self.input_transforms,
         )
+
+    @property
+    def cost_untargeted(self) -> Passes:
+        """Passes of all copies that the input transformations make."""
+        return self.cost_of_copy * num_copies(self.input_transforms)
+
+    @property
+    @abstractmethod
+    def cost_of_copy(self) -> Passes:
+        """Passes of one call per clip where no input transformation makes copies."""
 
     @abstractmethod
     def gradient(self, clean: Batch, threat: ThreatModel, generator: torch.Generator) -> GradientAt:
@@ -77,7 +92,7 @@ class LossMomentumAttack(MomentumAttack):
     """The loss that the attack maximises."""
 
     @property
-    def cost_untargeted(self) -> Passes:
+    def cost_of_copy(self) -> Passes:
         """One pass per step."""
         return Passes(1, 1) * self.steps
 

@@ -49,7 +49,7 @@ class MIG(MomentumAttack):
     with one point that is MI-FGSM."""
 
     @property
-    def cost_untargeted(self) -> Passes:
+    def cost_of_copy(self) -> Passes:
         """s passes per step."""
         return Passes(1, 1) * self.steps * self.num_points
 

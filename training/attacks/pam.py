@@ -47,7 +47,7 @@ class PAM(MomentumAttack):
     """The loss that the attack maximises."""
 
     @property
-    def cost_untargeted(self) -> Passes:
+    def cost_of_copy(self) -> Passes:
         """One pass per step for the clip and for each point of each path."""
         return Passes(1, 1) * self.steps * (1 + self.num_baselines * self.num_scales)
 

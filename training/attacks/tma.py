@@ -22,56 +22,49 @@ Left open by the paper, and our reading of it:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import torch
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
-from torch import nn
 
-from training.attacks.base import TargetableAttack
-from training.attacks.engine.ascent import NOT_SHARED, NOT_SMOOTHED, Ascent, default_step_size
-from training.attacks.engine.averaging import Smoothing, TemporalGroups
+from training.attacks.engine.ascent import Ascent, default_step_size
 from training.attacks.engine.features import Combination, missing_outputs, tempered_gradient
-from training.attacks.engine.losses import LossName
-from training.attacks.engine.momentum import MomentumNorm
+from training.attacks.engine.gradients import GradientAt
 from training.attacks.engine.terms import AgreementTerm, TemporalTerm
+from training.attacks.mifgsm import LossMomentumAttack
 from training.batch import Batch
 from training.models.classifier import Outputs
 from training.passes import Passes
 from training.threat import ThreatModel
 
 
-class FeatureAttack(TargetableAttack):
+class FeatureAttack(LossMomentumAttack):
     """Ascent on J of Eq. 4, with those of the two terms that a member has.
 
     With every weight 0 it is MI-FGSM bit for bit, and PGD with a random start and no momentum. A step costs one forward
-    and one backward pass through the encoders, and one more of each for every transformed copy.
+    and one backward pass through the encoders, and one more of each for every transformed copy of L_T.
     """
 
-    steps: PositiveInt = 10
-    """Gradient steps; one forward and one backward pass each, times 1 + `num_copies` where L_T is read over copies."""
-    step_size: PositiveFloat | None = None
-    """Step in units of epsilon; unset = 1 / steps, or as in PGD with a random start."""
-    momentum: NonNegativeFloat = 1.0
-    """Decay of the accumulated gradient, as in MI-FGSM; 0 = none."""
-    momentum_norm: MomentumNorm = "per_modality"
-    """As in MI-FGSM."""
-    loss: LossName = "cross_entropy"
-    """The loss that the attack maximises beside the terms."""
-    smoothing: Smoothing = NOT_SMOOTHED
-    """As in MI-FGSM."""
-    sharing: TemporalGroups = NOT_SHARED
-    """Neighbouring segments that move together."""
     random_start: bool = False
-    """Start at a random point of the ball instead of at the clean clip."""
+    """Start at a random point of the ball instead of at the clean clip; an unset `step_size` is then PGD's."""
     combination: Combination = "normalised"
     """`normalised`: the terms are added as unit gradients at the features. `weighted`: as the plain sum of Eq. 4."""
 
     @property
-    def cost_untargeted(self) -> Passes:
-        """One pass per step for the clip itself, and one for each of its copies."""
+    def default_step_size(self) -> float:
+        """1 / K, or PGD's after a random start."""
+        return default_step_size(self.steps, random_start=self.random_start)
+
+    @property
+    def ascent(self) -> Ascent:
+        """MI-FGSM's, from a random start if it is wanted."""
+        return replace(super().ascent, random_start=self.random_start)
+
+    @property
+    def cost_of_copy(self) -> Passes:
+        """One pass per step for the clip itself, and one for each of the copies that L_T is read over."""
         copies = self.copies_per_step if isinstance(self, TemporalTerm) else 0
-        return Passes(self.steps, self.steps) * (1 + copies)
+        return super().cost_of_copy * (1 + copies)
 
     def obstacle(self, outputs: Outputs) -> str:
         """The outputs that the terms need, if the model lacks them."""
@@ -85,24 +78,9 @@ class FeatureAttack(TargetableAttack):
             self if isinstance(self, AgreementTerm) else None,
         )
 
-    def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
-        """Climb J."""
-        ascent = Ascent(
-            steps=self.steps,
-            step_size=self.step_size or default_step_size(self.steps, random_start=self.random_start),
-            momentum=self.momentum,
-            random_start=self.random_start,
-            momentum_norm=self.momentum_norm,
-            smoothing=self.smoothing,
-            sharing=self.sharing,
-        )
-        gradient = tempered_gradient(
-            *self._terms,
-            combination=self.combination,
-            loss=self.loss,
-            generator=generator,
-        )
-        return ascent(model, batch, threat, generator, gradient)
+    def gradient(self, clean: Batch, threat: ThreatModel, generator: torch.Generator) -> GradientAt:
+        """The gradient of J."""
+        return tempered_gradient(*self._terms, combination=self.combination, loss=self.loss, generator=generator)
 
 
 class TIA(FeatureAttack, TemporalTerm):

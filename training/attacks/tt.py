@@ -50,7 +50,7 @@ class TT(MomentumAttack):
     """The loss that the attack maximises."""
 
     @property
-    def cost_untargeted(self) -> Passes:
+    def cost_of_copy(self) -> Passes:
         """2 R + 1 passes per step."""
         return Passes(1, 1) * self.steps * (2 * self.max_shift + 1)
 

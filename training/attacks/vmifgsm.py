@@ -42,7 +42,7 @@ class VMIFGSM(MomentumAttack):
     """The loss that the attack maximises."""
 
     @property
-    def cost_untargeted(self) -> Passes:
+    def cost_of_copy(self) -> Passes:
         """One pass per step, and N for every point but the last."""
         return Passes(1, 1) * (self.steps + (self.steps - 1) * self.num_neighbours)
 

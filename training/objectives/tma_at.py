@@ -23,6 +23,7 @@ CRAFTING = TMA(
     random_start=True,
     smoothing=NOT_SMOOTHED,
     sharing=NOT_SHARED,
+    input_transforms=(),
 )
 """TMA as a defence needs it, spelled out: what transfers best to other models need not be what trains best."""
 

@@ -29,6 +29,7 @@ from training.attacks import (
     WorstCase,
 )
 from training.attacks.engine.averaging import Smoothing, TemporalGroups
+from training.attacks.engine.input_transforms import Admix, DiverseInputs, ScaledInputs
 from training.passes import Passes
 
 ATTACKS: list[Attack] = [
@@ -51,6 +52,7 @@ ATTACKS: list[Attack] = [
     MIFGSM(steps=2, sharing=TemporalGroups(segments=2)),
     MIFGSM(steps=2, step_size=1.5, smoothing=Smoothing(video=5), sharing=TemporalGroups(segments=3, strength=0.3)),
     MIFGSM(steps=2, sharing=TemporalGroups(segments=3, of="perturbation")),
+    MIFGSM(steps=2, input_transforms=(DiverseInputs(probability=1.0),)),
     MIG(steps=2, num_points=2),
     NIFGSM(steps=2),
     PAM(steps=2, num_baselines=2, num_scales=1),
@@ -71,6 +73,7 @@ ATTACKS: list[Attack] = [
     TMA(steps=2, sharing=TemporalGroups(segments=4), target="least_likely"),
     TMA(steps=2, smoothing=Smoothing(audio=3), sharing=TemporalGroups(segments="all", strength=0.5)),
     TMA(steps=2, temporal="copies", agreement="predictions", sharing=TemporalGroups(segments=4)),
+    TMA(steps=2, input_transforms=(Admix(copies=2), ScaledInputs(copies=2))),
 ]
 JOINT = next(iter(THREATS.values()))
 MIXED = THREATS["l2(video=0.5, waveform=0.2, segments=0+3)"]

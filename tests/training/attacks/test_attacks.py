@@ -175,10 +175,11 @@ def test_the_seed_decides_the_result(attack: Attack) -> None:
 
 
 def is_random(attack: Attack) -> bool:
-    """Whether the settings ask for random starts, targets, directions or queries."""
+    """Whether the settings ask for random starts, targets, directions, queries or copies."""
     if isinstance(attack, WorstCase):
         return any(is_random(member) for member in attack.attacks)
     is_drawn = isinstance(attack, APGD | APGDT | Square | VMIFGSM) or getattr(attack, "target", "none") == "random"
+    is_drawn |= any(transform.name in ("di", "admix") for transform in getattr(attack, "input_transforms", ()))
     return is_drawn or bool(getattr(attack, "random_start", False)) or getattr(attack, "copies_per_step", 0) > 0
 
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from training.attacks.engine.averaging import Smoothing, TemporalGroups
 from training.attacks.engine.gradients import Gradient, GradientAt, Streams, direction, normalised_or_noise, unit_noise
+from training.attacks.engine.input_transforms import InputTransform, at_transformed_inputs
 from training.attacks.engine.momentum import Momentum, MomentumNorm
 from training.attacks.engine.randomness import uniform_like
 from training.batch import MODALITIES, Batch
@@ -36,6 +37,8 @@ class Ascent:
     """Number of the random start, counted from 0: each draws its own."""
     smoothing: Smoothing = NOT_SMOOTHED
     sharing: TemporalGroups = NOT_SHARED
+    input_transforms: tuple[InputTransform, ...] = ()
+    """The gradient is the mean over copies of the clip that these make."""
 
     def __call__(
         self,
@@ -50,6 +53,7 @@ class Ascent:
         free = perturbed  # where the group's one perturbation is, not cut off at each segment's box
         momentum = Momentum(self.momentum, self.momentum_norm, threat)
         velocity: Streams = {}
+        gradient_at = at_transformed_inputs(gradient_at, self.input_transforms, generator)
         for step in range(self.steps):
             seen = perturbed
             if self.look_ahead:
