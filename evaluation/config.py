@@ -12,7 +12,7 @@ from evaluation.attack_lists import ATTACK_LISTS, AttackList, NamedAttack, attac
 from preprocessing.schema import Split
 from preprocessing.settings import Settings
 from preprocessing.storage.places import Place
-from training.attacks import MIFGSM, PGD, Square
+from training.attacks import MIFGSM, PGD, TSI, Square
 from training.models.foreign import ModelInput
 from training.threat import ThreatModel
 
@@ -80,11 +80,12 @@ class EvaluateConfig(Settings):
     it would have done alone. An attack that follows gradients is only ever spared clips that another one of its kind
     has fooled, so that the checks for gradient masking lose nothing."""
     surrogates: tuple[str, ...] = ()
-    """Folders of checkpoints of other models for the same classes and clips. `transfer_attack` is crafted on each and
-    tried on the checkpoint; the worst case contains it. An attack that works better so than by the checkpoint's own
-    gradient tells that this gradient misleads."""
-    transfer_attack: NamedAttack = MIFGSM()
-    """The attack that is crafted on the surrogates, under `threat`."""
+    """Folders of checkpoints of other models for the same classes and clips. Each of `transfer_attacks` is crafted on
+    each and tried on the checkpoint; the worst case contains them. An attack that works better so than by the
+    checkpoint's own gradient tells that this gradient misleads."""
+    transfer_attacks: AttackList = Field(default=(MIFGSM(), TSI()), min_length=1)
+    """Attacks that are crafted on the surrogates, under `threat`: a list, or the name of one. MI-FGSM carries over to
+    models with the same encoders, TSI to models that see differently."""
     eot_samples: PositiveInt = 1
     """Passes over the same clip whose gradients every step of an attack averages (expectation over transformation,
     arXiv:1802.00420, Section 4.2): for models that are not deterministic. It multiplies the cost of all attacks."""
@@ -140,7 +141,11 @@ class EvaluateConfig(Settings):
 
     @model_validator(mode="after")
     def _attacks_are_told_apart(self) -> EvaluateConfig:
-        for setting, attacks in (("attacks", self.attacks), ("curve_attacks", self.curve_attacks)):
+        for setting, attacks in (
+            ("attacks", self.attacks),
+            ("curve_attacks", self.curve_attacks),
+            ("transfer_attacks", self.transfer_attacks),
+        ):
             labels = [attack_label(attack) for attack in attacks]
             if repeated := sorted({label for label in labels if labels.count(label) > 1}):
                 raise ValueError(f"{setting}: {', '.join(repeated)} is listed more than once; remove the repetition")

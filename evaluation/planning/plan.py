@@ -88,7 +88,10 @@ def listed(config: EvaluateConfig) -> tuple[Measurement, ...]:
     measurements: list[Measurement] = []
     dear = work(config.reference_attack.cost)
     names = surrogate_names(config.surrogates)
-    wanted = [*((attack, None) for attack in config.attacks), *((config.transfer_attack, name) for name in names)]
+    wanted = [
+        *((attack, None) for attack in config.attacks),
+        *((attack, name) for name in names for attack in config.transfer_attacks),
+    ]
     for attack, surrogate in wanted:
         is_white_box = attack.cost.backward > 0 and surrogate is None
         earlier = tuple(position for position, one in enumerate(measurements) if one.is_white_box or not is_white_box)

@@ -124,7 +124,7 @@ def test_an_attack_from_a_surrogate_is_in_the_report(checkpoint: Path, tiny_data
     other = shutil.copytree(checkpoint, tmp_path / "other model")
     changed = {
         "surrogates": (str(other),),
-        "transfer_attack": FGSM(),
+        "transfer_attacks": (FGSM(),),
         "attacks": (PGD(steps=1, step_size=1e-6), FGSM()),
         "threat": ThreatModel(video=32 / 255, audio=32 / 255),
         "curve": (1.0,),

@@ -46,7 +46,7 @@ def test_only_attacks_dearer_than_the_reference_leave_clips_out(
     sparing: EvaluateConfig, clip_format: ClipFormat
 ) -> None:
     """Those with the model's own gradients look at their like alone; Square and transferred attacks look at all."""
-    with_surrogate = override(sparing, {"surrogates": ("runs/other",), "transfer_attack": PGD(steps=6)})
+    with_surrogate = override(sparing, {"surrogates": ("runs/other",), "transfer_attacks": (PGD(steps=6),)})
     measurements = listed(with_surrogate)
     assert measurements == measurements_of(with_surrogate, clip_format)[:6]
     left_out = [measurement.leaves_out for measurement in measurements]

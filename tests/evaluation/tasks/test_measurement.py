@@ -140,7 +140,7 @@ def test_every_surrogate_is_attacked_under_the_threat(clip_format: ClipFormat) -
         attacks=(FGSM(),),
         curve=(1.0,),
         surrogates=("runs/one/checkpoint", "runs/two/checkpoint"),
-        transfer_attack=PGD(steps=3),
+        transfer_attacks=(PGD(steps=3),),
         eot_samples=2,
     )
     found = measurements_of(config, clip_format)
