@@ -1,9 +1,9 @@
-"""`make bench-transfer`: do TIA, MMA and TMA, in any reading, carry over to other models better than MI-FGSM does?
+"""`make bench-transfer`: which attacks carry over to models that see differently, and to other moments?
 
-`python -m studies.transfer [key=value ...]`, such as `data=runs/ks/dataset output=runs/ks/transfer`. Trains a few
-standard classifiers per seed, makes every attack on each of them with the same number of backward passes, and looks at
-what becomes of the clips on the model itself and on the others. Classifiers and successes are kept: run again, it goes
-on where it was.
+`python -m studies.transfer [key=value ...]`, such as `beds=[{path: runs/ks/dataset, epsilon: 4/255}]`. On every bed of
+clips it trains small classifiers that differ in encoders, time and fusion, makes every attack on each of them with the
+same number of backward passes, and looks at what becomes of the clips on the model itself, on the others, and on the
+others where each perturbation comes one segment late. Models and outcomes are kept: run again, it goes on where it was.
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
-from itertools import product
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, PositiveInt
@@ -25,181 +23,217 @@ from rich.table import Table
 
 from benchmarks.row import Row, as_json, machine
 from pipeline.settings.load import ConfigError, load
-from preprocessing.schema import Split
+from preprocessing.errors import DataError
 from preprocessing.settings import Settings
-from preprocessing.storage.places import Place
-from preprocessing.storage.records import load_index
-from studies.demo_data import CONFIGS, make_demo_data
-from studies.outcomes import Clips, Job, clean_rights, outcomes
+from studies.demo_data import make_demo_data
 from studies.side_by_side import side_by_side
-from studies.successes import Measured, Successes, on_victim, transfer, white_box
-from studies.trainings import Training, name_of, trained
-from studies.transfer.attacks import BASELINE, compared
+from studies.transfer.architectures import ArchitectureName
+from studies.transfer.attacks import BASELINE, LISTS, PRESET, STEPS, Contender
+from studies.transfer.beds import Bed, Part
+from studies.transfer.models import Kind, Wish, make
+from studies.transfer.outcomes import Found, Job, outcomes
 from studies.transfer.picture import draw
-from training.config import TrainConfig
-from training.models import ModelConfig
-from training.threat import ThreatModel
+from studies.transfer.successes import KINDS, Draws, Rate, counts
 
 logger = logging.getLogger(__name__)
 
 DEMO_DATA = "runs/demo/dataset"
-tiny = partial(ModelConfig, video_encoder="tiny", audio_encoder="tiny")
 
 
 class TransferConfig(Settings):
     """What is compared, and on what."""
 
-    data: Place = DEMO_DATA
-    """Preprocessed data set; the demo's is made if it is missing."""
+    beds: Annotated[tuple[Bed, ...], Field(min_length=1)] = (
+        Bed(path=DEMO_DATA, name="demo", num_segments=4, shrink=2, shrink_audio=4),
+        Bed(path=DEMO_DATA, name="demo, whole", shrink_audio=2, epsilon=6 / 255),
+    )
+    """The clips; the demo's are made if they are missing."""
     output: str = "runs/bench"
     """Folder that receives `transfer.json`, `transfer.png` and, in `transfer/`, what is kept for the next run."""
-    models: Annotated[tuple[ModelConfig, ...], Field(min_length=2)] = (
-        tiny(fusion="sum", feature_size=64),
-        tiny(fusion="concat", feature_size=64),
-        tiny(fusion="sum", feature_size=128),
-    )
+    attacks: Literal["contenders", "by_size"] = "contenders"
+    """`contenders`: the preset and its peers. `by_size`: kernels and strengths, from which the preset's rule came."""
+    part: Part = "report"
+    """The clips that are attacked: those to `report` on, or those by which something may be `choose`n."""
+    architectures: Annotated[tuple[ArchitectureName, ...], Field(min_length=2)] = ("plain", "temporal", "conv3d", "vgg")
     """The classifiers of each seed: every one is attacked, and a victim of the others."""
-    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0, 1, 2)
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0, 1)
     """Each trains all classifiers anew."""
-    victims: tuple[str, ...] = ()
-    """Finished checkpoints that become victims of every seed, such as `runs/demo/robust/checkpoint`."""
-    epochs: PositiveInt = 20
-    """Of each training; all other settings are those of the demo's undefended model."""
-    batch_size: PositiveInt = 32
-    """Of each training."""
-    splits: Annotated[tuple[Split, ...], Field(min_length=1)] = ("validation", "test")
-    """Where the attacked clips come from; neither decides anything about the classifiers."""
-    num_clips: PositiveInt = 96
-    """The first so many clips of these splits together."""
-    num_gradients: PositiveInt = 6
-    """Backward passes per clip of every attack but FGSM; an even number, so that readings over copies spend all."""
-    threats: Annotated[tuple[ThreatModel, ...], Field(min_length=1)] = (
-        ThreatModel(video=2 / 255, audio=2 / 255),
-        ThreatModel(video=4 / 255, audio=4 / 255),
-    )
-    """Budgets, one table each. Where nearly all clips are fooled, or nearly none, attacks cannot be told apart: at
-    8/255 MI-FGSM carries over on nine in ten clips of the demo's small classifiers."""
+    num_clips: PositiveInt = 360
+    """The first so many clips are attacked."""
     processes: PositiveInt = 2
     """Processes that train and attack, one thread each."""
 
 
 @dataclass(frozen=True)
 class Results:
-    """Measured successes per attack under one threat model."""
+    """Measurements on one bed."""
 
-    clean_accuracies: dict[str, float]
-    """Share of the clips that each model gets right when clean, the mean over seeds."""
-    kinds: dict[str, dict[str, Measured]]
-    """`white-box`, `transfer`, and `on ...` for each given checkpoint."""
+    accuracies: dict[str, float]
+    """Share of the clips that each architecture gets right, the mean over seeds."""
+    draws: dict[str, Draws]
+    """Rates by kind: white-box, transfer, other moments."""
+    num_surrogates: int
+    num_clips: int
 
 
 def main(words: Sequence[str]) -> int:
-    """Measure, write and show; 0 done, 2 a setting that is not allowed."""
+    """Measure, write and show; 0 done, 2 a setting or file that is not allowed."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
         config = load(TransferConfig, changes=words)
-        if config.num_gradients % 2:
-            raise ValueError(f"num_gradients={config.num_gradients} is odd; readings over copies need an even number")
         found = measure(config)
-    except (ConfigError, ValueError) as error:
+    except (ConfigError, DataError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     folder = Path(config.output)
     rows = [
-        as_json(row(name, threat, results, config))
-        for threat, results in found.items()
-        for name in results.kinds["transfer"]
+        *headlines(found),
+        *(row(bed, name, results, config) for bed, results in found.items() for name in names(config)),
     ]
-    (folder / "transfer.json").write_text(json.dumps(rows, indent=2) + "\n")
-    panels = {f"{kind}, {threat}": each for threat, results in found.items() for kind, each in results.kinds.items()}
-    draw(panels, baseline=BASELINE, path=folder / "transfer.png")
-    for threat, results in found.items():
-        show(threat, results, config)
+    (folder / "transfer.json").write_text(json.dumps([as_json(each) for each in rows], indent=2) + "\n")
+    draw(
+        {
+            f"{kind}, {bed}": {name: results.draws[kind].difference(name, BASELINE) for name in names(config)}
+            for bed, results in found.items()
+            for kind in KINDS
+        },
+        {f"{kind}, {bed}": results.draws[kind].rates[BASELINE] for bed, results in found.items() for kind in KINDS},
+        baseline=BASELINE,
+        path=folder / "transfer.png",
+    )
+    show(found, rows, config)
     print(f"written to {folder / 'transfer.json'} and {folder / 'transfer.png'}")
     return 0
 
 
-def measure(config: TransferConfig) -> dict[ThreatModel, Results]:
-    """Train what is not trained yet, make every attack that is not made yet, and count."""
-    if config.data == DEMO_DATA:
+def names(config: TransferConfig) -> list[str]:
+    """The attacks that are compared."""
+    return list(LISTS[config.attacks]())
+
+
+def measure(config: TransferConfig) -> dict[str, Results]:
+    """Train what is not trained yet, make every attack that is not made yet, and count; by the beds' names."""
+    if any(bed.path == DEMO_DATA for bed in config.beds):
         make_demo_data(DEMO_DATA)
     folder = Path(config.output) / "transfer"
-    clips = Clips(config.data, config.splits, config.num_clips)
-    attacks = compared(num_gradients=config.num_gradients, num_segments=load_index(config.data).format.num_segments)
-    trainings = [training(config, model, seed) for seed, model in product(config.seeds, config.models)]
-    surrogates = side_by_side(
-        "training", partial(trained, folder=folder / "models"), trainings, processes=config.processes
-    )
-    given = tuple(Path(victim) for victim in config.victims)
+    contenders = LISTS[config.attacks]()
+    kinds: list[Kind] = ["standard", "early", "robust"]
+    wanted = [kind for kind in kinds if any(each.surrogates == kind for each in contenders.values())]
+    wishes = [
+        Wish(bed, name, seed, kind, folder / "models")
+        for bed in config.beds
+        for seed in config.seeds
+        for kind in dict.fromkeys(["standard", *wanted])
+        for name in config.architectures
+    ]
+    side_by_side("training", make, wishes, processes=config.processes)
     jobs = [
         Job(
-            clips=clips,
-            surrogate=surrogate,
-            victims=(*(each.checkpoint for each in surrogates if each.seed == surrogate.seed), *given),
-            threat=threat,
-            attacks=attacks,
-            folder=folder / "outcomes",
+            bed, config.part, config.num_clips, config.architectures, seed, each, folder / "models", folder / "outcomes"
         )
-        for surrogate, threat in product(surrogates, config.threats)
+        for bed in config.beds
+        for each in contenders.values()
+        for seed in config.seeds
     ]
-    found = side_by_side("attacking", outcomes, jobs, processes=config.processes)
-    made = dict(zip([str(job) for job in jobs], found, strict=True))
-    of_seed = {job.surrogate.seed: job.victims for job in jobs}
-    is_right = np.stack([clean_rights(clips, of_seed[seed]) for seed in config.seeds])
-    names = [name_of(model) for model in config.models] + list(config.victims)
-
-    def under(threat: ThreatModel) -> Results:
-        of_threat = [made[str(job)] for job in jobs if job.threat == threat]
-        by_seed = {name: np.stack([each[name] for each in of_threat]) for name in attacks}
-        shape = (len(config.seeds), len(config.models), *is_right.shape[1:])
-        successes = Successes(is_right, {name: each.reshape(shape) for name, each in by_seed.items()})
-        kinds = {"white-box": white_box(successes, BASELINE), "transfer": transfer(successes, BASELINE)}
-        for number, victim in enumerate(config.victims, start=len(config.models)):
-            kinds[f"on {victim}"] = on_victim(successes, BASELINE, number)
-        return Results(dict(zip(names, is_right.mean((0, 2)).tolist(), strict=True)), kinds)
-
-    return {threat: under(threat) for threat in config.threats}
-
-
-def training(config: TransferConfig, model: ModelConfig, seed: int) -> Training:
-    """How one classifier is trained: as the demo's undefended one."""
-    changes = {
-        "data": config.data,
-        "workers": 1,
-        "seed": seed,
-        "epochs": config.epochs,
-        "batch_size": config.batch_size,
-        **{f"model.{name}": value for name, value in model.model_dump().items()},
+    found = iter(side_by_side("attacking", outcomes, jobs, processes=config.processes))
+    return {
+        str(bed): counted(config, {name: [next(found) for _ in config.seeds] for name in contenders}, contenders)
+        for bed in config.beds
     }
-    return Training(name_of(model), load(TrainConfig, CONFIGS / "train" / "demo_standard.yaml", changes))
 
 
-def row(name: str, threat: ThreatModel, results: Results, config: TransferConfig) -> Row:
-    """Success on other models as a ratio to MI-FGSM's."""
-    carried = results.kinds["transfer"]
-    detail: dict[str, object] = {kind: asdict(measured[name]) for kind, measured in results.kinds.items()}
-    detail |= {"clean_accuracies": results.clean_accuracies, "settings": config.model_dump(mode="json")}
-    usual = carried[BASELINE].rate
-    ratio = carried[name].rate / usual if usual else f"{BASELINE} fools no other model"
-    return Row(f"transfer of {name}, {threat}", ratio, "1.00 or more", detail)
-
-
-def show(threat: ThreatModel, results: Results, config: TransferConfig) -> None:
-    """Print the table of one threat model."""
-    accuracies = ", ".join(f"{name} {accuracy:.1%}" for name, accuracy in results.clean_accuracies.items())
-    table = Table(
-        title=f"{config.data}, {threat}: {len(config.seeds)} seeds, {config.num_gradients} gradients; {machine()}",
-        caption=f"clean accuracy: {accuracies}. In brackets: 95 % over clips and seeds, paired with {BASELINE}.",
+def counted(
+    config: TransferConfig, found: Mapping[str, Sequence[Found]], contenders: Mapping[str, Contender]
+) -> Results:
+    """The rates on one bed."""
+    of_kind = {
+        kind: Draws.of(
+            {
+                name: counts(each, kind, is_ensemble=contenders[name].surrogates == "ensemble")
+                for name, each in found.items()
+            }
+        )
+        for kind in KINDS
+    }
+    right = np.stack([each.is_right for each in found[BASELINE]]).mean((0, 2))
+    return Results(
+        dict(zip(config.architectures, right.tolist(), strict=True)),
+        of_kind,
+        num_surrogates=len(config.seeds) * len(config.architectures),
+        num_clips=found[BASELINE][0].is_right.shape[1],
     )
-    table.add_column("attack")
-    for kind in results.kinds:
-        table.add_column(kind, justify="right")
-        table.add_column(f"minus {BASELINE}", justify="right")
-    for name in results.kinds["transfer"]:
-        cells = []
-        for measured in results.kinds.values():
-            low, high = measured[name].difference_interval
-            difference = f"{100 * measured[name].difference:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
-            cells += [f"{measured[name].rate:.1%}", difference]
-        table.add_row(name, *cells)
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def best_peer(results: Results, kind: str) -> str:
+    """The published attack on standard models that fools most, on the very clips that are reported."""
+    peers = [name for name, each in LISTS["contenders"]().items() if each.is_peer]
+    return max(peers, key=results.draws[kind].rates.__getitem__)
+
+
+def headlines(found: Mapping[str, Results]) -> list[Row]:
+    """The aims, in points: more than MI-FGSM as published, and more than the strongest peer of each bed."""
+    if any(PRESET not in results.draws["transfer"].rates for results in found.values()):
+        return []
+
+    def compared(kind: str, other: Mapping[str, str]) -> dict[str, Rate]:
+        return {bed: results.draws[kind].difference(PRESET, other[bed]) for bed, results in found.items()}
+
+    rows = []
+    baseline = dict.fromkeys(found, BASELINE)
+    for name, kind, others, aim in (
+        ("preset_over_mi", "transfer", baseline, "8 or more"),
+        ("preset_over_best_peer", "transfer", None, "0 or more"),
+        ("other_moments_over_best_peer", "other moments", None, "4 or more"),
+    ):
+        other = others or {bed: best_peer(results, kind) for bed, results in found.items()}
+        each = compared(kind, other)
+        detail: dict[str, object] = {
+            bed: {"over": other[bed], "points": 100 * rate.rate, "interval": [100 * end for end in rate.interval]}
+            for bed, rate in each.items()
+        }
+        detail["beds_with_interval_above_0"] = sum(rate.interval[0] > 0 for rate in each.values())
+        rows.append(Row(name, 100 * sum(rate.rate for rate in each.values()) / len(each), aim, detail))
+    return rows
+
+
+def row(bed: str, name: str, results: Results, config: TransferConfig) -> Row:
+    """Success on other models, in points more than MI-FGSM's."""
+    detail: dict[str, object] = {
+        kind: {**asdict(draws.rate(name)), "difference": asdict(draws.difference(name, BASELINE))}
+        for kind, draws in results.draws.items()
+    }
+    detail |= {"accuracies": results.accuracies, "settings": config.model_dump(mode="json")}
+    points = 100 * results.draws["transfer"].difference(name, BASELINE).rate
+    return Row(f"transfer of {name}, {bed}", points, "0 or more", detail)
+
+
+def show(found: Mapping[str, Results], rows: Sequence[Row], config: TransferConfig) -> None:
+    """Print a table per bed, then the aims."""
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    for bed, results in found.items():
+        accuracies = ", ".join(f"{name} {accuracy:.1%}" for name, accuracy in results.accuracies.items())
+        table = Table(
+            title=f"{bed}: {results.num_surrogates} surrogates, {results.num_clips} clips to {config.part}, "
+            f"{STEPS} passes each; {machine()}",
+            caption=f"clean: {accuracies}. In brackets: 95 % over clips and surrogates, paired with {BASELINE}.",
+        )
+        table.add_column("attack")
+        for kind in KINDS:
+            table.add_column(kind, justify="right")
+            table.add_column(f"minus {BASELINE}", justify="right")
+        for name in names(config):
+            cells = []
+            for draws in results.draws.values():
+                rate = draws.difference(name, BASELINE)
+                cells += [f"{draws.rates[name]:.1%}", in_points(rate)]
+            table.add_row(name, *cells)
+        console.print(table)
+    for each in rows:
+        if not each.name.startswith("transfer of"):
+            console.print(f"{each.name}: {each.ratio:.1f} (aim: {each.aim}) {each.detail}")
+
+
+def in_points(rate: Rate) -> str:
+    """A difference with its interval, such as +1.2 [-0.3, +2.7]."""
+    low, high = rate.interval
+    return f"{100 * rate.rate:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"

@@ -5,80 +5,61 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.clips import write_clips
-from pipeline.settings.load import load
-from preprocessing.schema import ClipFormat
-from studies.trainings import trained
-from studies.transfer.attacks import BASELINE, compared
-from studies.transfer.comparison import TransferConfig, main, training
-from training.attacks import MIFGSM
-
-
-def test_all_attacks_have_the_same_gradient_budget_but_the_one_step_attack() -> None:
-    attacks = compared(num_gradients=6, num_segments=8)
-    assert {attack.cost.backward for name, attack in attacks.items() if name != "FGSM"} == {6}
-    assert attacks["FGSM"].cost.backward == 1
-
-
-def test_sharing_is_over_two_four_and_all_segments() -> None:
-    attacks = compared(num_gradients=6, num_segments=8)
-    sizes = {
-        attack.sharing.segments
-        for name, attack in attacks.items()
-        if isinstance(attack, MIFGSM) and name.startswith(BASELINE)
-    }
-    assert sizes == {1, 2, 4, 8, "all"}
-    assert len(compared(num_gradients=6, num_segments=2)) == len(attacks) - 4
-
-
-def test_an_odd_budget_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["num_gradients=5"]) == 2
-    assert "num_gradients=5 is odd; readings over copies need an even number" in capsys.readouterr().err
-
-
-def test_a_classifier_is_trained_once(tmp_path: Path) -> None:
-    write_clips(tmp_path / "data", FORMAT, num_train=8, num_validation=4)
-    config = load(TransferConfig, changes=settings(tmp_path))
-    first = trained(training(config, config.models[0], 0), tmp_path)
-    written = (first.checkpoint / "model.safetensors").stat().st_mtime_ns
-    assert trained(training(config, config.models[0], 0), tmp_path) == first
-    assert (first.checkpoint / "model.safetensors").stat().st_mtime_ns == written
-    assert trained(training(config, config.models[0], 1), tmp_path).checkpoint != first.checkpoint
+from studies.transfer.attacks import BASELINE, by_size, contenders
+from studies.transfer.comparison import main
+from tests.studies.transfer.archives import write_archives
 
 
 @pytest.mark.slow
 def test_the_whole_comparison_writes_a_row_per_attack_and_a_picture(tmp_path: Path) -> None:
-    write_clips(tmp_path / "data", FORMAT, num_train=8, num_validation=4)
-    config = load(TransferConfig, changes=settings(tmp_path))
-    given = trained(training(config, config.models[0], 1), tmp_path / "given").checkpoint
-    words = [*settings(tmp_path), f"victims=[{given}]"]
+    words = settings(tmp_path, "contenders")
     assert main(words) == 0
     rows = json.loads((tmp_path / "transfer.json").read_text())
-    budgets = ("linf(video=2/255, audio=2/255)", "linf(video=4/255, audio=4/255)")
-    names = compared(num_gradients=2, num_segments=2)
-    assert [row["name"] for row in rows] == [f"transfer of {name}, {budget}" for budget in budgets for name in names]
-    assert all({"name", "ratio", "aim", "detail"} == set(row) for row in rows)
-    assert all(0.0 <= row["detail"]["white-box"]["rate"] <= 1.0 for row in rows)
-    assert all(0.0 <= row["detail"][f"on {given}"]["rate"] <= 1.0 for row in rows)
-    usual = next(row for row in rows if row["name"].startswith(f"transfer of {BASELINE},"))
-    assert usual["detail"]["transfer"]["difference_interval"] == [0.0, 0.0]
+    aims = ["preset_over_mi", "preset_over_best_peer", "other_moments_over_best_peer"]
+    assert [row["name"] for row in rows] == [*aims, *(f"transfer of {name}, squares" for name in contenders())]
+    for row in rows[3:]:
+        assert all(0.0 <= row["detail"][kind]["rate"] <= 1.0 for kind in ("white-box", "transfer", "other moments"))
+    usual = next(row for row in rows if row["name"] == f"transfer of {BASELINE}, squares")
+    assert usual["detail"]["transfer"]["difference"]["interval"] == [0.0, 0.0]
+    assert usual["detail"]["accuracies"]["plain"] > 0.6, "the models learned nothing, so nothing was measured"
     assert (tmp_path / "transfer.png").read_bytes().startswith(b"\x89PNG")
-    kept = {file: file.stat().st_mtime_ns for file in (tmp_path / "transfer").rglob("*.npy")}
+    kept = {file: file.stat().st_mtime_ns for file in (tmp_path / "transfer").rglob("*.*")}
     assert main(words) == 0
-    assert {file: file.stat().st_mtime_ns for file in (tmp_path / "transfer").rglob("*.npy")} == kept
+    assert {file: file.stat().st_mtime_ns for file in (tmp_path / "transfer").rglob("*.*")} == kept
 
 
-FORMAT = ClipFormat(num_segments=2, segment_seconds=0.16, frame_size=16, num_mels=16)
+@pytest.mark.slow
+def test_kernels_and_strengths_are_compared_on_the_clips_to_choose_by(tmp_path: Path) -> None:
+    assert main([*settings(tmp_path, "by_size"), "part=choose"]) == 0
+    rows = json.loads((tmp_path / "transfer.json").read_text())
+    assert [row["name"] for row in rows] == [f"transfer of {name}, squares" for name in by_size()]
 
 
-def settings(folder: Path) -> list[str]:
+def test_an_unknown_file_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "clips.npz").write_bytes(b"nothing")
+    bed = f"{{path: {tmp_path / 'clips.npz'}, train: {tmp_path / 'clips.npz'}}}"
+    assert main([f"beds=[{bed}]", f"output={tmp_path}", "processes=1"]) == 2
+    assert "clips.npz' is not an archive with v, a and y" in capsys.readouterr().err
+
+
+def settings(folder: Path, attacks: str) -> list[str]:
+    write_archives(folder)
+    bed = ", ".join(
+        f"{key}: {value}"
+        for key, value in {
+            "path": folder / "report.npz",
+            "train": folder / "train.npz",
+            "choose": folder / "choose.npz",
+            "name": "squares",
+            "epochs": 6,
+        }.items()
+    )
     return [
-        f"data={folder / 'data'}",
+        f"beds=[{{{bed}}}]",
         f"output={folder}",
+        f"attacks={attacks}",
         "seeds=[0]",
-        "epochs=1",
-        "batch_size=4",
-        "splits=[validation]",
-        "num_gradients=2",
+        "architectures=[plain, temporal, conv3d]",
+        "num_clips=12",
         "processes=1",
     ]

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from studies.transfer.beds import Bed
+from studies.transfer.models import Wish, accuracy, load, make
+from tests.studies.transfer.archives import write_archives
+
+
+def test_a_model_is_trained_once_and_gets_unseen_clips_right(tmp_path: Path) -> None:
+    write_archives(tmp_path)
+    bed = Bed(path=str(tmp_path / "report.npz"), train=str(tmp_path / "train.npz"), epochs=6)
+    wish = Wish(bed, "plain", 0, "standard", tmp_path / "models")
+    first = make(wish)
+    written = first.stat().st_mtime_ns
+    assert accuracy(load(wish, 2), bed.load("report").batches()) > 0.9
+    assert make(wish) == first
+    assert first.stat().st_mtime_ns == written
+    others = (replace(wish, seed=1), replace(wish, kind="early"), replace(wish, architecture="vgg"))
+    assert len({first, *(other.file for other in others)}) == 4
+    assert replace(wish, bed=bed.model_copy(update={"name": "digits"})).file != first  # the name is part of the place
