@@ -25,7 +25,7 @@ help: ## show this list
 	@echo "make docs       the documentation with its reference, links checked (build/docs/index.html)"
 	@echo "make bench      the measured ratios (runs/bench/results.json)"
 	@echo "make bench-training  is the curriculum cheaper than its peers, and as strong (runs/bench/training.json)"
-	@echo "make bench-transfer  do TIA, MMA and TMA carry over to other models better than MI-FGSM (runs/bench/transfer.json)"
+	@echo "make bench-transfer  which attacks carry over to models that see differently, and to other moments (runs/bench/transfer.json)"
 	@echo "make soak       2,000 videos preprocessed while processes are killed: is anything lost (runs/soak/)"
 	@echo "make cluster    every stage as a job on a cluster of hosts made here, and what faults do to it (runs/cluster/; root, Linux)"
 	@echo "make clean      remove runs/ and caches (.venv stays; 'rm -r .venv' removes it)"
