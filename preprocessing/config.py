@@ -46,6 +46,7 @@ class AcceptanceRules(Settings):
         return DecodeOptions(
             num_segments=clip_format.num_segments,
             segment_seconds=clip_format.segment_seconds,
+            offset=clip_format.offset,
             sample_rate_hz=clip_format.sample_rate_hz,
             frame_size=clip_format.frame_size,
             jpeg_quality=clip_format.jpeg_quality,

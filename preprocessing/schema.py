@@ -10,20 +10,18 @@ A stored sample follows the WebDataset convention; the members of one key, in th
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from preprocessing.settings import Settings
+from preprocessing.settings import GrownSettings, Settings
 
 FORMAT_VERSION = 3
 """Of `dataset.json`: raised whenever stored bytes change their meaning, or there are others."""
-
 LOGMEL_MIN_DB = -60.0
 """Stored as 0: the level of digital silence, 10 log10(1e-6)."""
 LOGMEL_MAX_DB = 50.0
 """Stored as 1: just above a full-scale sine, (n_fft / 4)^2 = 48 dB at n_fft 1024 with a Hann window."""
-
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
@@ -33,7 +31,6 @@ ShardName = Annotated[str, Field(pattern=r"^(train|validation|test)/[A-Za-z0-9_-
 """Place of a shard in its data set, such as `train/000000.tar`: no name leads out of the folder of its split."""
 Count = Annotated[int, Field(ge=0, le=2**53)]
 """A number of things, or of bytes; the largest is the last that every reader of JSON knows exactly."""
-
 MAX_CLIP_BYTES = 1 << 30
 """Of a decoded clip, which has 2 million by default."""
 INDEX_NAME = "dataset.json"
@@ -41,17 +38,20 @@ PLAN_NAME = "plan.json"
 REJECTED_NAME = "rejected.csv"
 
 
-class WantedFormat(Settings):
+class WantedFormat(GrownSettings):
     """The format in which clips are to be stored: their segments, and the size and rate of both streams.
 
     Frame t is the frame on screen at the middle of segment t; log-mel patch t covers exactly segment t.
     """
 
+    LATER: ClassVar[frozenset[str]] = frozenset({"offset"})
     num_segments: Annotated[PositiveInt, Field(le=10_000)] | Literal["auto"] = 10
     """Segments per clip. `auto`: as many as nearly all videos of a sample are long enough for, ten at most; lost are no
     more than 5 % of it, and of a class no more than a fifth or one."""
     segment_seconds: PositiveFloat = Field(default=1.0, le=3600)
     """Length of a segment in seconds."""
+    offset: float = Field(default=0.0, ge=0, lt=1)
+    """Share of a segment by which all segments begin later: the same clips at other moments, for `moments=other`."""
     frame_size: PositiveInt = Field(default=224, le=8192)
     """Height and width of a stored frame in pixels: the short side is scaled to it, the middle is kept."""
     jpeg_quality: int = Field(default=95, ge=1, le=100)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePath
-from typing import Any
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_serializer
 
 MAX_DIFFERENCES = 20
 """So many differences are told one by one; of more, how many they are."""
@@ -27,6 +27,23 @@ class Settings(BaseModel):
         validate_default=True,
         allow_inf_nan=False,
     )
+
+
+class GrownSettings(Settings):
+    """Settings that have got more since their hashes are stored: a later one is written only where it says something.
+
+    So what is stored, and all that is named by a hash of it, stays bit for bit what it was.
+    """
+
+    LATER: ClassVar[frozenset[str]] = frozenset()
+    """Settings that are not written while they have their defaults."""
+
+    @model_serializer(mode="wrap")
+    def _without_silent(self, serialise: Callable[[Any], Any]) -> dict[str, Any]:
+        found: dict[str, Any] = serialise(self)
+        fields = type(self).model_fields
+        silent = {name for name in self.LATER if getattr(self, name) == fields[name].default}
+        return {name: value for name, value in found.items() if name not in silent}
 
 
 def plain(value: object) -> Any:

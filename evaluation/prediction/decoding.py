@@ -26,7 +26,7 @@ class VideoDecoders(AbstractContextManager["VideoDecoders"]):
     """
 
     def __init__(self, clip_format: ClipFormat, config: PredictConfig) -> None:
-        self._options = config.rules.decode_options(clip_format)
+        self._options = config.rules.decode_options(clip_format).at_given_starts()
         self._hop_seconds = config.hop_seconds or clip_format.clip_seconds
         self._depth = config.batch_size
         count = config.decoders or os.cpu_count() or 1

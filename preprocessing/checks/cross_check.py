@@ -39,7 +39,7 @@ def cross_check(store: Store, index: DatasetIndex, records: Sequence[ShardRecord
         DataError: if the data set was made with settings that this version does not know.
     """
     try:
-        options = PreprocessConfig.model_validate(index.config).decode_options
+        options = PreprocessConfig.model_validate(index.config).decode_options.at_given_starts()
     except ValidationError as error:
         raise DataError(f"'{store.root}' was made with settings of another version: {first_problem(error)}") from error
     problems: list[str] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -61,11 +61,22 @@ class DecodeOptions:
     max_frames_per_second: float
     max_still_seconds: float
     max_source_seconds: float
+    offset: float = 0.0
+    """Share of a segment by which a clip begins later than at the place that is chosen for it."""
 
     @property
     def missing_end_seconds(self) -> float:
         """Most time by which a stream may end before the clip and still count as whole."""
         return self.missing_end_segments * self.segment_seconds
+
+    def at_given_starts(self) -> DecodeOptions:
+        """The same for clips whose place is given as it is: nothing is added to it."""
+        return replace(self, offset=0.0)
+
+    @property
+    def offset_seconds(self) -> float:
+        """Time by which a clip begins later than at the place that is chosen for it."""
+        return self.offset * self.segment_seconds
 
     @property
     def max_answer_bytes(self) -> int:
@@ -150,9 +161,11 @@ def check_same_clock(packets: Sequence[AnyPacket], time_base: float, timeline: T
 
 
 def place_clip(timeline: Timeline, options: DecodeOptions, start_seconds: float | None) -> tuple[Grid, float]:
-    """Lay the segments over the video, at `start_seconds` or in its middle; also the share of them it covers."""
+    """Lay the segments over the video, at `start_seconds` or in its middle, and later by the offset; also the share of
+    them it covers."""
     clip_seconds = options.num_segments * options.segment_seconds
     start = max((timeline.duration_seconds - clip_seconds) / 2, 0.0) if start_seconds is None else start_seconds
+    start += options.offset_seconds
     grid = Grid(options.num_segments, options.segment_seconds, options.sample_rate_hz, start)
     missing = grid.end_seconds - timeline.duration_seconds
     if missing > options.missing_end_seconds and options.missing_tail == "reject":

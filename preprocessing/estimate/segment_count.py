@@ -185,7 +185,7 @@ def probed(config: PreprocessConfig, videos: Sequence[Video]) -> Iterator[tuple[
     """Key and most segments of the videos that can be measured: others are left out whatever the number is."""
     roots = tuple(root.resolve() for root in config.dataset.roots)
     wanted = config.with_segments(1)
-    slack = wanted.decode_options.missing_end_seconds
+    slack = wanted.decode_options.missing_end_seconds - wanted.decode_options.offset_seconds
     with DecoderProcess(wanted.decode_options, wanted.process_limits) as decoder:
         for video in videos:
             path, root = locate(video.source.as_posix(), roots)

@@ -39,6 +39,15 @@ def test_a_clip_may_lie_anywhere_in_its_video(options: DecodeOptions) -> None:
     assert reason(place_clip, TEN_SECONDS, options, 6.3) == "too_short"
 
 
+def test_an_offset_moves_every_clip_later_by_a_share_of_a_segment(options: DecodeOptions) -> None:
+    """Wherever it would begin, and it must still end in time; a place that is given as it is stays."""
+    later = replace(options, offset=0.25)
+    starts = [place_clip(TEN_SECONDS, later, start)[0].start_seconds for start in (None, 0.0, 5.95)]
+    assert starts == [3.25, 0.25, 6.2]
+    assert reason(place_clip, TEN_SECONDS, later, 6.05) == "too_short"
+    assert place_clip(TEN_SECONDS, later.at_given_starts(), 6.2)[0].start_seconds == 6.2
+
+
 @pytest.mark.parametrize(("start", "coverage"), [(0.0, 1.0), (7.0, 0.75), (9.0, 0.25)])
 def test_video_coverage_is_the_share_of_the_clip_with_a_frame_on_screen(
     start: float, coverage: float, options: DecodeOptions
