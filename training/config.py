@@ -123,6 +123,13 @@ class TrainConfig(Settings):
         return self
 
     @model_validator(mode="after")
+    def _one_set_of_moments(self) -> TrainConfig:
+        self.validation.threat.require_known_moments("validation.threat")
+        if threat := self._objective_threat:
+            threat.require_known_moments("objective.threat")
+        return self
+
+    @model_validator(mode="after")
     def _one_audio_domain(self) -> TrainConfig:
         threat = self._objective_threat
         if threat and threat.audio_domain != self.validation.threat.audio_domain:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import islice
@@ -20,7 +21,7 @@ from preprocessing.schema import DatasetIndex, Split, StoredKey
 from preprocessing.seeds import seed_of
 from preprocessing.storage.records import load_index, load_shard_record
 from preprocessing.storage.store import Store
-from preprocessing.storage.stored_sample import SampleError, read_sample
+from preprocessing.storage.stored_sample import SampleError, StoredSample, read_sample
 from training.batch import Batch
 from training.threat import AudioDomain
 
@@ -128,6 +129,15 @@ class StoredSplit:
             keys=tuple(clip.key for clip in clips),
         )
 
+    def start_seconds(self, position: int) -> float:
+        """Start of a clip's first segment, in seconds on the clock of its video.
+
+        Raises:
+            ShardError: if its shard does not hold it where its record says.
+        """
+        with self._sample(position) as sample:
+            return sample.record().start_seconds
+
     def verify(self, shards: Iterable[str]) -> None:
         """Compare the SHA-256 of these shards with what `dataset.json` says.
 
@@ -145,16 +155,21 @@ class StoredSplit:
         if position in self._cache:
             frames[:], audio[:] = self._cache[position]
             return
-        shard, clip = self.clips[position]
-        try:
-            sample = read_sample(self.store, shard, clip, self.index.format)
+        with self._sample(position) as sample:
             sample.decode_frames(into=frames)
             audio[:] = sample.logmel() if self.audio_domain == "logmel" else sample.waveform().reshape(audio.shape)
+        if (len(self._cache) + 1) * (frames.nbytes + audio.nbytes) <= self.cache_bytes:
+            self._cache[position] = frames.copy(), audio.copy()
+
+    @contextmanager
+    def _sample(self, position: int) -> Iterator[StoredSample]:
+        """A stored clip; damage that is found in it is told with its place and its remedy."""
+        shard, clip = self.clips[position]
+        try:
+            yield read_sample(self.store, shard, clip, self.index.format)
         except SampleError as error:
             where = f"clip '{clip.key}' in '{self.store.url(shard)}'"
             raise ShardError(f"{where}: {error.problem}. {_REBUILD.format(self.root)}") from error
-        if (len(self._cache) + 1) * (frames.nbytes + audio.nbytes) <= self.cache_bytes:
-            self._cache[position] = frames.copy(), audio.copy()
 
 
 def open_split(root: str, split: Split, *, audio_domain: AudioDomain = "logmel", cache_bytes: int = 0) -> StoredSplit:

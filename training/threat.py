@@ -1,11 +1,11 @@
-"""The threat model: norm, budget of each modality and segments that an attack may use; never part of the attack."""
+"""The threat model: norm, budgets, segments and moments that an attack may use and know; never part of the attack."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, NonNegativeInt, model_validator
 from torch import Tensor
 
 from preprocessing.errors import DataError, SettingsError
-from preprocessing.settings import Settings
+from preprocessing.settings import GrownSettings
 from training.batch import MODALITIES, Batch, Modality
 from training.norms import NORMS, Norm, NormName
 
@@ -55,14 +55,18 @@ Segments = Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)]
 
 AudioDomain = Literal["logmel", "waveform"]
 
+WhichMoments = Literal["known", "other"]
 
-class ThreatModel(Settings):
+
+class ThreatModel(GrownSettings):
     """One norm, one budget per modality, and the segments that may be touched. Epsilon 0 = untouched, bit for bit.
 
     May be written as text: `linf(video=4/255, audio=4/255)`; a modality that is not named has epsilon 0.
-    `waveform=0.002` in place of `audio=` is a budget of the waveform; `segments=0-3+7` spares all other segments.
+    `waveform=0.002` in place of `audio=` is a budget of the waveform; `segments=0-3+7` spares all other segments;
+    `moments=other` hides from the attacker when the model samples a video.
     """
 
+    LATER: ClassVar[frozenset[str]] = frozenset({"moments"})
     norm: NormName = "linf"
     """`linf`: largest change of any value; `l2`: Euclidean length of the change over a whole clip."""
     video: Epsilon = 4 / 255
@@ -73,6 +77,11 @@ class ThreatModel(Settings):
     """The form of the audio that is perturbed: the stored log-mel patches, or the waveform in front of them."""
     segments: Annotated[Segments | None, BeforeValidator(_segments)] = None
     """Segments that may be touched, counted from 0, such as `[0, 1]` or `0-3+7`; unset = all."""
+    moments: WhichMoments = "known"
+    """Knowledge of the moments at which the model samples a video. `known`: the attacker sees the very frames and sound
+    that the model reads. `other`: an attack is made at the moments of one stored data set, and judged at those of
+    another (`training/moments.py`): what it changes lasts through its own segments, and the model reads it where it
+    looks. Segments are counted at the moments that the attack is made at; budgets hold at both."""
 
     @model_validator(mode="before")
     @classmethod
@@ -85,7 +94,10 @@ class ThreatModel(Settings):
         match = _THREAT_TEXT.fullmatch(value)
         parts = [part.partition("=") for part in match[2].split(",") if part.strip()] if match else []
         given = {name.strip(): text.strip() for name, _, text in parts}
-        is_known = set(given) <= {"video", "audio", "waveform", "segments"} and not {"audio", "waveform"} <= set(given)
+        is_known = set(given) <= {"video", "audio", "waveform", "segments", "moments"} and not {
+            "audio",
+            "waveform",
+        } <= set(given)
         if not match or match[1] not in NORMS or not is_known or len(given) < len(parts):
             raise ValueError(
                 f"'{value}' is not a threat model such as 'linf(video=4/255, audio=4/255)' or "
@@ -116,7 +128,8 @@ class ThreatModel(Settings):
         is_waveform = self.audio_domain == "waveform"
         audio = f"waveform={self.audio:.6g}" if is_waveform else f"audio={_text(self.audio)}"
         support = "" if self.segments is None else f", segments={segments_text(self.segments)}"
-        return f"{self.norm}(video={_text(self.video)}, {audio}{support})"
+        moments = "" if self.moments == "known" else f", moments={self.moments}"
+        return f"{self.norm}(video={_text(self.video)}, {audio}{support}{moments})"
 
     @property
     def geometry(self) -> Norm:
@@ -147,13 +160,32 @@ class ThreatModel(Settings):
         return self._changed(**{name: 0.0 for name in MODALITIES if name != modality})
 
     def contains(self, other: ThreatModel) -> bool:
-        """True if every clip that `other` allows is allowed here too: the same norm and form of audio, and no larger
-        budget or further segment there. (A modality that `other` leaves alone has no form.)"""
+        """True if every clip that `other` allows is allowed here too: the same norm, form of audio and knowledge of
+        moments, and no larger budget or further segment there. (A modality that `other` leaves alone has no form.)"""
+        if self.moments != other.moments:
+            return False  # even without a budget: the untouched clips are others
         if self.norm != other.norm or (other.audio > 0 and self.audio_domain != other.audio_domain):
             return False
         if self.segments is not None and (other.segments is None or not set(other.segments) <= set(self.segments)):
             return not other.modalities
         return other.video <= self.video and other.audio <= self.audio
+
+    def require_known_moments(self, where: str) -> None:
+        """Refuse moments that the attacker does not know, where clips are read at one set of moments alone.
+
+        Raises:
+            ValueError: naming the setting `where` it stands.
+        """
+        if self.moments != "known":
+            raise ValueError(
+                f"{where}={self} hides the moments from the attacker, but here clips are read at one set of moments "
+                "alone; leave moments=other out (evaluate, transfer and the Python call attack() measure under it)"
+            )
+
+    def where_judged(self) -> ThreatModel:
+        """The rules as the clips that an attack is judged on can be held to them: at other moments than those of the
+        attack there are other segments than the threat counts."""
+        return self if self.moments == "known" else self.anywhere()
 
     def anywhere(self) -> ThreatModel:
         """The same budgets for every segment."""

@@ -141,6 +141,19 @@ def test_a_model_is_trained_and_measured_in_one_audio_domain() -> None:
             )
 
 
+def test_a_model_is_trained_at_one_set_of_moments() -> None:
+    other = "linf(video=4/255, audio=4/255, moments=other)"
+    for place, changes in (
+        ("objective", {"objective": {"name": "pgd_at", "threat": other}}),
+        ("validation", {"validation": {"threat": other}}),
+    ):
+        with pytest.raises(
+            ValidationError, match=rf"{place}.threat=linf\(.*moments=other\) hides .* leave moments=other"
+        ):
+            TrainConfig.model_validate({"data": "data", "output": "output"} | changes)
+    assert "moments" not in str(TrainConfig(data="data", output="output").fingerprint())
+
+
 @pytest.mark.parametrize("objective", [{"name": "standard"}, {"name": "pgd_at", "threat": "l2(waveform=1)"}], ids=str)
 def test_the_threats_decide_the_audio_domain(objective: dict[str, str]) -> None:
     validation = {"threat": "linf(waveform=0.002)"}

@@ -77,6 +77,12 @@ def test_a_training_reads_its_split_in_its_domain(tiny_dataset: Path) -> None:
     assert next(train_batches(stored, epoch=0, seed=0, batch_size=8)).audio.shape == (8, 4, 8000)
 
 
+def test_a_clip_says_when_it_begins(tiny_dataset: Path) -> None:
+    """Clips of 2 s in videos of 2 s begin with them."""
+    stored = open_split(str(tiny_dataset), "validation")
+    assert [stored.start_seconds(position) for position in (3, 0)] == [0.0, 0.0]
+
+
 def test_full_scale_of_16_bit_stays_within_the_box() -> None:
     samples = np.array([[-32768, 32767]], np.int16)
     frames = torch.zeros(1, 1, 1, 1, 3, dtype=torch.uint8)

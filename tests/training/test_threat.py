@@ -18,6 +18,8 @@ from training.threat import ThreatModel
         "linf(video=4/255, waveform=0.002)",
         "l2(video=0.5, waveform=0.1, segments=0-3+7)",
         "linf(video=4/255, audio=4/255, segments=2)",
+        "linf(video=4/255, audio=4/255, moments=other)",
+        "l2(video=0.5, waveform=0.1, segments=0-3+7, moments=other)",
     ],
 )
 def test_text_and_model_are_two_forms_of_one_threat(text: str) -> None:
@@ -144,3 +146,41 @@ def test_a_clip_inside_a_contained_threat_is_left_as_it_is_by_the_larger_one(bat
     assert larger.contains(smaller)
     assert not torch.equal(moved.video, batch.video)
     assert torch.allclose(larger.project(moved, around=batch).video, moved.video, atol=1e-6)
+
+
+def test_known_moments_are_written_nowhere_so_that_all_hashes_stay() -> None:
+    threat = ThreatModel.model_validate("linf(video=4/255, audio=4/255, moments=known)")
+    assert threat == ThreatModel()
+    assert str(threat) == "linf(video=4/255, audio=4/255)"
+    assert threat.model_dump_json() == (
+        '{"norm":"linf","video":0.01568627450980392,"audio":0.01568627450980392,"audio_domain":"logmel","segments":null}'
+    )
+
+
+def test_other_moments_last_through_all_changes_and_back() -> None:
+    threat = ThreatModel.model_validate("linf(video=4/255, audio=4/255, segments=0, moments=other)")
+    for changed in (threat.scaled(2.0), threat.only("video"), threat.anywhere()):
+        assert changed.moments == "other"
+    assert ThreatModel.model_validate(threat.model_dump()) == threat
+    assert ThreatModel.model_validate_json(threat.model_dump_json()) == threat
+
+
+@pytest.mark.parametrize("budget", ["video=4/255, audio=4/255", "video=0, audio=0"])
+def test_no_threat_contains_one_of_other_moments(budget: str) -> None:
+    """Not even without a budget: the untouched clips are others."""
+    known, other = (ThreatModel.model_validate(f"linf({budget}{more})") for more in ("", ", moments=other"))
+    assert not known.scaled(2.0).contains(other)
+    assert not other.scaled(2.0).contains(known)
+    assert other.scaled(2.0).contains(other)
+
+
+def test_where_only_one_set_of_moments_is_read_others_are_refused() -> None:
+    ThreatModel().require_known_moments("threat")
+    with pytest.raises(ValueError, match=r"objective\.threat=linf\(.*moments=other\) hides the moments"):
+        ThreatModel(moments="other").require_known_moments("objective.threat")
+
+
+def test_clips_that_are_judged_at_other_moments_have_other_segments() -> None:
+    known, other = ThreatModel(segments=(1,)), ThreatModel(segments=(1,), moments="other")
+    assert known.where_judged() is known
+    assert other.where_judged() == ThreatModel(moments="other")

@@ -16,6 +16,7 @@ from training.attacks.base import Attack, TargetableAttack, frozen
 from training.attacks.engine.gradients import count_unusable_gradients
 from training.batch import Batch, Modality
 from training.models.classifier import predicted_classes
+from training.moments import OtherMoments
 from training.threat import ThreatModel
 
 
@@ -51,6 +52,7 @@ def attack(
     targets: Tensor | Sequence[int] | None = None,
     keys: Sequence[str] | None = None,
     seed: int = 0,
+    moments: OtherMoments | None = None,
 ) -> AttackedClips:
     """Perturb clips within `threat` so that `model` gets them wrong.
 
@@ -66,6 +68,8 @@ def attack(
         targets: classes `[batch]`, a tensor or a list, to be mistaken for; unset = any but the label.
         keys: names of the clips, which decide their randomness; unset = their positions.
         seed: decides all randomness, with the keys.
+        moments: for a threat with `moments=other`, the same clips as the model samples them: the attack is made on
+            `video` and `audio`, and everything that is returned is about these.
 
     Raises:
         ValueError: if anything has the wrong shape, type or range; it says what, got and allowed.
@@ -75,10 +79,18 @@ def attack(
     wanted = None if targets is None else _on_device_of(video, targets)
     batch = _batch(video, audio, _on_device_of(video, labels), wanted, keys)
     threat.check(batch)
+    judged = batch if moments is None else _untouched(moments, batch, threat)
+    if moments is None and threat.moments == "other":
+        raise ValueError(
+            f"{threat} hides the model's moments, so what the model samples is needed: moments=OtherMoments(...), or a "
+            "threat without moments=other"
+        )
     with frozen(model):
-        clean_predictions = _predictions(model, batch)
+        clean_predictions = _predictions(model, judged)
     with count_unusable_gradients() as found:
         perturbed = chosen(model, batch, threat, torch.Generator().manual_seed(seed))
+    if moments is not None:
+        perturbed = moments.carried(perturbed, batch, threat)
     with frozen(model):
         predictions = _predictions(model, perturbed)
     return AttackedClips(
@@ -87,7 +99,7 @@ def attack(
         clean_predictions=clean_predictions,
         predictions=predictions,
         is_fooled=predictions != batch.labels if batch.targets is None else predictions == batch.targets,
-        distances=threat.distances(perturbed, batch),
+        distances=threat.distances(perturbed, judged),
         unusable_gradients=found.share,
     )
 
@@ -139,6 +151,29 @@ def _batch(video: Tensor, audio: Tensor, labels: Tensor, targets: Tensor | None,
     if len(names) != len(video):
         raise ValueError(f"there are {len(names)} keys for {len(video)} clips; allowed: one each")
     return Batch(video, audio, labels.long(), names, None if targets is None else targets.long())
+
+
+def _untouched(moments: OtherMoments, batch: Batch, threat: ThreatModel) -> Batch:
+    """The clips that the attack is judged on, checked against those that it is made on."""
+    if threat.moments == "known":
+        raise ValueError(f"moments are given, but {threat} is about known ones; allowed: a threat with moments=other")
+    for name, there, here in (("video", moments.video, batch.video), ("audio", moments.audio, batch.audio)):
+        time = {3: 2, 4: 3}.get(here.dim(), 1)  # of samples, of columns, and of frames
+        wanted = [size if axis not in (1, time) else -1 for axis, size in enumerate(here.shape)]
+        got = [size if axis not in (1, time) else -1 for axis, size in enumerate(there.shape)]
+        per_segment = 1 if time == 1 else here.shape[time] * moments.segment_length
+        fits = wanted == got and (time == 1 or abs(there.shape[time] - per_segment) < 1e-6)
+        if not fits or (there.dtype, there.device) != (here.dtype, here.device):
+            raise ValueError(
+                f"moments.{name} is {there.dtype} of shape {list(there.shape)} on {there.device}, {name} is "
+                f"{here.dtype} of shape {list(here.shape)} on {here.device}; allowed to differ: the number of segments "
+                f"and, by the factor segment_length={moments.segment_length:g}, the values of sound in each"
+            )
+    if moments.delay.shape != batch.labels.shape:
+        raise ValueError(f"moments.delay has shape {list(moments.delay.shape)}; allowed: [{len(batch)}], one per clip")
+    judged = moments.untouched(batch)
+    threat.where_judged().check(judged)
+    return judged
 
 
 def _check_classes(name: str, classes: Tensor, *, num_clips: int) -> None:

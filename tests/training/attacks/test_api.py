@@ -10,6 +10,7 @@ from training.attacks import FGSM, PGD, AttackedClips, attack
 from training.batch import Batch
 from training.models import Classifier, Outputs
 from training.models.adapters import Adapter
+from training.moments import OtherMoments
 from training.threat import ThreatModel
 
 THREAT = "linf(video=8/255, audio=8/255)"
@@ -150,3 +151,56 @@ def test_a_model_that_returns_plain_logits_is_told_of_the_adapter(batch: Batch) 
     ):
         run(Plain(), batch)
     assert (run(Adapter(Plain()), batch).distances["video"] > 0).all()
+
+
+OTHER = "linf(video=8/255, audio=8/255, moments=other)"
+
+
+def later(batch: Batch, delay: float, **changes: Any) -> OtherMoments:
+    delays = torch.full((len(batch),), delay, dtype=torch.float64)
+    return OtherMoments(**{"video": batch.video, "audio": batch.audio, "delay": delays} | changes)
+
+
+def test_at_other_moments_all_that_is_told_is_about_what_the_model_samples(model: Classifier, batch: Batch) -> None:
+    there = batch.with_streams(batch.video.flip(0), batch.audio.flip(0))
+    found = run(model, batch, OTHER, method=PGD(steps=3), moments=later(there, 0.5))
+    with torch.no_grad():
+        model.eval()
+        assert torch.equal(found.clean_predictions, model(there.video, there.audio).logits.argmax(1))
+        assert torch.equal(found.predictions, model(found.video, found.audio).logits.argmax(1))
+    known = run(model, batch, method=PGD(steps=3))
+    moved = later(there, 0.5).carried(
+        batch.with_streams(known.video, known.audio), batch, ThreatModel.model_validate(OTHER)
+    )
+    assert torch.equal(found.video, moved.video)
+    assert bool((found.distances["video"] <= 8 / 255 + 1e-6).all())
+
+
+def test_at_the_same_moments_it_is_the_attack_under_known_ones(model: Classifier, batch: Batch) -> None:
+    other = run(model, batch, OTHER, method=PGD(steps=3), moments=later(batch, 0.0))
+    known = run(model, batch, method=PGD(steps=3))
+    assert torch.equal(other.video, known.video)
+    assert torch.equal(other.is_fooled, known.is_fooled)
+
+
+@pytest.mark.parametrize(
+    ("threat", "changes", "message"),
+    [
+        (THREAT, {}, r"moments are given, but .* is about known ones; allowed: a threat with moments=other"),
+        (OTHER, {"video": torch.zeros(7, 4, 3, 8, 8)}, r"moments.video is .*allowed to differ: the number of segments"),
+        (OTHER, {"audio": torch.zeros(7, 4, 16, 8)}, r"moments.audio is .* by the factor segment_length=1"),
+        (OTHER, {"audio": torch.zeros(7, 4, 16, 16).double()}, r"moments.audio is torch.float64"),
+        (OTHER, {"delay": torch.zeros(3, dtype=torch.float64)}, r"moments.delay has shape \[3\]; allowed: \[7\]"),
+        (OTHER, {"audio": torch.full((7, 4, 16, 16), 2.0)}, r"audio lies in \[2, 2\]"),
+    ],
+)
+def test_moments_that_do_not_go_with_the_clips_are_refused(
+    threat: str, changes: dict[str, Any], message: str, model: Classifier, batch: Batch
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        run(model, batch, threat, moments=later(batch, 0.5, **changes))
+
+
+def test_hidden_moments_need_the_clips_that_the_model_samples(model: Classifier, batch: Batch) -> None:
+    with pytest.raises(ValueError, match=r"hides the model's moments, .*moments=OtherMoments"):
+        run(model, batch, OTHER)
