@@ -44,7 +44,7 @@ class CheckLimits(Settings):
 
 MACHINE_SETTINGS = frozenset(
     (
-        *("checkpoint", "weights", "surrogates", "data", "output", "plan"),
+        *("checkpoint", "weights", "surrogates", "data", "moments", "output", "plan"),
         *("workers", "gpu", "gpus_per_worker", "cpus_per_worker", "max_wait_minutes"),
     )
 )
@@ -65,6 +65,9 @@ class EvaluateConfig(Settings):
     """The form in which `model` takes frames and audio."""
     data: Place
     """Preprocessed data set: a folder or any fsspec URL."""
+    moments: Place | None = None
+    """For a threat with `moments=other`: the same clips stored at the moments at which the model samples them, such as
+    with another `format.offset`. Attacks are made on the clips of `data` and judged on these, paired by key."""
     output: str = Field(min_length=1)
     """Folder that receives report.json, report.html and certificates.parquet."""
     threat: ThreatModel = ThreatModel()
@@ -139,6 +142,20 @@ class EvaluateConfig(Settings):
             raise ValueError("weights and model_input are for model=package.module:factory; a checkpoint has its own")
         return self
 
+    @property
+    def measured(self) -> str:
+        """The data set on whose clips success is measured."""
+        return self.moments or self.data
+
+    def with_measured_at(self, place: str | None) -> EvaluateConfig:
+        """The same settings with the place where that data set is now; None = where it was."""
+        return self.model_copy(update={"moments" if self.moments else "data": place} if place else {})
+
+    @model_validator(mode="after")
+    def _moments_are_there(self) -> EvaluateConfig:
+        require_moments(self.threat, self.moments)
+        return self
+
     @model_validator(mode="after")
     def _attacks_are_told_apart(self) -> EvaluateConfig:
         for setting, attacks in (
@@ -157,6 +174,24 @@ class EvaluateConfig(Settings):
         if self.threat.video == 0 and self.threat.audio == 0:
             raise ValueError("threat: both epsilons are 0, so there is nothing to measure; raise one of them")
         return self
+
+
+def require_moments(threat: ThreatModel, moments: str | None) -> None:
+    """Refuse a threat that hides the model's moments without clips at them, and such clips without such a threat.
+
+    Raises:
+        ValueError: with what to add or to leave out.
+    """
+    if threat.moments == "other" and moments is None:
+        raise ValueError(
+            f"threat={threat} hides from the attacker the moments at which the model samples, but no clips at such "
+            "moments are given: add moments=DIR, the clips of data stored a second time with another format.offset"
+        )
+    if threat.moments == "known" and moments is not None:
+        raise ValueError(
+            f"moments={moments} names clips at moments that an attacker does not know, but threat={threat} is about "
+            "known ones: write moments=other into the threat, or leave moments=DIR out"
+        )
 
 
 def surrogate_names(folders: Sequence[str]) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ from evaluation.tasks.measurement import Example
 from evaluation.tasks.portions import Models, device_in_words, require_resources
 from evaluation.tasks.workers import measure_on_ray, measure_speed_on_ray, shared_places, show_on_ray
 from evaluation.verification.files import verify, verify_files
-from evaluation.victim import Victim, answer_to_a_clip, load_surrogates, load_victim
+from evaluation.victim import Victim, answer_to_a_clip, load_surrogates, load_victim, sampled_index
 from preprocessing.cluster.shared_places import require_shared
 from preprocessing.errors import DataError, PlaceError, SettingsError
 from preprocessing.schema import DatasetIndex
@@ -56,6 +56,13 @@ class Prepared:
     """The models that transferred attacks are crafted on, by name."""
     left_out: tuple[str, ...] = ()
     """Attacks of the list that are not run, each with its reason."""
+    moments: DatasetIndex | None = None
+    """Of the clips that attacks are judged on, where these are others than those that they are made on."""
+
+    @property
+    def moments_sha256(self) -> str | None:
+        """Names the content of that data set."""
+        return self.moments.content_sha256 if self.moments else None
 
     @property
     def num_clips(self) -> int:
@@ -75,12 +82,17 @@ class Prepared:
     @property
     def fingerprint(self) -> dict[str, object]:
         """Everything that decides the certificates."""
-        return self.config.fingerprint() | {
-            "model_sha256": self.victim.sha256,
-            "surrogates_sha256": [each.sha256 for each in self.surrogates.values()],
-            "dataset_sha256": self.index.content_sha256,
-            "version": project_version(),
-        }
+        moments = {"moments_sha256": self.moments_sha256} if self.moments else {}
+        return (
+            self.config.fingerprint()
+            | moments
+            | {
+                "model_sha256": self.victim.sha256,
+                "surrogates_sha256": [each.sha256 for each in self.surrogates.values()],
+                "dataset_sha256": self.index.content_sha256,
+                "version": project_version(),
+            }
+        )
 
 
 def evaluate(config: EvaluateConfig, *, model: nn.Module | None = None, prepared: Prepared | None = None) -> Report:
@@ -120,6 +132,7 @@ def _evaluate(prepared: Prepared, *, started: float) -> Report:
         model_sha256=prepared.victim.sha256,
         surrogates_sha256=tuple(each.sha256 for each in prepared.surrogates.values()),
         dataset_content_sha256=index.content_sha256,
+        moments_content_sha256=prepared.moments_sha256,
         certificates_sha256=file_sha256(folder / CERTIFICATES_NAME),
         seconds=time.monotonic() - started,
         device=device_in_words(config),
@@ -167,10 +180,11 @@ def check(config: EvaluateConfig, model: nn.Module | None = None) -> Prepared:
     index = open_data(config.data, config.split, config.threat)
     victim = load_victim(config, index, model)
     surrogates = load_surrogates(config, index)
+    moments = sampled_index(config, victim.model)
     config, left_out = suited_to(config, victim.model, index)
     require_resources(config)
     require_shared(*shared_places(config))
-    return Prepared(config, index, victim, surrogates, left_out)
+    return Prepared(config, index, victim, surrogates, left_out, moments)
 
 
 def suited_to(config: EvaluateConfig, model: nn.Module, index: DatasetIndex) -> tuple[EvaluateConfig, tuple[str, ...]]:
@@ -207,6 +221,7 @@ def finished_report(prepared: Prepared) -> Report | None:
         and report.model_sha256 == prepared.victim.sha256
         and report.surrogates_sha256 == tuple(each.sha256 for each in prepared.surrogates.values())
         and report.dataset_content_sha256 == prepared.index.content_sha256
+        and report.moments_content_sha256 == prepared.moments_sha256
         and report.provenance is not None
         and report.provenance.version == project_version()
     )

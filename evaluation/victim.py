@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -9,14 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from evaluation.config import EvaluateConfig, surrogate_names
+from evaluation.planning.moments import open_pairs, suits
 from preprocessing.errors import DataError, SettingsError
-from preprocessing.schema import ClipFormat, DatasetIndex
+from preprocessing.schema import ClipFormat, DatasetIndex, Split
 from preprocessing.storage.provenance import Provenance
 from training.checkpoint import load_identified
 from training.models.adapters import Adapter
 from training.models.classifier import Outputs
 from training.models.foreign import ModelInput, load_foreign, state_sha256
-from training.threat import AudioDomain
+from training.threat import AudioDomain, ThreatModel
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -62,11 +66,11 @@ def load_victim(config: EvaluateConfig, index: DatasetIndex, model: nn.Module | 
     if model is not None:
         victim = Victim(model.eval(), state_sha256(model))
         return _that_returns_outputs(victim, index, audio_domain=config.threat.audio_domain)
-    return load_named(config, index, data=config.data, audio_domain=config.threat.audio_domain)
+    return load_named(config, index, data=config.data, threat=config.threat)
 
 
-def load_named(named: NamesAModel, index: DatasetIndex, *, data: str, audio_domain: AudioDomain) -> Victim:
-    """The model that settings name, checked against the data set in `data`.
+def load_named(named: NamesAModel, index: DatasetIndex, *, data: str, threat: ThreatModel) -> Victim:
+    """The model that settings name, checked against the data set in `data`, whose clips `threat` is about.
 
     Raises:
         UserError: if it cannot be loaded, or is one of other classes or clips, or returns no logits.
@@ -79,9 +83,9 @@ def load_named(named: NamesAModel, index: DatasetIndex, *, data: str, audio_doma
             clip_format=index.format,
             num_classes=len(index.classes),
         )
-        return _that_returns_outputs(Victim(foreign, state_sha256(foreign)), index, audio_domain=audio_domain)
+        return _that_returns_outputs(Victim(foreign, state_sha256(foreign)), index, audio_domain=threat.audio_domain)
     if named.checkpoint is not None:
-        return load_checkpoint(named.checkpoint, index, data=data)
+        return load_checkpoint(named.checkpoint, index, data=data, at_any_moments=threat.moments == "other")
     raise SettingsError("give checkpoint=DIR, or model=package.module:factory for a model of another maker")
 
 
@@ -101,10 +105,10 @@ def refuse_unnamed(reported: EvaluateConfig, *, model: str | None, data: str | N
             f"the report measured model={reported.model}, and code that a report names is not run unasked: if you "
             f"trust it, add model={reported.model}"
         )
-    if data is None and ("://" in reported.data or "::" in reported.data):
+    if data is None and ("://" in reported.measured or "::" in reported.measured):
         raise SettingsError(
-            f"the report names data={reported.data}, and a place elsewhere that a report names is not asked unbidden: "
-            f"if you trust it, add data={reported.data}"
+            f"the report names data={reported.measured}, and a place elsewhere that a report names is not asked "
+            f"unbidden: if you trust it, add data={reported.measured}"
         )
 
 
@@ -116,13 +120,13 @@ def load_surrogates(config: EvaluateConfig, index: DatasetIndex) -> dict[str, Vi
     """
     names = surrogate_names(config.surrogates)
     return {
-        name: load_checkpoint(folder, index, data=config.data)
+        name: load_checkpoint(folder, index, data=config.data, at_any_moments=config.threat.moments == "other")
         for name, folder in zip(names, config.surrogates, strict=True)
     }
 
 
-def load_checkpoint(checkpoint: str, index: DatasetIndex, *, data: str) -> Victim:
-    """A checkpoint that knows the data set's classes and clips.
+def load_checkpoint(checkpoint: str, index: DatasetIndex, *, data: str, at_any_moments: bool = False) -> Victim:
+    """A checkpoint that knows the data set's classes and clips; `at_any_moments`, of any number and length of segments.
 
     Raises:
         DataError: if it is none, or another; it says what both are.
@@ -133,7 +137,7 @@ def load_checkpoint(checkpoint: str, index: DatasetIndex, *, data: str) -> Victi
             f"'{checkpoint}' knows the classes {', '.join(info.classes)}, "
             f"'{data}' has {', '.join(index.classes)}: they must be the same, in the same order"
         )
-    if info.clip_format != index.format:
+    if not suits(info.clip_format, index.format, at_any_moments=at_any_moments):
         raise DataError(
             f"'{checkpoint}' was trained on clips as {info.clip_format}, '{data}' stores {index.format}: "
             "preprocess with the checkpoint's format"
@@ -179,3 +183,60 @@ def answer_to_a_clip(model: nn.Module, clip_format: ClipFormat, *, audio_domain:
     """The model's answer to one black and silent clip: which outputs it gives, and for how many classes."""
     with torch.no_grad():
         return model(*empty_clip(clip_format, audio_domain=audio_domain))
+
+
+@runtime_checkable
+class NamesMoments(Protocol):
+    """Settings that name clips, and perhaps the same at the moments at which models sample them."""
+
+    @property
+    def data(self) -> str:
+        """The clips that are attacked."""
+
+    @property
+    def moments(self) -> str | None:
+        """The clips that attacks are judged on; None = the same."""
+
+    @property
+    def split(self) -> Split:
+        """The split of both."""
+
+    @property
+    def limit(self) -> int | None:
+        """The first so many clips; None = all."""
+
+    @property
+    def threat(self) -> ThreatModel:
+        """The rules of the attacks."""
+
+
+def sampled_index(config: NamesMoments, *models: nn.Module) -> DatasetIndex | None:
+    """The index of the clips that attacks are judged on, where these are others than those that they are made on.
+
+    Raises:
+        UserError: if they are not the same clips, or a model does not take them.
+    """
+    pairs = open_pairs(config.data, config.moments, config.split, config.threat)
+    if pairs is None:
+        return None
+    pairs.require_same_clips(config.limit)
+    if pairs.are_at_the_same_moments(config.limit):
+        logger.warning(
+            "moments='%s' samples the very moments of data='%s', but for whole segments: nothing is hidden from the "
+            "attacker. Choose another format.offset (one segment less begins half a segment later by itself)",
+            config.moments,
+            config.data,
+        )
+    index = pairs.sampled.index
+    for model in models:
+        try:
+            answer_to_a_clip(model, index.format, audio_domain=config.threat.audio_domain)
+        except Exception as error:
+            empty = empty_clip(index.format, audio_domain=config.threat.audio_domain)
+            shapes = ", ".join(str(list(each.shape)) for each in empty)
+            raise SettingsError(
+                f"{type(model).__name__} cannot be called with the clips of moments='{config.moments}', frames and "
+                f"audio of shapes {shapes}: {type(error).__name__}: {error}. Store them with the number and length of "
+                "segments that it takes"
+            ) from error
+    return index

@@ -77,6 +77,7 @@ def _measured(evaluation: Evaluation) -> dict[str, object]:
     report = evaluation.report
     return {
         "dataset_content_sha256": report.dataset_content_sha256,
+        "moments_content_sha256": report.moments_content_sha256,
         "split": report.config.split,
         "class_names": report.class_names,
         "threat": report.config.threat,

@@ -63,16 +63,16 @@ def load_subject(config: PerceptibilityConfig) -> Subject:
     """
     report = Report.read(config.evaluation)
     perturbations = _perturbations(report, config.evaluation)
-    now = report.config.model_copy(update={"data": config.data or report.config.data} | _checkpoint(report, config))
+    now = report.config.with_measured_at(config.data).model_copy(update=_checkpoint(report, config))
     refuse_unnamed(report.config, model=config.model, data=config.data)
     try:
-        stored = open_split(now.data, now.split, audio_domain=now.threat.audio_domain)
+        stored = open_split(now.measured, now.split, audio_domain=now.threat.audio_domain)
     except UserError as error:
         raise type(error)(f"the evaluation's data set: {error}; if it was moved, say where it is: data=DIR") from error
-    if stored.index.content_sha256 != report.dataset_content_sha256:
+    if stored.index.content_sha256 != report.measured_content_sha256:
         raise DataError(
-            f"data='{now.data}' is the data set {stored.index.content_sha256[:12]}, '{config.evaluation}' was measured "
-            f"on {report.dataset_content_sha256[:12]}: say where that is, data=DIR"
+            f"data='{now.measured}' is the data set {stored.index.content_sha256[:12]}, '{config.evaluation}' was "
+            f"measured on {report.measured_content_sha256[:12]}: say where that is, data=DIR"
         )
     try:
         victim = load_victim(now, stored.index)

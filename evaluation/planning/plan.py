@@ -149,6 +149,7 @@ def unbounded_threat(threat: ThreatModel, clip_format: ClipFormat) -> ThreatMode
         video=radius.get("video", 0.0),
         audio=radius.get("audio", 0.0),
         audio_domain=threat.audio_domain,
+        moments=threat.moments,
     )
 
 

@@ -72,4 +72,5 @@ class PredictConfig(Settings):
     def _something_is_attacked(self) -> PredictConfig:
         if not self.threat.modalities:
             raise ValueError("threat: both epsilons are 0, so there is nothing to search; raise one of them")
+        self.threat.require_known_moments("threat")
         return self

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
+from evaluation.planning.moments import suits
 from preprocessing.errors import DataError, SettingsError
 from preprocessing.schema import ClipFormat, Split
 from preprocessing.settings import Settings
@@ -146,7 +147,7 @@ def compared_clips(config: ExportConfig, info: CheckpointInfo) -> Iterator[Batch
         keys = tuple(map(str, range(config.batch_size)))
         return iter([Batch(video, audio, torch.zeros(config.batch_size, dtype=torch.long), keys)])
     index = load_index(config.data)
-    if index.format != info.clip_format:
+    if not suits(info.clip_format, index.format, at_any_moments=False):
         raise DataError(f"the checkpoint takes clips as {info.clip_format}, '{config.data}' stores {index.format}")
     return evaluation_batches(config.data, config.split, batch_size=config.batch_size, limit=config.limit)
 

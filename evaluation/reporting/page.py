@@ -20,6 +20,11 @@ from training.batch import Modality
 from training.threat import ThreatModel, segments_text
 
 PAGE_NAME = "report.html"
+AT_OTHER_MOMENTS = (
+    "The moments at which the model samples a video are hidden from the attacker: attacks are made at other ones, what "
+    "they change lasts as long as the frame or the sound that it belongs to, and success is measured on what the model "
+    "meets where it looks, among the clips that it gets right there untouched."
+)
 
 
 def report_page(report: Report, pictures: Mapping[str, str]) -> str:
@@ -73,7 +78,8 @@ def threat_sentence(threat: ThreatModel) -> str:
     said = [f"{what[name]} by up to {_budget(threat, name)}" for name in threat.modalities]
     full_scale = " (a waveform's full scale is 1)" if is_waveform and threat.audio else ""
     spared = "" if threat.segments is None else f", in segments {segments_text(threat.segments)} of a clip alone"
-    return f"An attacker may change {' and '.join(said)}, in units of the value range{full_scale}{spared}."
+    sentence = f"An attacker may change {' and '.join(said)}, in units of the value range{full_scale}{spared}."
+    return sentence if threat.moments == "known" else f"{sentence} {AT_OTHER_MOMENTS}"
 
 
 def _budget(threat: ThreatModel, modality: Modality) -> str:

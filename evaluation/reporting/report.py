@@ -106,6 +106,9 @@ class Report(Settings):
     surrogates_sha256: tuple[str, ...] = ()
     """Hashes of the models that transferred attacks were crafted on, in the order of the settings."""
     dataset_content_sha256: str
+    moments_content_sha256: str | None = None
+    """Of the same clips as the model samples them, on which attacks are judged; None = on those that they are made on.
+    """
     certificates_sha256: str
     seconds: float
     """Wall-clock time of the evaluation."""
@@ -153,6 +156,11 @@ class Report(Settings):
             for attack in self.attacks
             if attack.unusable_gradients > allowed
         ) + tuple(f"left out: {reason}" for reason in self.left_out)
+
+    @property
+    def measured_content_sha256(self) -> str:
+        """Names the content of the data set on whose clips success is measured."""
+        return self.moments_content_sha256 or self.dataset_content_sha256
 
     @property
     def facts(self) -> Facts:

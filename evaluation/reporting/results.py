@@ -125,6 +125,7 @@ class Facts(Settings):
     model_sha256: str
     surrogates_sha256: tuple[str, ...] = ()
     dataset_content_sha256: str
+    moments_content_sha256: str | None = None
     certificates_sha256: str
     seconds: float
     device: str

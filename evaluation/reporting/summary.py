@@ -64,6 +64,7 @@ class _Summary:
             noise=None if self.clips.version < 4 else self.outcome(baseline(unbounded.threat)),
             attacked=[name for name in ("video", "audio") if getattr(config.threat, name) > 0],
             limits=config.checks,
+            moments=config.threat.moments,
             eot_samples=config.eot_samples,
         )
         is_right = self.clips.is_right_when_clean

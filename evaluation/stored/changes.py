@@ -20,7 +20,7 @@ ROUNDING = 1e-5
 def sizes(threat: ThreatModel, perturbed: Batch, clean: Batch) -> dict[str, list[float | None]]:
     """Every column of a certificate that says how far a clip was moved, one value per clip."""
     columns: dict[str, list[float | None]] = {
-        "linf_outside": change_outside(threat, perturbed, clean).tolist(),
+        "linf_outside": change_outside(threat.where_judged(), perturbed, clean).tolist(),
         "psnr_video_db": peak_signal_to_noise_db(perturbed.video, clean.video),
         "snr_audio_db": signal_to_noise_db(perturbed.audio, clean.audio),
     }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 
@@ -16,21 +16,24 @@ from torch import Tensor, nn
 from evaluation.masking.facts import ClipFacts, clip_facts, full_precision
 from evaluation.planning.plan import Measurement
 from evaluation.stored.certificates import Certificate, Certificates
-from evaluation.stored.changes import REPORTED_NORMS, allowed_distance, change_outside, sizes
+from evaluation.stored.changes import REPORTED_NORMS, sizes
 from evaluation.stored.perturbations import SCHEMA as PERTURBATIONS_SCHEMA
-from evaluation.stored.perturbations import Perturbation
 from evaluation.stored.pieces import Piece, Position
+from evaluation.tasks.crafting import attack_checked
 from preprocessing.storage.provenance import device_name
-from training.attacks.engine.expectation import repeated
 from training.attacks.engine.gradients import count_unusable_gradients
 from training.batch import MODALITIES, Batch
 from training.models.classifier import predicted_classes
+from training.moments import OtherMoments
 from training.threat import ThreatModel
 
 HELD_BYTES = 2**30
 """Clips that a worker keeps in memory while all attacks run over them."""
 
 NO_SURROGATES: Mapping[str, nn.Module] = MappingProxyType({})
+
+SampledClips = Callable[[Sequence[str]], OtherMoments]
+"""The clips with these keys as the model samples them, where an attacker does not know the moments."""
 
 IsFooled = Bool[np.ndarray, " batch"]
 NOTHING_KEPT: Mapping[Position, IsFooled] = MappingProxyType({})
@@ -68,10 +71,6 @@ NOT_FINITE = "nothing: its scores are not finite"
 """The class that a model names where it names none."""
 
 
-class BudgetError(RuntimeError):
-    """An attack returned a clip outside its budget, its box or its segments: its numbers would be meaningless."""
-
-
 def measure_all(
     model: nn.Module,
     batches: Iterable[Batch],
@@ -81,6 +80,7 @@ def measure_all(
     model_sha256: str,
     first_batch: int = 0,
     surrogates: Mapping[str, nn.Module] = NO_SURROGATES,
+    sampled: SampledClips | None = None,
     stored: Collection[str] = (),
     kept: Mapping[Position, IsFooled] = NOTHING_KEPT,
     held_bytes: int = HELD_BYTES,
@@ -97,15 +97,16 @@ def measure_all(
         model_sha256: names the model.
         first_batch: number of the first batch among all those of the evaluation.
         surrogates: the models that attacks are crafted on, by name, on the same device.
+        sampled: under `moments=other`, the clips that attacks are judged on; None = those that they are made on.
         stored: keys of the clips whose perturbations are kept.
         kept: pieces that are there already, and the clips that were fooled in each: they are not measured again.
         held_bytes: memory for the clips of one group.
     """
     device = next(model.parameters()).device
     name = device_name(str(device))
-    for group in _groups(enumerate(batches, first_batch), held_bytes):
+    for group in _groups(enumerate(batches, first_batch), held_bytes // 2 if sampled else held_bytes):
         threat = measurements[0].threat
-        held = [BatchUnderAttack(number, batch, model, device, threat) for number, batch in group]
+        held = [BatchUnderAttack(number, batch, model, device, threat, sampled) for number, batch in group]
         for position, measurement in enumerate(measurements):
             source = model if measurement.surrogate is None else surrogates[measurement.surrogate]
             for clips in held:
@@ -117,6 +118,7 @@ def measure_all(
                     clips.batch.to(device),
                     measurement,
                     facts=clips.facts,
+                    moments=clips.moments.to(device) if clips.moments else None,
                     source=source,
                     left_out=clips.left_out(measurement),
                     stored=stored,
@@ -131,7 +133,15 @@ def measure_all(
 class BatchUnderAttack:
     """A batch with what is known of its clips while one attack after the other runs over it."""
 
-    def __init__(self, number: int, batch: Batch, model: nn.Module, device: torch.device, threat: ThreatModel) -> None:
+    def __init__(
+        self,
+        number: int,
+        batch: Batch,
+        model: nn.Module,
+        device: torch.device,
+        threat: ThreatModel,
+        sampled: SampledClips | None = None,
+    ) -> None:
         self.number = number
         self.batch = batch
         self.is_fooled: dict[int, IsFooled] = {}
@@ -139,11 +149,21 @@ class BatchUnderAttack:
         self._model = model
         self._device = device
         self._threat = threat
+        self._sampled = sampled
+
+    @cached_property
+    def moments(self) -> OtherMoments | None:
+        """The clips that attacks are judged on, if these are others."""
+        return self._sampled(self.batch.keys) if self._sampled else None
 
     @cached_property
     def facts(self) -> ClipFacts:
-        """Facts about the untouched clips."""
-        return clip_facts(self._model, self.batch.to(self._device), self._threat)
+        """Facts about the untouched clips: gradients where attacks follow them, classes where they are judged."""
+        clips = self.batch.to(self._device)
+        facts = clip_facts(self._model, clips, self._threat)
+        if self.moments is None:
+            return facts
+        return replace(facts, prediction=predict(self._model, self.moments.to(self._device).untouched(clips)))
 
     def left_out(self, measurement: Measurement) -> IsFooled:
         """True for clips that a measurement need not attack."""
@@ -177,13 +197,15 @@ def measure(
     facts: ClipFacts,
     seed: int,
     model_sha256: str,
+    moments: OtherMoments | None = None,
     source: nn.Module | None = None,
     left_out: IsFooled | None = None,
     stored: Collection[str] = (),
 ) -> tuple[list[Certificate], pa.Table]:
     """Attack the clips of a batch, but for those that are left out, and write down what happened to each.
 
-    `source` is the model that the attack is crafted on; None = the one that is measured.
+    `source` is the model that the attack is crafted on; None = the one that is measured. `moments` are the clips that
+    the attack is judged on; None = those that it is made on.
 
     Returns:
         A certificate of each clip, and the perturbations of those whose keys are in `stored`.
@@ -194,14 +216,18 @@ def measure(
     threat = measurement.threat
     attacked = np.flatnonzero(~left_out) if left_out is not None else np.arange(len(batch))
     is_whole = len(attacked) == len(batch)
-    clips = batch if is_whole else batch.select(torch.as_tensor(attacked, device=batch.video.device))
+    if not is_whole:
+        rows_left = torch.as_tensor(attacked, device=batch.video.device)
+        moments = moments.select(rows_left) if moments else None
+    clips = batch if is_whole else batch.select(rows_left)
     found: list[dict[str, object]] = []
     perturbations = PERTURBATIONS_SCHEMA.empty_table()
     if len(attacked):
         with count_unusable_gradients() as gradients:
-            perturbation = attack_checked(source or model, clips, measurement, seed=seed)
+            perturbation = attack_checked(source or model, clips, measurement, seed=seed, moments=moments)
         unusable = [{"unusable_gradients": gradients.share_of(key)} for key in clips.keys]
-        outcomes = outcomes_of(model, clips, perturbation.applied(clips, threat), threat)
+        judged = moments.untouched(clips) if moments else clips
+        outcomes = outcomes_of(model, judged, perturbation.applied(judged, threat), threat)
         found = [outcome | lost for outcome, lost in zip(outcomes, unusable, strict=True)]
         perturbations = perturbation.table(clips.keys, chosen=stored, attack=measurement.label, threat=threat)
     by_clip = dict(zip(attacked.tolist(), found, strict=True))
@@ -227,38 +253,6 @@ def outcomes_of(model: nn.Module, clean: Batch, perturbed: Batch, threat: Threat
         **sizes(threat, perturbed, clean),
     }
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-
-
-def attack_checked(model: nn.Module, batch: Batch, measurement: Measurement, *, seed: int) -> Perturbation:
-    """Perturb the clips of a batch in full precision; randomness depends on `seed` and each clip's key only.
-
-    Returns:
-        The perturbations as they can be stored: rounded towards zero, which leaves no ball and no box.
-
-    Raises:
-        BudgetError: if a perturbed clip lies outside the budget, outside its box or differs in a spared segment.
-    """
-    generator, threat = torch.Generator().manual_seed(seed), measurement.threat
-    with full_precision(batch):
-        perturbed = measurement.attack(repeated(model, measurement.eot_samples), batch, threat, generator)
-    distances, outside = threat.distances(perturbed, batch), change_outside(threat, perturbed, batch)
-    for name in MODALITIES:
-        distance, stream, epsilon, (low, high) = (
-            distances[name],
-            perturbed.stream(name),
-            threat.epsilon(name),
-            threat.box(name),
-        )
-        is_in_box = ((stream >= low) & (stream <= high)).flatten(1).all(1)
-        is_inside = (distance <= allowed_distance(epsilon)) & is_in_box & (outside == 0)
-        if not bool(is_inside.all()):
-            lost = int((~is_inside).nonzero()[0])
-            raise BudgetError(
-                f"attack '{measurement.label}' left {threat}: clip '{batch.keys[lost]}' has {name} at distance "
-                f"{float(distance[lost]):g} (allowed {epsilon:g}), values outside [{low:g}, {high:g}], or a change of "
-                f"{float(outside[lost]):g} in a segment that must stay as it is"
-            )
-    return Perturbation.of(perturbed, batch)
 
 
 def predict(model: nn.Module, batch: Batch) -> Int[Tensor, " batch"]:

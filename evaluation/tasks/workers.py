@@ -12,10 +12,12 @@ import torch
 
 from evaluation.config import EvaluateConfig
 from evaluation.planning.estimate import Speed, speed_of
+from evaluation.planning.moments import open_pairs
 from evaluation.planning.plan import Measurement
 from evaluation.stored.perturbations import sampled_keys
 from evaluation.stored.pieces import Piece, Position
-from evaluation.tasks.measurement import NOT_FINITE, Example, IsFooled, attack_checked, measure_all, predict
+from evaluation.tasks.crafting import attack_checked
+from evaluation.tasks.measurement import NOT_FINITE, Example, IsFooled, measure_all, predict
 from evaluation.tasks.portions import Models, clips_of_the_task, exact_arithmetic, portions_on_ray, result_of
 from preprocessing.cluster.shared_places import Landmark, SharedPlace, recognise
 from preprocessing.logmel import LogMel
@@ -26,7 +28,8 @@ from training.data import StoredSplit, evaluation_batches, open_split, portion_o
 
 def shared_places(config: EvaluateConfig) -> tuple[SharedPlace, ...]:
     """The folders that every node must see."""
-    return (SharedPlace("data", config.data, INDEX_NAME),)
+    places = {"data": config.data} | ({"moments": config.moments} if config.moments else {})
+    return tuple(SharedPlace(name, place, INDEX_NAME) for name, place in places.items())
 
 
 def measure_on_ray(
@@ -95,6 +98,7 @@ def measure_portion(
     recognise(known)
     batches = clips_of_the_task(config, rank, audio_domain=config.threat.audio_domain)
     keys = measured_keys(open_split(config.data, config.split), config.limit)
+    pairs = open_pairs(config.data, config.moments, config.split, config.threat)
     models, _ = models.on_their_device()
     with exact_arithmetic(config.cpus_per_worker):
         yield from measure_all(
@@ -104,6 +108,7 @@ def measure_portion(
             seed=config.seed,
             model_sha256=models.victim_sha256,
             surrogates=models.surrogates,
+            sampled=pairs.sampled_clips if pairs else None,
             first_batch=first_batch,
             stored=sampled_keys(keys, num_clips=config.stored_perturbations, seed=config.seed),
             kept=kept,
@@ -136,15 +141,25 @@ def _show(
         limit=config.limit,
         stored=stored,
     )
-    clean = next(batches)
+    attacked = next(batches)
+    pairs = open_pairs(config.data, config.moments, config.split, config.threat)
+    moments = pairs.sampled_clips(attacked.keys) if pairs else None
+    clean = moments.untouched(attacked) if moments else attacked
     with exact_arithmetic(config.cpus_per_worker), torch.no_grad():
         models, device = models.on_their_device()
-        perturbation = attack_checked(models.source(measurement), clean.to(device), measurement, seed=config.seed)
+        perturbation = attack_checked(
+            models.source(measurement),
+            attacked.to(device),
+            measurement,
+            seed=config.seed,
+            moments=moments.to(device) if moments else None,
+        )
         perturbed = perturbation.applied(clean.to(device), measurement.threat)
         mistaken_for = int(predict(models.victim, perturbed)[row])
         heard = [clip.audio[row].cpu() for clip in (clean, perturbed)]
         if clean.has_waveform:
-            heard = [LogMel(stored.index.format)(waveform) for waveform in heard]
+            shown = pairs.sampled if pairs else stored
+            heard = [LogMel(shown.index.format)(waveform) for waveform in heard]
     return Example(
         key=clean.keys[row],
         attack=measurement.label,

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from evaluation.attack_lists import AttackList, attack_label, method_label
-from evaluation.config import names_of_folders
+from evaluation.config import names_of_folders, require_moments
 from evaluation.transfer.budget import paid_by
 from evaluation.transfer.surrogates import LEAVE_ONE_OUT, Surrogate, surrogates_of
 from preprocessing.errors import SettingsError
@@ -22,7 +22,7 @@ from training.threat import ThreatModel
 
 MACHINE_SETTINGS = frozenset(
     (
-        *("checkpoint", "models", "data", "output"),
+        *("checkpoint", "models", "data", "moments", "output"),
         *("workers", "gpu", "gpus_per_worker", "cpus_per_worker", "max_wait_minutes"),
     )
 )
@@ -74,6 +74,10 @@ class TransferConfig(Settings):
     maker. The word NAME=DIR stands for one."""
     data: Place
     """Preprocessed data set: a folder or any fsspec URL."""
+    moments: Place | None = None
+    """For a threat with `moments=other`: the same clips stored at the moments at which the models sample them, such as
+    with another `format.offset`. Attacks are made on the clips of `data` and tried on these, paired by key; all models
+    are asked about the untouched ones of these as well."""
     output: str = Field(min_length=1)
     """Folder that receives transfer.json, transfer.html, outcomes.parquet and the tables."""
     threat: ThreatModel = ThreatModel()
@@ -192,6 +196,7 @@ class TransferConfig(Settings):
             raise ValueError(f"baseline: '{self.baseline}' is no attack of the list; allowed: {', '.join(names)}")
         if self.threat.video == 0 and self.threat.audio == 0:
             raise ValueError("threat: both epsilons are 0, so there is nothing to measure; raise one of them")
+        require_moments(self.threat, self.moments)
         return self
 
     @model_validator(mode="after")

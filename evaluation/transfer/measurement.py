@@ -9,9 +9,11 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
+from evaluation.planning.moments import open_pairs
 from evaluation.stored.changes import change_outside
 from evaluation.stored.kept_tables import Position
-from evaluation.tasks.measurement import attack_checked, predict
+from evaluation.tasks.crafting import attack_checked
+from evaluation.tasks.measurement import SampledClips, predict
 from evaluation.tasks.portions import clips_of_the_task, device_of_the_task, exact_arithmetic
 from evaluation.transfer.config import TransferConfig
 from evaluation.transfer.outcomes import Outcome, Outcomes
@@ -21,6 +23,7 @@ from preprocessing.cluster.shared_places import Landmark, recognise
 from preprocessing.storage.provenance import device_name
 from training.batch import MODALITIES, Batch
 from training.models.ensemble import Ensemble
+from training.moments import OtherMoments
 
 Classes = Int[Tensor, " batch"]
 
@@ -73,10 +76,18 @@ def measure_portion(
     """One task's pieces, as they are finished, without those that are `kept`."""
     recognise(known)
     batches = clips_of_the_task(config, rank, audio_domain=config.threat.audio_domain)
+    pairs = open_pairs(config.data, config.moments, config.split, config.threat)
     device = device_of_the_task()
     with exact_arithmetic(config.cpus_per_worker):
         yield from measure_transfer(
-            models.to(device), batches, craftings, seed=config.seed, device=device, first_batch=first_batch, kept=kept
+            models.to(device),
+            batches,
+            craftings,
+            seed=config.seed,
+            device=device,
+            sampled=pairs.sampled_clips if pairs else None,
+            first_batch=first_batch,
+            kept=kept,
         )
 
 
@@ -87,6 +98,7 @@ def measure_transfer(
     *,
     seed: int,
     device: str = "cpu",
+    sampled: SampledClips | None = None,
     first_batch: int = 0,
     kept: Collection[Position] = (),
 ) -> Iterator[TransferPiece]:
@@ -98,6 +110,7 @@ def measure_transfer(
         craftings: what to craft; pieces name each by its position here.
         seed: decides all randomness, with the clips' keys.
         device: where everything is computed.
+        sampled: under `moments=other`, the clips that attacks are tried on; None = those that they are made on.
         first_batch: number of the first batch among all those of the measurement.
         kept: pieces that are there already.
     """
@@ -106,14 +119,22 @@ def measure_transfer(
         if not missing:
             continue
         clips = batch.to(torch.device(device))
-        clean = {name: predict(model, clips) for name, model in models.models.items()}
+        moments = sampled(clips.keys).to(device) if sampled else None
+        untouched = moments.untouched(clips) if moments else clips
+        clean = {name: predict(model, untouched) for name, model in models.models.items()}
         for position in missing:
-            outcomes = outcomes_of(models, clips, craftings[position], clean=clean, seed=seed)
+            outcomes = outcomes_of(models, clips, craftings[position], clean=clean, seed=seed, moments=moments)
             yield TransferPiece(position, number, outcomes, device_name(device))
 
 
 def outcomes_of(
-    models: NamedModels, clips: Batch, crafting: Crafting, *, clean: Mapping[str, Classes], seed: int
+    models: NamedModels,
+    clips: Batch,
+    crafting: Crafting,
+    *,
+    clean: Mapping[str, Classes],
+    seed: int,
+    moments: OtherMoments | None = None,
 ) -> Outcomes:
     """Attack the clips of a batch on a surrogate, and write down what each victim makes of each clip.
 
@@ -123,20 +144,22 @@ def outcomes_of(
         crafting: the attack and its surrogate.
         clean: every model's classes for the untouched clips.
         seed: of the attack.
+        moments: the clips that it is tried on; None = those that it is made on.
 
     Raises:
         BudgetError: if the attack broke its promise to stay inside the threat model.
     """
     surrogate, threat = crafting.surrogate, crafting.measurement.threat
-    perturbation = attack_checked(models.source(surrogate), clips, crafting.measurement, seed=seed)
-    perturbed = perturbation.applied(clips, threat)
+    perturbation = attack_checked(models.source(surrogate), clips, crafting.measurement, seed=seed, moments=moments)
+    tried = moments.untouched(clips) if moments else clips
+    perturbed = perturbation.applied(tried, threat)
     members = torch.stack([clean[name] == clips.labels for name in surrogate.members])
-    distances = threat.distances(perturbed, clips)
+    distances = threat.distances(perturbed, tried)
     columns: dict[str, Sequence[object]] = {
         "key": clips.keys,
         "label": clips.labels.tolist(),
         "surrogate_right": members.all(0).tolist(),
-        "linf_outside": change_outside(threat, perturbed, clips).tolist(),
+        "linf_outside": change_outside(threat.where_judged(), perturbed, tried).tolist(),
         **{f"distance_{name}": distances[name].tolist() for name in MODALITIES},
     }
     shared = {

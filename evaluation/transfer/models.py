@@ -51,7 +51,7 @@ def load_models(config: TransferConfig, index: DatasetIndex) -> LoadedModels:
     """
     victims, places = {}, {}
     for name, named in config.named_models.items():
-        victims[name] = load_named(named, index, data=config.data, audio_domain=config.threat.audio_domain)
+        victims[name] = load_named(named, index, data=config.data, threat=config.threat)
         places[name] = named.checkpoint or str(named.model)
     by_weights: dict[str, str] = {}
     for name, victim in victims.items():

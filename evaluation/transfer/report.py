@@ -60,6 +60,8 @@ class Facts(Settings):
     """Attacks that could not be run on a surrogate, each with its reason."""
     class_names: tuple[str, ...]
     dataset_content_sha256: str
+    moments_content_sha256: str | None = None
+    """Of the same clips as the models sample them, which attacks are tried on; None = those that they are made on."""
     outcomes_sha256: str
     seconds: float
     """Wall-clock time of the measurement, of its last call if it was interrupted."""

@@ -26,6 +26,7 @@ from evaluation.transfer.progress import TransferProgress
 from evaluation.transfer.report import TRANSFER_NAME, CraftingFacts, Facts, TransferReport
 from evaluation.transfer.summary import summarise
 from evaluation.transfer.verification import verify
+from evaluation.victim import sampled_index
 from preprocessing.cluster.shared_places import SharedPlace, require_shared
 from preprocessing.errors import DataError, PlaceError, SettingsError
 from preprocessing.schema import INDEX_NAME, DatasetIndex
@@ -61,6 +62,8 @@ class Prepared:
     craftings: tuple[Crafting, ...]
     left_out: tuple[str, ...]
     """Attacks that cannot be run on a surrogate, each with its reason."""
+    moments_sha256: str | None = None
+    """Names the content of the clips that attacks are tried on, where these are others than they are made on."""
 
     @property
     def num_clips(self) -> int:
@@ -75,11 +78,16 @@ class Prepared:
     @property
     def fingerprint(self) -> dict[str, object]:
         """Everything that decides the outcomes."""
-        return self.config.fingerprint() | {
-            "models_sha256": self.models.for_tasks.sha256,
-            "dataset_sha256": self.index.content_sha256,
-            "version": project_version(),
-        }
+        moments = {"moments_sha256": self.moments_sha256} if self.moments_sha256 else {}
+        return (
+            self.config.fingerprint()
+            | moments
+            | {
+                "models_sha256": self.models.for_tasks.sha256,
+                "dataset_sha256": self.index.content_sha256,
+                "version": project_version(),
+            }
+        )
 
 
 def measure(config: TransferConfig, *, prepared: Prepared | None = None) -> TransferReport:
@@ -116,6 +124,7 @@ def _measure(prepared: Prepared, *, started: float) -> TransferReport:
         left_out=prepared.left_out,
         class_names=prepared.index.classes,
         dataset_content_sha256=prepared.index.content_sha256,
+        moments_content_sha256=prepared.moments_sha256,
         outcomes_sha256=file_sha256(folder / OUTCOMES_NAME),
         seconds=time.monotonic() - started,
         device=device_in_words(config),
@@ -146,9 +155,10 @@ def check(config: TransferConfig) -> Prepared:
     craftings, left_out = craftings_of(config, answers)
     if not craftings:
         raise SettingsError(f"no attack of the list can be run on any surrogate: {'; '.join(left_out)}")
+    moments = sampled_index(config, *(each.model for each in models.victims.values()))
     require_resources(config)
     require_shared(*shared_places(config))
-    return Prepared(config, index, models, craftings, left_out)
+    return Prepared(config, index, models, craftings, left_out, moments.content_sha256 if moments else None)
 
 
 def collect(prepared: Prepared, pieces: KeptTables) -> tuple[Outcomes, set[str]]:
@@ -202,6 +212,7 @@ def finished_report(prepared: Prepared) -> TransferReport | None:
         report.config.model_dump(include=wanted) == config.model_dump(include=wanted)
         and {each.name: each.sha256 for each in report.facts.models} == prepared.models.for_tasks.sha256
         and report.facts.dataset_content_sha256 == prepared.index.content_sha256
+        and report.facts.moments_content_sha256 == prepared.moments_sha256
         and report.facts.provenance.version == project_version()
     )
     return report if is_same and not verify(folder) else None
@@ -222,7 +233,8 @@ def crafting_facts(crafting: Crafting) -> CraftingFacts:
 
 def shared_places(config: TransferConfig) -> tuple[SharedPlace, ...]:
     """The folders that every node must see."""
-    return (SharedPlace("data", config.data, INDEX_NAME),)
+    places = {"data": config.data} | ({"moments": config.moments} if config.moments else {})
+    return tuple(SharedPlace(name, place, INDEX_NAME) for name, place in places.items())
 
 
 def _piece(path: Path, facts: dict[str, Any]) -> TransferPiece:

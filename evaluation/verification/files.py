@@ -40,7 +40,8 @@ def verify(
     Args:
         folder: what an evaluation has written.
         checkpoint: where its model is now; unset = where the report says.
-        data: where its data set is now; unset = where the report says, if that is a folder.
+        data: where the data set is now on whose clips success was measured; unset = where the report says, if that is
+            a folder.
         model: its factory, if it is of another maker: unset = it is not run.
 
     Returns:
@@ -50,8 +51,8 @@ def verify(
     if problems := verify_files(folder):
         return problems
     report, certificates = Report.read(folder), Certificates.read(folder / CERTIFICATES_NAME)
-    places = {"checkpoint": checkpoint, "data": data}
-    config = report.config.model_copy(update={name: place for name, place in places.items() if place})
+    config = report.config.with_measured_at(data)
+    config = config.model_copy(update={"checkpoint": checkpoint} if checkpoint else {})
     try:
         refuse_unnamed(report.config, model=model, data=data)
         found = replay(folder, config, report, certificates)

@@ -55,7 +55,7 @@ def replay(folder: Path, config: EvaluateConfig, report: Report, certificates: C
         report: the report.
         certificates: its certificates.
     """
-    data = config.data
+    data = config.measured
     try:
         stored = open_split(data, config.split, audio_domain=config.threat.audio_domain)
         victim = load_victim(config, stored.index)
@@ -64,11 +64,13 @@ def replay(folder: Path, config: EvaluateConfig, report: Report, certificates: C
     if victim.sha256 != report.model_sha256:
         what = f"'{config.checkpoint or config.model}' is another model than {report.model_sha256[:12]}"
         return Replay(unchecked=(f"predictions: {what}",))
-    if stored.index.content_sha256 != report.dataset_content_sha256:
-        what = f"'{data}' is another data set than {report.dataset_content_sha256[:12]}"
+    if stored.index.content_sha256 != report.measured_content_sha256:
+        what = f"'{data}' is another data set than {report.measured_content_sha256[:12]}"
         return Replay(unchecked=(f"predictions: {what}",))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     looked = _Look(victim.model.to(device), stored, report, certificates, device)
+    if looked.unknown:
+        return Replay(problems=(f"the certificates name clip '{looked.unknown}', which '{data}' has not",))
     with exact_arithmetic(torch.get_num_threads()):
         problems = [*looked.clean_clips(), *looked.perturbed_clips(folder)]
     return Replay(problems=tuple(problems))
@@ -85,8 +87,17 @@ class _Look:
         self.report = report
         self.certificates = certificates
         self.device = device
+        self.positions = {clip.key: position for position, (_, clip) in enumerate(stored.clips)}
         self.keys = measured_keys(stored, report.config.limit)
-        self.positions = {key: position for position, key in enumerate(self.keys)}
+        if report.config.moments:  # the data set that was attacked says which clips, and in what order
+            rows = certificates.select(*certificates.measurements[0]).table
+            self.keys = tuple(rows["key"].to_pylist())
+        self.rows = {key: row for row, key in enumerate(self.keys)}
+
+    @property
+    def unknown(self) -> str | None:
+        """A clip that the certificates name and the data set has not."""
+        return next((key for key in self.keys if key not in self.positions), None)
 
     def clean_clips(self) -> Iterator[str]:
         """Keys, labels and predictions of all untouched clips."""
@@ -159,7 +170,7 @@ class _Look:
     def _certificate(self, row: Row) -> Row:
         """The certificate of a stored perturbation."""
         found = self.certificates.select(row["attack"], row["threat"]).table
-        certificate: Row = found.slice(self.positions[row["key"]], 1).to_pylist()[0]
+        certificate: Row = found.slice(self.rows[row["key"]], 1).to_pylist()[0]
         return certificate
 
     def _classes(self, batch: Batch) -> tuple[list[int], list[bool]]:

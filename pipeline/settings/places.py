@@ -14,7 +14,7 @@ SHARED = "/shared"
 """Stands in messages for a folder that all nodes see."""
 COPIES = "working_dir_files"
 """The folder in which Ray unpacks a job's working directory, in a folder of its own."""
-READ = ("data", "checkpoint")
+READ = ("data", "moments", "checkpoint")
 """Folders that a command reads."""
 WEIGHTS = tuple(
     f"{group}model.{name}" for group in ("", "train.") for name in ("weights", "video_weights", "audio_weights")
@@ -41,6 +41,7 @@ def named_places(config: BaseModel) -> dict[str, object]:
     dataset = getattr(config, "dataset", None)
     keys = (
         "data",
+        "moments",
         "output",
         "checkpoint",
         "weights",

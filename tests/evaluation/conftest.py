@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import pytest
 import torch
@@ -90,6 +91,32 @@ def train_briefly(classifier: Classifier, clips: Batch) -> None:
             torch.autograd.backward(loss)
             optimizer.step()
     classifier.eval()
+
+
+@pytest.fixture(scope="session")
+def stored_later(tmp_path_factory: pytest.TempPathFactory, tiny_videos: Path, ray_session: None) -> Path:
+    """The clips of `tiny_dataset` half a segment later, their ends filled up."""
+    return store_again(tiny_videos, tmp_path_factory.mktemp("stored_later") / "shards", offset=0.5)
+
+
+def store_again(videos: Path, output: Path, **changes: object) -> Path:
+    """The clips of `tiny_dataset` in a format with changes."""
+    from preprocessing.config import AcceptanceRules, PreprocessConfig
+    from preprocessing.datasets import KineticsSounds
+    from preprocessing.run import preprocess
+    from tests.conftest import TINY_CLASSES
+
+    known = {"num_segments": 4, "segment_seconds": 0.5, "frame_size": 32, "num_mels": 32}
+    preprocess(
+        PreprocessConfig(
+            dataset=KineticsSounds(root=videos, classes=TINY_CLASSES),
+            output=str(output),
+            format=ClipFormat.model_validate(known | changes),
+            rules=AcceptanceRules(missing_tail="pad"),
+            shard_size=10,
+        )
+    )
+    return output
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,8 @@ from evaluation.reporting.page import report_page
 from evaluation.reporting.report import Report
 from evaluation.stored.certificates import Certificates
 from evaluation.stored.changes import signal_to_noise_db
-from evaluation.tasks.measurement import BudgetError, attack_checked, measure
+from evaluation.tasks.crafting import BudgetError, attack_checked
+from evaluation.tasks.measurement import measure
 from evaluation.verification.files import differences
 from pipeline.settings.load import override
 from preprocessing.schema import ClipFormat

@@ -12,6 +12,7 @@ from training.attacks import WorstCase
     [
         ({"output": "found.txt"}, r"a file that ends in \.csv or \.json"),
         ({"threat": "linf(video=0)"}, "nothing to search"),
+        ({"threat": "linf(video=1/255, moments=other)"}, "clips are read at one set of moments alone"),
         ({"output": "ftp://user:secret@host/found.csv"}, "credentials must come from the environment"),
         ({"hop_seconds": 0}, "greater than 0"),
     ],

@@ -1,47 +1,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from evaluation.config import EvaluateConfig
 from evaluation.planning.plan import Measurement, listed, measurements_of, modality_threats, unbounded_threat
 from evaluation.stored.certificates import Certificates
 from evaluation.tasks.measurement import (
-    BudgetError,
-    attack_checked,
     measure_all,
 )
 from pipeline.settings.load import override
 from preprocessing.schema import ClipFormat
-from training.attacks import FGSM, PGD, Attack
+from training.attacks import FGSM, PGD
 from training.batch import Batch
 from training.models import Classifier, ModelConfig
 from training.models.classifier import predicted_classes
-from training.passes import Passes
 from training.threat import ThreatModel
 
 Certify = Callable[..., Certificates]
-
-
-class Shift(Attack):
-    """Breaks its promise: moves every frame by 0.1 whatever the budget."""
-
-    name: Literal["shift"] = "shift"
-
-    def __call__(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
-        return batch.with_streams(batch.video + 0.1, batch.audio)
-
-    def perturb(self, model: nn.Module, batch: Batch, threat: ThreatModel, generator: torch.Generator) -> Batch:
-        return batch
-
-    @property
-    def cost(self) -> Passes:
-        return Passes()
 
 
 def test_the_size_of_the_batches_changes_no_certificate(
@@ -99,13 +78,6 @@ def test_a_modality_without_a_budget_is_untouched(certificates: Certificates) ->
     rows = certificates.select("pgd-5", "linf(video=7/255, audio=0)")
     assert (rows.numbers("linf_audio") == 0).all()
     assert (rows.numbers("linf_video") > 0).all()
-
-
-def test_an_attack_that_leaves_its_budget_stops_the_evaluation(model: Classifier, clips: Batch) -> None:
-    with pytest.raises(
-        BudgetError, match=r"attack 'shift' left linf\(.*\): clip 'clip_1_0000' has video at distance 0.1"
-    ):
-        attack_checked(model, clips, Measurement(Shift(), ThreatModel()), seed=0)
 
 
 def test_a_clip_without_finite_scores_has_no_class() -> None:

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from evaluation.planning.plan import Measurement
-from evaluation.tasks.measurement import attack_checked, predict
+from evaluation.tasks.crafting import attack_checked
+from evaluation.tasks.measurement import predict
 from evaluation.transfer.measurement import NamedModels, TransferPiece, measure_transfer
 from evaluation.transfer.outcomes import Outcomes
 from evaluation.transfer.plan import Crafting

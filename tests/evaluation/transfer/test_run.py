@@ -151,3 +151,28 @@ def test_what_does_not_suit_is_refused_before_anything_is_written(config: Transf
             measure(override(config, {"output": str(output), **changes}))
         assert isinstance(caught.value, error), changes
     assert not output.exists()
+
+
+def test_at_other_moments_clips_are_tried_as_the_victims_sample_them(
+    config: TransferConfig, stored_later: Path, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    """Stored at the same moments it is what it is under known ones; half a segment later it is another measurement."""
+    small = {"models": {}, "ensembles": [], "attacks": ["mifgsm"], "limit": 14}
+    other = small | {"threat": "linf(video=0.25, audio=0.25, moments=other)"}
+    known, same, later = (
+        override(config, changes | {"output": str(tmp_path / name)})
+        for name, changes in (
+            ("known", small),
+            ("same", other | {"moments": str(tiny_dataset)}),
+            ("later", other | {"moments": str(stored_later)}),
+        )
+    )
+    tables = []
+    for each in (known, same, later):
+        measure(each)
+        assert verify(each.output) == []
+        tables.append(Outcomes.read(Path(each.output) / OUTCOMES_NAME).table)
+    assert tables[0].equals(tables[1])
+    assert not tables[0].equals(tables[2])
+    assert finished_report(check(later)) is not None
+    assert check(later).fingerprint != check(same).fingerprint
