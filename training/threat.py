@@ -80,8 +80,8 @@ class ThreatModel(GrownSettings):
     moments: WhichMoments = "known"
     """Knowledge of the moments at which the model samples a video. `known`: the attacker sees the very frames and sound
     that the model reads. `other`: an attack is made at the moments of one stored data set, and judged at those of
-    another (`training/moments.py`): what it changes lasts through its own segments, and the model reads it where it
-    looks. Segments are counted at the moments that the attack is made at; budgets hold at both."""
+    another: what it changes lasts through its own segments, and the model meets it where it looks. Segments are counted
+    at the moments that the attack is made at; budgets hold at both."""
 
     @model_validator(mode="before")
     @classmethod

@@ -10,8 +10,8 @@ import torch
 
 from preprocessing.errors import DataError
 from preprocessing.schema import ClipFormat, Split, StoredKey
+from training.attacks.engine.moments import OtherMoments
 from training.data import StoredSplit, open_split
-from training.moments import OtherMoments
 from training.threat import ThreatModel
 
 NUM_LOOKED_AT = 16

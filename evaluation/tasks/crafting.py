@@ -11,8 +11,8 @@ from evaluation.planning.plan import Measurement
 from evaluation.stored.changes import allowed_distance, change_outside
 from evaluation.stored.perturbations import Perturbation
 from training.attacks.engine.expectation import repeated
+from training.attacks.engine.moments import OtherMoments
 from training.batch import MODALITIES, Batch
-from training.moments import OtherMoments
 
 
 class BudgetError(RuntimeError):

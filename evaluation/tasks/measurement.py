@@ -22,9 +22,9 @@ from evaluation.stored.pieces import Piece, Position
 from evaluation.tasks.crafting import attack_checked
 from preprocessing.storage.provenance import device_name
 from training.attacks.engine.gradients import count_unusable_gradients
+from training.attacks.engine.moments import OtherMoments
 from training.batch import MODALITIES, Batch
 from training.models.classifier import predicted_classes
-from training.moments import OtherMoments
 from training.threat import ThreatModel
 
 HELD_BYTES = 2**30

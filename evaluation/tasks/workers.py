@@ -147,13 +147,8 @@ def _show(
     clean = moments.untouched(attacked) if moments else attacked
     with exact_arithmetic(config.cpus_per_worker), torch.no_grad():
         models, device = models.on_their_device()
-        perturbation = attack_checked(
-            models.source(measurement),
-            attacked.to(device),
-            measurement,
-            seed=config.seed,
-            moments=moments.to(device) if moments else None,
-        )
+        source, there = models.source(measurement), moments.to(device) if moments else None
+        perturbation = attack_checked(source, attacked.to(device), measurement, seed=config.seed, moments=there)
         perturbed = perturbation.applied(clean.to(device), measurement.threat)
         mistaken_for = int(predict(models.victim, perturbed)[row])
         heard = [clip.audio[row].cpu() for clip in (clean, perturbed)]

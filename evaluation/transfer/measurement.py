@@ -21,9 +21,9 @@ from evaluation.transfer.plan import Crafting
 from evaluation.transfer.surrogates import Surrogate
 from preprocessing.cluster.shared_places import Landmark, recognise
 from preprocessing.storage.provenance import device_name
+from training.attacks.engine.moments import OtherMoments
 from training.batch import MODALITIES, Batch
 from training.models.ensemble import Ensemble
-from training.moments import OtherMoments
 
 Classes = Int[Tensor, " batch"]
 

@@ -104,7 +104,7 @@ def store_again(videos: Path, output: Path, **changes: object) -> Path:
     from preprocessing.config import AcceptanceRules, PreprocessConfig
     from preprocessing.datasets import KineticsSounds
     from preprocessing.run import preprocess
-    from tests.conftest import TINY_CLASSES
+    from tests.tiny_video import TINY_CLASSES
 
     known = {"num_segments": 4, "segment_seconds": 0.5, "frame_size": 32, "num_mels": 32}
     preprocess(

@@ -6,6 +6,7 @@ from training.attacks.any_attack import AnyAttack, IterativeAttack
 from training.attacks.apgd import APGD, APGDT
 from training.attacks.api import AttackedClips, attack
 from training.attacks.base import Attack
+from training.attacks.engine.moments import OtherMoments
 from training.attacks.fab import FAB
 from training.attacks.fgsm import FGSM, IFGSM
 from training.attacks.mifgsm import MIFGSM, NIFGSM, TSI
@@ -41,6 +42,7 @@ __all__ = [
     "AttackedClips",
     "IterativeAttack",
     "MinimalBudget",
+    "OtherMoments",
     "Square",
     "WorstCase",
     "attack",

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from training.attacks.any_attack import AnyAttack
 from training.attacks.base import Attack, TargetableAttack, frozen
 from training.attacks.engine.gradients import count_unusable_gradients
+from training.attacks.engine.moments import OtherMoments
 from training.batch import Batch, Modality
 from training.models.classifier import predicted_classes
-from training.moments import OtherMoments
 from training.threat import ThreatModel
 
 

@@ -11,9 +11,9 @@ from torch import nn
 from evaluation.planning.plan import Measurement
 from evaluation.tasks.crafting import BudgetError, attack_checked
 from training.attacks import PGD, Attack
+from training.attacks.engine.moments import OtherMoments
 from training.batch import MODALITIES, Batch
 from training.models import Classifier
-from training.moments import OtherMoments
 from training.passes import Passes
 from training.threat import ThreatModel
 

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from training.attacks import FGSM, PGD, AttackedClips, attack
+from training.attacks.engine.moments import OtherMoments
 from training.batch import Batch
 from training.models import Classifier, Outputs
 from training.models.adapters import Adapter
-from training.moments import OtherMoments
 from training.threat import ThreatModel
 
 THREAT = "linf(video=8/255, audio=8/255)"

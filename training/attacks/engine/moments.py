@@ -75,7 +75,7 @@ class OtherMoments:
     def _at_these_moments(
         self, stream: Float[Tensor, "batch segments *shape"], *, like: Float[Tensor, "batch others *form"]
     ) -> Float[Tensor, "batch others *form"]:
-        """What is on screen, or heard, of `stream` at every moment of `like`."""
+        """The values of `stream` that are on screen, or heard, at every moment of `like`."""
         values, others = _in_time(stream), _in_time(like)
         index = moments_in(
             self.delay,

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from training.attacks.engine.moments import OtherMoments, moments_in
 from training.batch import MODALITIES, Batch
-from training.moments import OtherMoments, moments_in
 from training.threat import ThreatModel
 
 THREATS = {
