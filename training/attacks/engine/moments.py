@@ -30,7 +30,7 @@ class OtherMoments:
     """The frames that the model looks at, in [0, 1]."""
     audio: Float[Tensor, "batch segments *patch"]
     """The sound that it hears, in the form and range of the attacked clips'."""
-    delay: Float[Tensor, " batch"]
+    delay: Float[Tensor, " one_per_clip"]
     """Time from the start of the attacked clip's first segment to that of the model's, in segments of the attacked
     clip: 0.5 = half a segment later, -1 = a whole one earlier."""
     segment_length: float | int = 1.0
