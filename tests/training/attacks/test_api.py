@@ -156,8 +156,8 @@ def test_a_model_that_returns_plain_logits_is_told_of_the_adapter(batch: Batch) 
 OTHER = "linf(video=8/255, audio=8/255, moments=other)"
 
 
-def later(batch: Batch, delay: float, **changes: Any) -> OtherMoments:
-    delays = torch.full((len(batch),), delay, dtype=torch.float64)
+def later(batch: Batch, segments: float, **changes: Any) -> OtherMoments:
+    delays = torch.full((len(batch),), segments, dtype=torch.float64)
     return OtherMoments(**{"video": batch.video, "audio": batch.audio, "delay": delays} | changes)
 
 
