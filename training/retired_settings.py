@@ -15,6 +15,10 @@ RETIRED: Mapping[str, tuple[object, ...] | None] = {
 """By the end of the dotted name, the values that mean what this version always does; None = any: it decided nothing."""
 ADDED: Mapping[str, object] = {
     "batch_norm": "local",
+    "curriculum": {},  # its own settings are the next ones, as far as the objective has them
+    "curriculum.attack_steps": None,
+    "curriculum.epsilon_factor": None,
+    "curriculum.sampling_ratio": None,
     "input_transforms": (),
     "model.weights": "none",
     "sharing.strength": 1.0,
@@ -55,7 +59,11 @@ def with_added(stored: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, A
 def _completed(there: Any, here: Any, prefix: str = "") -> Any:
     """The same of a group of settings, or of a list of groups."""
     if isinstance(there, Mapping) and isinstance(here, Mapping):
-        added = {key: ADDED[end] for key in here.keys() - there.keys() if (end := _known(f"{prefix}{key}", ADDED))}
+        added = {
+            key: _completed(ADDED[end], here[key], f"{prefix}{key}.")
+            for key in here.keys() - there.keys()
+            if (end := _known(f"{prefix}{key}", ADDED))
+        }
         return added | {key: _completed(value, here.get(key), f"{prefix}{key}.") for key, value in there.items()}
     if isinstance(there, list | tuple) and isinstance(here, list | tuple) and len(there) == len(here):
         return type(there)(_completed(one, other, prefix) for one, other in zip(there, here, strict=True))

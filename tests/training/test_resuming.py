@@ -18,13 +18,22 @@ from training.learner import Learner
 from training.loop import where_the_last_state_lies
 from training.metrics import Sums
 from training.models import ModelConfig
-from training.objectives import FreeAT, Objective, TMACurriculum
+from training.objectives import TRADES, FreeAT, Objective, TMACurriculum
 from training.optimization import OptimizerConfig
 from training.resuming import PartialEpoch, StateStore
 from training.run_folder import Metrics, RunFolder
 from training.workers.worker import ALONE, Worker
 
 RANDOM = TMACurriculum.model_validate({"curriculum": {"dropout_ratio": 0.3, "mask_ratio": 0.3}})
+GROWING = TRADES.model_validate(
+    {
+        "curriculum": {
+            "epsilon_factor": {"name": "linear", "start": 0.5, "end": 2.0},
+            "sampling_ratio": {"name": "linear", "start": 0.25, "end": 1.0},
+            "attack_steps": {"name": "linear", "start": 1, "end": 3},
+        }
+    }
+)
 
 
 class InterruptionError(Exception):
@@ -58,7 +67,7 @@ def rest_of_epoch(
     return {name: value for name, value in metrics.items() if not name.startswith("time/")}
 
 
-@pytest.mark.parametrize(("name", "objective"), [("adamw", RANDOM), ("sgd", FreeAT(replays=2))])
+@pytest.mark.parametrize(("name", "objective"), [("adamw", RANDOM), ("sgd", FreeAT(replays=2)), ("sgd", GROWING)])
 def test_an_epoch_interrupted_midway_goes_on_to_the_same_bits(
     tiny_dataset: Path, tmp_path: Path, name: str, objective: Objective
 ) -> None:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 
 from preprocessing.errors import SettingsError
+from training.objectives import AWP, PGDAT, TRADES, FastAT, TMACurriculum
 from training.retired_settings import with_added, without_retired
 
 NOW = {"epochs": 2, "objective": {"name": "awp", "objective": {"crafting": {"sampling_ratio": 1.0}}}}
@@ -42,6 +45,21 @@ def test_what_was_added_to_a_group_is_added_there() -> None:
     assert with_added(earlier, {"model": {"weights": "/a"}}) == {"model": {"fusion": "sum", "weights": "none"}}
     assert with_added(earlier, {"model": {"fusion": "sum"}}) == earlier
     assert with_added({"model": {"weights": "/b"}}, {"model": {"weights": "/a"}}) == {"model": {"weights": "/b"}}
+
+
+def test_an_earlier_training_without_a_curriculum_is_one_whose_schedules_are_all_unset() -> None:
+    """Of each objective as it is today: with the group taken away, it is what `fingerprint` says now."""
+    for objective in (FastAT(), TRADES(), AWP(objective=PGDAT())):
+        now = {"objective": objective.model_dump(mode="json")}
+        earlier = deepcopy(now)
+        owner = earlier["objective"].get("objective", earlier["objective"])
+        assert set(owner.pop("curriculum").values()) == {None}
+        assert with_added(earlier, now) == now
+
+
+def test_a_curriculum_that_an_earlier_training_had_stays_as_it_was() -> None:
+    now = {"objective": TMACurriculum().model_dump(mode="json")}
+    assert with_added(now, {"objective": PGDAT().model_dump(mode="json")}) == now
 
 
 def test_what_was_added_to_attacks_is_added_wherever_an_attack_stands() -> None:

@@ -16,7 +16,7 @@ from tests.training.gloo_workers import GlooWorkers
 from training.attacks import PGD
 from training.batch import Batch
 from training.config import TrainConfig
-from training.curriculum.curriculum import AttackShare, Curriculum
+from training.curriculum.curriculum import AttackShare, FullCurriculum, StepsCurriculum
 from training.curriculum.schedules import Constant, Linear
 from training.data import portion
 from training.epoch import Step, learn
@@ -25,7 +25,7 @@ from training.models import ModelConfig
 from training.models.batch_norm import BatchNorm
 from training.models.encoders import EncoderName
 from training.models.fusion import FusionName
-from training.objectives import Objective, Standard, TMACurriculum
+from training.objectives import TRADES, Objective, Standard, TMACurriculum
 from training.optimization import OptimizerConfig
 from training.workers.worker import Worker
 
@@ -33,12 +33,19 @@ STEPS, CLIPS, SEGMENTS, CLASSES, WIDTH = 10, 16, 2, 4, 8
 SIZES: dict[EncoderName, int] = {"tiny": 8, "resnet18": 16, "vgg11": 32, "alexnet": 63}
 """Pixels, mel bands and steps that an encoder is shown."""
 CURRICULUM = TMACurriculum(
-    curriculum=Curriculum(
+    curriculum=FullCurriculum(
         attack_steps=Constant(value=2),
         sampling_ratio=Constant(value=0.5),
         mask_ratio=Constant(value=0.5),
         dropout_ratio=Linear(start=0.1, end=0.4),
         other_attacks=(AttackShare(attack=PGD(), share=Constant(value=0.3)),),
+    )
+)
+PEER = TRADES(
+    curriculum=StepsCurriculum(
+        attack_steps=Linear(start=1, end=2),
+        sampling_ratio=Linear(start=0.5, end=1.0),
+        epsilon_factor=Linear(start=0.5, end=1.5),
     )
 )
 
@@ -153,6 +160,7 @@ def largest_difference(one: dict[str, Tensor], other: dict[str, Tensor]) -> floa
 QUICK = [
     Training("tiny", "film", CURRICULUM),
     Training("resnet18", "sum", CURRICULUM),
+    Training("resnet18", "concat", PEER),
     Training("alexnet", "concat", Standard()),
 ]
 REST = [

@@ -1,19 +1,71 @@
-"""A curriculum: everything that grows from easy to hard while training goes on."""
+"""Curricula: everything that grows from easy to hard while training goes on."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pydantic import model_validator
 
 from preprocessing.settings import Settings
 from training.attacks import IterativeAttack
 from training.curriculum.masking import Masking, MaskLayout
-from training.curriculum.schedules import AnySchedule, Constant, Linear
+from training.curriculum.schedules import AnySchedule, Constant, Linear, Schedule
 
-SCHEDULES = ("attack_steps", "sampling_ratio", "epsilon_factor", "mask_ratio", "dropout_ratio")
-"""The settings of a curriculum that are schedules."""
+RANGES: Mapping[str, tuple[float, float]] = {
+    "attack_steps": (0.5, math.inf),
+    "sampling_ratio": (1e-9, 1.0),
+    "epsilon_factor": (0.0, math.inf),
+    "mask_ratio": (0.0, 1.0 - 1e-9),
+    "dropout_ratio": (0.0, 1.0 - 1e-9),
+}
+"""The settings of curricula that are schedules, with the smallest and the largest value that each may take."""
+
+
+class Curriculum(Settings):
+    """Schedules from easy to hard over a training, of what every attack has; an unset one leaves things as they are."""
+
+    sampling_ratio: AnySchedule | None = None
+    """Share of segments that are attacked, in (0, 1]; unset = `crafting.sampling_ratio` throughout."""
+    epsilon_factor: AnySchedule | None = None
+    """Share of the threat model's budgets, which may exceed 1; unset = the budgets themselves."""
+
+    @model_validator(mode="after")
+    def _values_are_in_range(self) -> Curriculum:
+        wrong = [
+            f"{name}: {value:g} is outside [{RANGES[name][0]:g}, {RANGES[name][1]:g}]"
+            for name, schedule in self.schedules.items()
+            for value in schedule.values
+            if not RANGES[name][0] <= value <= RANGES[name][1]
+        ]
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
+
+    @property
+    def schedules(self) -> dict[str, Schedule]:
+        """The schedules that are set, by name."""
+        found = {name: getattr(self, name, None) for name in RANGES}
+        return {name: schedule for name, schedule in found.items() if schedule is not None}
+
+    def for_next_epoch(self, accuracies: Sequence[float]) -> Curriculum:
+        """The curriculum of the next epoch: robust accuracies on validation decide where adaptive schedules stand."""
+        stood = {name: schedule.for_next_epoch(accuracies) for name, schedule in self.schedules.items()}
+        return self.model_copy(update=stood)
+
+    def at(self, progress: float) -> dict[str, float]:
+        """The value at `progress` in [0, 1] of every schedule that is set, by name."""
+        values = {name: float(schedule.at(progress)) for name, schedule in self.schedules.items()}
+        if "attack_steps" in values:
+            values["attack_steps"] = float(max(1, round(values["attack_steps"])))
+        return values
+
+
+class StepsCurriculum(Curriculum):
+    """The same for an attack that takes several steps."""
+
+    attack_steps: AnySchedule | None = None
+    """Gradient steps of the attack, rounded; unset = `attack.steps` throughout."""
 
 
 class AttackShare(Settings):
@@ -25,8 +77,8 @@ class AttackShare(Settings):
     """Share of the clips, in [0, 1]: each clip draws its attack in each epoch anew."""
 
 
-class Curriculum(Settings):
-    """Schedules from easy to hard over a training. All of it is off at evaluation (arXiv:2502.11858, Section 5)."""
+class FullCurriculum(StepsCurriculum):
+    """Schedules of all levels: data, attack and model. All of it is off at evaluation (arXiv:2502.11858, Section 5)."""
 
     attack_steps: AnySchedule = Linear(start=1, end=5, until=0.75)
     """Attack level: gradient steps of the attack, rounded."""
@@ -46,21 +98,8 @@ class Curriculum(Settings):
     """Model level: share of feature units that are dropped, in [0, 1)."""
 
     @model_validator(mode="after")
-    def _values_are_in_range(self) -> Curriculum:
-        allowed = {
-            "attack_steps": (0.5, math.inf),
-            "sampling_ratio": (1e-9, 1.0),
-            "epsilon_factor": (0.0, math.inf),
-            "mask_ratio": (0.0, 1.0 - 1e-9),
-            "dropout_ratio": (0.0, 1.0 - 1e-9),
-        }
+    def _shares_are_shares(self) -> FullCurriculum:
         wrong = [
-            f"{name}: {value:g} is outside [{low:g}, {high:g}]"
-            for name, (low, high) in allowed.items()
-            for value in getattr(self, name).values
-            if not low <= value <= high
-        ]
-        wrong += [
             f"other_attacks.{number}.share: {value:g} is outside [0, 1]"
             for number, other in enumerate(self.other_attacks)
             for value in other.share.values
@@ -71,7 +110,7 @@ class Curriculum(Settings):
         return self
 
     @model_validator(mode="after")
-    def _shares_leave_a_rest(self) -> Curriculum:
+    def _shares_leave_a_rest(self) -> FullCurriculum:
         for percent in range(101):
             total = math.fsum(other.share.greatest_at(percent / 100) for other in self.other_attacks)
             if total > 1.0 + 1e-9:
@@ -82,19 +121,16 @@ class Curriculum(Settings):
         return self
 
     def for_next_epoch(self, accuracies: Sequence[float]) -> Curriculum:
-        """The curriculum of the next epoch: robust accuracies on validation decide where adaptive schedules stand."""
-        schedules = {name: getattr(self, name).for_next_epoch(accuracies) for name in SCHEDULES}
+        """The curriculum of the next epoch, the shares of the other attacks included."""
         others = tuple(
             other.model_copy(update={"share": other.share.for_next_epoch(accuracies)}) for other in self.other_attacks
         )
-        return self.model_copy(update={**schedules, "other_attacks": others})
+        return super().for_next_epoch(accuracies).model_copy(update={"other_attacks": others})
 
     def at(self, progress: float) -> dict[str, float]:
-        """Every schedule's value at `progress` in [0, 1], by name."""
-        values = {name: float(getattr(self, name).at(progress)) for name in SCHEDULES}
-        values["attack_steps"] = float(max(1, round(values["attack_steps"])))
+        """Every schedule's value at `progress` in [0, 1], by name, and the shares of the other attacks."""
         shares = (float(other.share.at(progress)) for other in self.other_attacks)
-        return values | dict(zip(self.share_names, shares, strict=True))
+        return super().at(progress) | dict(zip(self.share_names, shares, strict=True))
 
     @property
     def share_names(self) -> tuple[str, ...]:

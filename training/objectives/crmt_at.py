@@ -21,7 +21,7 @@ from training.objectives.base import (
     Loss,
     accuracy,
 )
-from training.objectives.crafting_objective import CraftingObjective
+from training.objectives.crafting_objective import IterativeObjective
 from training.passes import Passes
 from training.threat import ThreatModel
 
@@ -65,7 +65,7 @@ class JointPGD(Attack):
         return (moved.stream(name) - batch.stream(name)) / threat.epsilon(name)
 
 
-class CRMTAT(Classifying, CraftingObjective):
+class CRMTAT(Classifying, IterativeObjective):
     """Adversarial training in a joint L2 ball with a margin for each modality alone (Yang et al. 2024).
 
     CE(x', y) + rho log(1 + sum over m and k != y of exp(s_mk - s_my)), s_m the scores from modality m alone
@@ -95,10 +95,6 @@ class CRMTAT(Classifying, CraftingObjective):
         if self.threat.norm != "l2":
             raise ValueError(f"threat={self.threat}: crmt_at has one L2 ball; write threat=l2(video=..., audio=...)")
         return self
-
-    def attacks_at(self, progress: float) -> tuple[Attack, ...]:
-        """The inner maximisation."""
-        return (self.attack,)
 
     def loss(self, forward: Forward, *, clean: Batch, perturbed: Batch) -> Loss:
         """Cross-entropy and margins of the perturbed clips."""

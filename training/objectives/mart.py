@@ -10,7 +10,6 @@ from pydantic import NonNegativeFloat
 from torch import Tensor
 from torch.nn import functional
 
-from training.attacks.base import Attack
 from training.attacks.pgd import PGD
 from training.batch import Batch
 from training.objectives.base import (
@@ -20,12 +19,12 @@ from training.objectives.base import (
     accuracy,
     logits_of_both,
 )
-from training.objectives.crafting_objective import CraftingObjective
+from training.objectives.crafting_objective import IterativeObjective
 from training.objectives.trades import divergences
 from training.passes import Passes
 
 
-class MART(CraftingObjective):
+class MART(IterativeObjective):
     """Misclassification-aware adversarial training: BCE(x', y) + lambda KL(p(x) || p(x')) (1 - p_y(x)).
 
     BCE(x', y) = -log p_y(x') - log(1 - max over k != y of p_k(x')): Wang et al. 2020, "Improving adversarial robustness
@@ -44,10 +43,6 @@ class MART(CraftingObjective):
     """lambda, what the weighted divergence counts."""
     attack: PGD = PGD(steps=5)
     """The inner maximisation, of the cross-entropy, in evaluation mode."""
-
-    def attacks_at(self, progress: float) -> tuple[Attack, ...]:
-        """The inner maximisation."""
-        return (self.attack,)
 
     def loss(self, forward: Forward, *, clean: Batch, perturbed: Batch) -> Loss:
         """The boosted cross-entropy of the perturbed clips, and the weighted divergence."""

@@ -72,4 +72,4 @@ class NFGSM(AdversarialTraining):
 
     def threat_at(self, progress: float) -> ThreatModel:
         """The ball that noise and step together reach."""
-        return self.threat.scaled(self.noise + self.step_size)
+        return super().threat_at(progress).scaled(self.noise + self.step_size)

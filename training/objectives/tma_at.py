@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from training.attacks.base import Attack
 from training.attacks.engine.ascent import NOT_SHARED, NOT_SMOOTHED
 from training.attacks.tma import TMA
 from training.crafting import Crafting
-from training.objectives.crafting_objective import AdversarialTraining
+from training.objectives.crafting_objective import AdversarialTraining, IterativeObjective
 
 CRAFTING = TMA(
     steps=5,
@@ -28,7 +27,7 @@ CRAFTING = TMA(
 """TMA as a defence needs it, spelled out: what transfers best to other models need not be what trains best."""
 
 
-class TMAAT(AdversarialTraining):
+class TMAAT(IterativeObjective, AdversarialTraining):
     """Cross-entropy on clips that TMA has perturbed in a sample of their segments, the same from first to last step.
 
     Efficient adversarial perturbation without a curriculum (arXiv:2502.11858, Section 5), the baseline that shows what
@@ -41,7 +40,3 @@ class TMAAT(AdversarialTraining):
     """The inner maximisation."""
     crafting: Crafting = Crafting(sampling_ratio=0.25)
     """The share of the segments that the attack works on."""
-
-    def attacks_at(self, progress: float) -> tuple[Attack, ...]:
-        """The inner maximisation."""
-        return (self.attack,)

@@ -22,7 +22,7 @@ from training.objectives.base import (
     accuracy,
     logits_of_both,
 )
-from training.objectives.crafting_objective import CraftingObjective
+from training.objectives.crafting_objective import IterativeObjective
 from training.passes import Passes
 from training.threat import ThreatModel
 
@@ -57,7 +57,7 @@ class DivergencePGD(Attack):
         return ascent(model, batch, threat, generator, gradient)
 
 
-class TRADES(Classifying, CraftingObjective):
+class TRADES(Classifying, IterativeObjective):
     """min over weights of CE(x, y) + beta max over the ball of KL(p(x) || p(x')) (Zhang et al. 2019, arXiv:1901.08573).
 
     Algorithm 1 there, with beta for their 1 / lambda. With K = `attack.steps` it costs K + 3 forward and K + 2 backward
@@ -72,10 +72,6 @@ class TRADES(Classifying, CraftingObjective):
     """Weight of the divergence beside the cross-entropy."""
     attack: DivergencePGD = DivergencePGD()
     """The inner maximisation, in evaluation mode."""
-
-    def attacks_at(self, progress: float) -> tuple[Attack, ...]:
-        """The inner maximisation."""
-        return (self.attack,)
 
     def loss(self, forward: Forward, *, clean: Batch, perturbed: Batch) -> Loss:
         """Cross-entropy of the clean clips, and how far the perturbed ones' predictions are from theirs."""

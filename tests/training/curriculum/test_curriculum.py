@@ -4,12 +4,12 @@ import pytest
 from pydantic import ValidationError
 
 from training.attacks import MIFGSM, PGD
-from training.curriculum.curriculum import AttackShare, Curriculum
+from training.curriculum.curriculum import AttackShare, FullCurriculum
 from training.curriculum.schedules import Adaptive, Constant, Cosine, Linear, Piecewise, Step
 
 
 def test_every_setting_may_be_a_plain_number() -> None:
-    curriculum = Curriculum.model_validate(
+    curriculum = FullCurriculum.model_validate(
         {"attack_steps": 5, "sampling_ratio": 0.5, "epsilon_factor": 2, "mask_ratio": 0.25, "dropout_ratio": 0.1}
     )
     assert curriculum.at(0.3) == {
@@ -23,17 +23,17 @@ def test_every_setting_may_be_a_plain_number() -> None:
 
 def test_values_out_of_range_are_all_named() -> None:
     with pytest.raises(ValidationError, match=r"sampling_ratio: 0 is outside.*mask_ratio: 1.5 is outside"):
-        Curriculum(sampling_ratio=Linear(start=0, end=1), mask_ratio=Constant(value=1.5))
+        FullCurriculum(sampling_ratio=Linear(start=0, end=1), mask_ratio=Constant(value=1.5))
 
 
 def test_attack_steps_are_whole() -> None:
-    curriculum = Curriculum(attack_steps=Linear(start=1, end=4))
+    curriculum = FullCurriculum(attack_steps=Linear(start=1, end=4))
     assert [curriculum.at(progress)["attack_steps"] for progress in (0.0, 0.2, 0.5, 1.0)] == [1.0, 2.0, 2.0, 4.0]
 
 
 def test_every_schedule_of_a_curriculum_depends_on_progress_alone() -> None:
     """A training that is resumed builds the curriculum anew from its settings and asks for the rest, in any order."""
-    curriculum = Curriculum(
+    curriculum = FullCurriculum(
         attack_steps=Step(levels=(1, 3, 7), starts=(0, 0.3, 0.6)),
         sampling_ratio=Piecewise(points=((0, 0.25), (0.5, 1), (1, 0.5))),
         epsilon_factor=Cosine(start=0.1, end=1),
@@ -43,14 +43,16 @@ def test_every_schedule_of_a_curriculum_depends_on_progress_alone() -> None:
     )
     moments = [epoch / 7 for epoch in range(8)]
     whole = [curriculum.at(progress) for progress in moments]
-    resumed = Curriculum.model_validate_json(curriculum.model_dump_json())
+    resumed = FullCurriculum.model_validate_json(curriculum.model_dump_json())
     assert [resumed.at(progress) for progress in reversed(moments)] == whole[::-1]
     assert len({tuple(values.values()) for values in whole}) == 8
 
 
 def test_shares_are_logged_by_the_attacks_they_belong_to() -> None:
     shared = {"attack": {"name": "pgd", "loss": "margin"}, "share": {"name": "linear", "start": 0.5, "end": 0.0}}
-    curriculum = Curriculum.model_validate({"other_attacks": [shared, {"attack": {"name": "mifgsm"}, "share": 0.25}]})
+    curriculum = FullCurriculum.model_validate(
+        {"other_attacks": [shared, {"attack": {"name": "mifgsm"}, "share": 0.25}]}
+    )
     assert curriculum.share_names == ("share_1_pgd", "share_2_mifgsm")
     values = curriculum.at(0.5)
     assert [values[name] for name in curriculum.share_names] == [0.25, 0.25]
@@ -64,20 +66,20 @@ def test_shares_leave_no_less_than_nothing() -> None:
         return AttackShare(attack=MIFGSM(), share=Linear(start=start, end=end))
 
     for others in ((falling, rising(0, 0.8)), (falling, rising(0, 1.0))):
-        assert Curriculum(other_attacks=others).other_attacks == others
+        assert FullCurriculum(other_attacks=others).other_attacks == others
     constant = AttackShare(attack=PGD(), share=Constant(value=0.8))
     with pytest.raises(ValidationError, match=r"the shares add up to 1.004 at progress 0.51; allowed: at most 1"):
-        Curriculum(other_attacks=(constant, rising(0, 0.4)))
+        FullCurriculum(other_attacks=(constant, rising(0, 0.4)))
 
 
 def test_a_share_is_a_share() -> None:
     with pytest.raises(ValidationError, match=r"other_attacks.0.share: -0.5 is outside \[0, 1\]"):
-        Curriculum(other_attacks=(AttackShare(attack=PGD(), share=Constant(value=-0.5)),))
+        FullCurriculum(other_attacks=(AttackShare(attack=PGD(), share=Constant(value=-0.5)),))
 
 
 def test_adaptive_schedules_stand_at_the_level_that_the_history_calls_for() -> None:
     """Each by its own patience; every other schedule goes on with progress."""
-    curriculum = Curriculum(
+    curriculum = FullCurriculum(
         attack_steps=Adaptive(levels=(1, 4), patience=1),
         epsilon_factor=Adaptive(levels=(0.5, 1), patience=2),
         mask_ratio=Linear(start=0, end=0.5),
@@ -95,7 +97,7 @@ def test_adaptive_schedules_stand_at_the_level_that_the_history_calls_for() -> N
 
 def test_levels_out_of_range_are_named_and_shares_that_might_meet_are_refused() -> None:
     with pytest.raises(ValidationError, match=r"mask_ratio: 1\.5 is outside"):
-        Curriculum(mask_ratio=Adaptive(levels=(0.5, 1.5)))
+        FullCurriculum(mask_ratio=Adaptive(levels=(0.5, 1.5)))
     shares = [Adaptive(levels=(0.1, 0.75)), Adaptive(levels=(0.5, 0.1))]
     with pytest.raises(ValidationError, match=r"the shares add up to 1\.25 at progress 0"):
-        Curriculum(other_attacks=tuple(AttackShare(attack=PGD(), share=share) for share in shares))
+        FullCurriculum(other_attacks=tuple(AttackShare(attack=PGD(), share=share) for share in shares))

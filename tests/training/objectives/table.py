@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from training.attacks import MIFGSM, PGD, TMA
 from training.batch import Batch
 from training.crafting import Crafting
-from training.curriculum.curriculum import AttackShare, Curriculum
+from training.curriculum.curriculum import AttackShare, Curriculum, FullCurriculum, StepsCurriculum
 from training.curriculum.schedules import Constant, Linear
 from training.models import Classifier
 from training.objectives import (
@@ -35,14 +35,14 @@ from training.objectives.trades import DivergencePGD
 from training.passes import Passes
 from training.threat import ThreatModel
 
-GROWING = Curriculum(
+GROWING = FullCurriculum(
     attack_steps=Linear(start=1, end=3),
     sampling_ratio=Linear(start=0.25, end=1.0),
     mask_ratio=Linear(start=0.0, end=0.5),
     dropout_ratio=Linear(start=0.0, end=0.3),
     epsilon_factor=Linear(start=0.5, end=1.0),
 )
-MIXED = Curriculum(
+MIXED = FullCurriculum(
     attack_steps=Constant(value=2),
     sampling_ratio=Constant(value=0.5),
     mask_ratio=Constant(value=0.25),
@@ -52,6 +52,10 @@ MIXED = Curriculum(
         AttackShare(attack=PGD(), share=Constant(value=0.3)),
         AttackShare(attack=MIFGSM(), share=Linear(start=0.0, end=0.5)),
     ),
+)
+WIDER = Curriculum(sampling_ratio=Linear(start=0.25, end=1.0), epsilon_factor=Linear(start=0.5, end=1.0))
+LONGER = StepsCurriculum(
+    attack_steps=Linear(start=1, end=3), sampling_ratio=WIDER.sampling_ratio, epsilon_factor=WIDER.epsilon_factor
 )
 QUARTER = Crafting(sampling_ratio=0.25)
 SHARED = Crafting(sampling_ratio=0.5, sharing="gradient")
@@ -99,6 +103,19 @@ OBJECTIVES: list[tuple[Objective, Passes, Passes]] = [
     ),
     (TMACurriculum(curriculum=GROWING), Passes(1 / 4 + 1, 1 / 4 + 1), Passes(3 + 1, 3 + 1)),
     (TMACurriculum(curriculum=MIXED), Passes(2 / 2 + 1, 2 / 2 + 1), Passes(2 / 2 + 1, 2 / 2 + 1)),
+    # ... and with a curriculum: from one step on a quarter to three on all
+    (FastAT(curriculum=WIDER), Passes(1 / 4 + 1, 1 / 4 + 1), Passes(1 + 1, 1 + 1)),
+    (
+        NFGSM(curriculum=WIDER, crafting=Crafting(sharing="gradient")),
+        Passes(1 / 4 + 1, 1 / 4 + 1),
+        Passes(1 + 1, 1 + 1),
+    ),
+    (PGDAT(curriculum=LONGER), Passes(1 / 4 + 1, 1 / 4 + 1), Passes(3 + 1, 3 + 1)),
+    (TMAAT(curriculum=LONGER), Passes(1 / 4 + 1, 1 / 4 + 1), Passes(3 + 1, 3 + 1)),
+    (TRADES(curriculum=LONGER), Passes(2 / 4 + 2, 1 / 4 + 2), Passes(4 + 2, 3 + 2)),
+    (MART(curriculum=LONGER), Passes(1 / 4 + 2, 1 / 4 + 2), Passes(3 + 2, 3 + 2)),
+    (CRMTAT(curriculum=LONGER), Passes(1 / 4 + 1, 1 / 4 + 1), Passes(3 + 1, 3 + 1)),
+    (AWP(objective=MART(curriculum=LONGER)), Passes(1 / 4 + 4, 1 / 4 + 4), Passes(3 + 4, 3 + 4)),
     (AWP(objective=PGDAT(attack=PGD(steps=2))), Passes(2 + 1 + 1, 2 + 1 + 1), Passes(2 + 1 + 1, 2 + 1 + 1)),
     (
         AWP(objective=TRADES(attack=DivergencePGD(steps=1)), gamma=0.005),
@@ -110,11 +127,13 @@ OBJECTIVES: list[tuple[Objective, Passes, Passes]] = [
 
 def named(objective: Objective) -> str:
     inner = f"-{objective.objective.name}" if isinstance(objective, AWP) else ""
+    grows = isinstance(objective, CraftingObjective) and objective.curriculum in (WIDER, LONGER)
+    growing = "-growing" if grows else ""
     mixed = "-mixed" if isinstance(objective, TMACurriculum) and objective.curriculum.other_attacks else ""
     crafting = objective.crafting_at(0.0) if isinstance(objective, CraftingObjective) else None
     sampling = "-sampled" if crafting and crafting.sampling_ratio < 1 else ""
     sharing = f"-{crafting.sharing}" if crafting and crafting.sharing != "perturbation" else ""
-    return objective.name + inner + mixed + sampling + sharing
+    return objective.name + inner + growing + mixed + sampling + sharing
 
 
 ROWS = [objective for objective, _, _ in OBJECTIVES]

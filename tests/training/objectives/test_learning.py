@@ -10,7 +10,7 @@ import torch
 from tests.training.attacks.targets import FORMAT, NUM_CLASSES, classifier
 from training.attacks import PGD
 from training.batch import Batch
-from training.curriculum.curriculum import Curriculum
+from training.curriculum.curriculum import FullCurriculum
 from training.objectives import (
     AWP,
     CRMTAT,
@@ -29,7 +29,7 @@ from training.objectives.trades import DivergencePGD
 from training.threat import ThreatModel
 
 THREAT = ThreatModel(video=0.03, audio=0.03)
-GROWING = Curriculum.model_validate(
+GROWING = FullCurriculum.model_validate(
     {
         "attack_steps": {"name": "linear", "start": 1, "end": 3},
         "sampling_ratio": 0.5,
