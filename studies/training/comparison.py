@@ -1,9 +1,10 @@
 """`make bench-training`: is the curriculum's robustness cheaper than that of the best efficient methods?
 
-`python -m studies.training [key=value ...]`, such as `data=runs/ks/dataset output=runs/ks/training`. Trains every
-method with several seeds, one process per core, attacks what comes out, counts the clips that withstand everything, and
-then times all methods in turns. Trainings and outcomes are kept: run again, it goes on where it was. All trainings of a
-seed are finished before the next seed begins.
+`python -m studies.training [key=value ...]`, such as `data=runs/ks/dataset output=runs/ks/training`. Chooses the
+settings of the peers with the curriculum's means on validation clips, trains every method with several seeds, one
+process per core, attacks what comes out, counts the clips that withstand everything, and then times all methods in
+turns. Trainings and outcomes are kept: run again, it goes on where it was. All trainings of a seed are finished before
+the next seed begins.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -29,13 +30,17 @@ from pipeline.settings.load import ConfigError, load
 from preprocessing.schema import Split
 from preprocessing.settings import Settings
 from preprocessing.storage.places import Place
+from preprocessing.storage.records import load_index
 from studies.demo_data import CONFIGS, make_demo_data
 from studies.outcomes import Clips, Job, clean_rights, outcomes
 from studies.side_by_side import side_by_side
 from studies.successes import Measured, shares
-from studies.training.costs import cpu_seconds
-from studies.training.methods import CURRICULUM, PEER, Method, ablations, methods
+from studies.training.candidates import candidates
+from studies.training.costs import Cost, cpu_seconds, validation_passes
+from studies.training.headlines import Results, headlines
+from studies.training.methods import CURRICULUM, PEER, STRONGEST, Method, ablations, methods
 from studies.training.picture import draw
+from studies.training.tuning import Trial, Tuning, best
 from studies.trainings import Trained, Training, trained
 from training.attacks import APGD, PGD, TMA, WorstCase
 from training.config import TrainConfig
@@ -44,8 +49,14 @@ from training.threat import ThreatModel
 logger = logging.getLogger(__name__)
 
 DATA = "runs/bench/training/dataset"
-FORMAT = {"dataset.root": "runs/bench/training/videos", "format.frame_size": 24, "format.num_mels": 32}
-"""The demo's clips in smaller frames and patches, so that some forty trainings take an hour."""
+FORMAT = {
+    "dataset.root": "runs/bench/training/videos",
+    "dataset.num_validation": 384,
+    "format.frame_size": 24,
+    "format.num_mels": 32,
+}
+"""The demo's clips in smaller frames and patches, so that some seventy trainings take two hours, and with more to
+choose settings by."""
 ATTACK = WorstCase(attacks=(PGD(steps=20), PGD(steps=20, loss="margin"), TMA(steps=10), APGD(steps=20)))
 """A clip counts as robust if it withstands all of them."""
 EPSILON = 4 / 255
@@ -77,26 +88,12 @@ class BenchmarkConfig(Settings):
     """The split that is attacked; nothing about the trainings was chosen by it."""
     num_clips: PositiveInt = 200
     """The first so many clips of it."""
+    num_tuning_clips: PositiveInt = 384
+    """The first so many validation clips choose the settings of the peers with the curriculum's means."""
+    num_validation_clips: PositiveInt = 96
+    """The first so many of them are counted as the cost of validating each epoch; the demo has so many."""
     processes: PositiveInt = 2
     """Processes that train and attack, one thread each."""
-
-
-@dataclass(frozen=True)
-class Results:
-    """Measurements, by method."""
-
-    cpu_seconds: dict[str, float]
-    """CPU seconds of one training."""
-    passes: dict[str, float]
-    """Passes of one training: mean of forward and backward passes per training clip."""
-    shares: dict[str, dict[str, Measured]]
-    """`clean`, `joint`, `video`, `audio`: the share of clips that are right; differences are to the curriculum."""
-
-    def difference(self, name: str, kind: str) -> tuple[float, tuple[float, float]]:
-        """The curriculum's share minus this method's, with its interval."""
-        found = self.shares[kind][name]
-        low, high = found.difference_interval
-        return -found.difference, (-high, -low)
 
 
 def main(words: Sequence[str]) -> int:
@@ -110,29 +107,51 @@ def main(words: Sequence[str]) -> int:
         return 2
     if config.data == DATA:
         make_demo_data(DATA, FORMAT)
-    results = measure(config, wanted)
+    tuned = tune(config, wanted)
+    known = {**methods(), **{name: best(trials).method for name, trials in tuned.items()}, **ablations()}
+    results = measure(config, {name: known[name] for name in wanted})
     folder = Path(config.output)
-    rows = [*headlines(results), *(row(name, results, config) for name in wanted)]
+    rows = [*headlines(results), *(row(name, results, config, tuned.get(name, ())) for name in results.passes)]
     (folder / "training.json").write_text(json.dumps([as_json(each) for each in rows], indent=2) + "\n")
-    draw(results.cpu_seconds, results.shares, peers=list(methods()), reference=PEER, path=folder / "training.png")
+    seconds = {name: cost.training for name, cost in results.cpu_seconds.items()}
+    peers = [*methods(), *candidates()]
+    draw(seconds, results.shares, peers=peers, reference=PEER, path=folder / "training.png")
     show(rows, results, config)
     print(f"written to {folder / 'training.json'} and {folder / 'training.png'}")
     return 0
 
 
-def chosen(config: BenchmarkConfig) -> dict[str, Method]:
-    """The methods that are asked for, the curriculum always among them.
+def chosen(config: BenchmarkConfig) -> tuple[str, ...]:
+    """Names of the methods that are asked for, the curriculum always among them.
 
     Raises:
-        ValueError: if there is none of that name.
+        ValueError: if there is none of that name, or if its settings would be chosen on the clips that judge it.
     """
-    known = methods() | ablations()
+    known = [*methods(), *candidates(), *ablations()]
     if unknown := sorted(set(config.methods) - set(known)):
         raise ValueError(f"methods: no {', '.join(unknown)}; allowed: {', '.join(known)}")
-    return {name: each for name, each in known.items() if not config.methods or name in {*config.methods, CURRICULUM}}
+    found = tuple(name for name in known if not config.methods or name in {*config.methods, CURRICULUM})
+    if config.split == "validation" and (tuned := [name for name in found if name in candidates()]):
+        raise ValueError(
+            f"split=validation would judge {', '.join(tuned)} on the clips that choose their settings: set split=test, "
+            "or methods to others"
+        )
+    return found
 
 
-def measure(config: BenchmarkConfig, wanted: dict[str, Method]) -> Results:
+def tune(config: BenchmarkConfig, wanted: Sequence[str]) -> dict[str, list[Trial]]:
+    """Train and attack every setting of the methods among `wanted` whose settings are to be chosen."""
+    tuning = Tuning(
+        config_of=partial(train_config, config),
+        clips=Clips(config.data, ("validation",), config.num_tuning_clips),
+        threat=THREATS["joint"],
+        folder=Path(config.output) / "training",
+        processes=config.processes,
+    )
+    return tuning.trials({name: each for name, each in candidates().items() if name in wanted})
+
+
+def measure(config: BenchmarkConfig, wanted: Mapping[str, Method]) -> Results:
     """Train what is not trained yet, attack what is not attacked yet, and count."""
     folder = Path(config.output) / "training"
     wishes = [
@@ -142,21 +161,31 @@ def measure(config: BenchmarkConfig, wanted: dict[str, Method]) -> Results:
     ]
     models = side_by_side("training", partial(trained, folder=folder / "models"), wishes, processes=config.processes)
     is_right = correct_clips(models, config, folder / "outcomes")
+    configs = {name: train_config(config, method, config.seeds[0]) for name, method in wanted.items()}
+    of_training = {each.name: each.passes for each in models}
+    repeated = [name for name in wanted if seeds_of(name, config) == config.seeds]
     return Results(
-        cpu_seconds=cpu_seconds(
-            {name: train_config(config, method, config.seeds[0]) for name, method in wanted.items()}
-        ),
-        passes={each.name: each.passes for each in models},
-        shares={
-            kind: {
-                name: shares(
-                    {each: _of_seeds(right, each, seeds_of(name, config)) for each in (name, CURRICULUM)}, CURRICULUM
-                )[name]
-                for name in wanted
-            }
-            for kind, right in is_right.items()
-        },
+        cpu_seconds=cpu_seconds(configs),
+        passes={name: Cost(of_training[name], _validation_passes(each)) for name, each in configs.items()},
+        shares={kind: compared(config, right, wanted, baseline=CURRICULUM) for kind, right in is_right.items()},
+        to_strongest=compared(config, is_right["joint"], repeated, baseline=STRONGEST) if STRONGEST in wanted else {},
     )
+
+
+def compared(
+    config: BenchmarkConfig,
+    is_right: Mapping[Trained, Bool[np.ndarray, " clips"]],
+    names: Iterable[str],
+    *,
+    baseline: str,
+) -> dict[str, Measured]:
+    """Each method's share of the clips that are right, beside the baseline's with the same seeds."""
+    return {
+        name: shares({each: _of_seeds(is_right, each, seeds_of(name, config)) for each in (name, baseline)}, baseline)[
+            name
+        ]
+        for name in names
+    }
 
 
 def correct_clips(
@@ -182,7 +211,7 @@ def correct_clips(
 
 def seeds_of(name: str, config: BenchmarkConfig) -> tuple[int, ...]:
     """The seeds that train a method."""
-    return config.seeds if name in methods() else config.seeds[: config.num_ablation_seeds]
+    return config.seeds[: config.num_ablation_seeds] if name in ablations() else config.seeds
 
 
 def _of_seeds(
@@ -200,47 +229,27 @@ def train_config(config: BenchmarkConfig, method: Method, seed: int) -> TrainCon
         "epochs": max(1, round(config.epochs * method.epochs_factor)),
         "batch_size": config.batch_size,
         "objective": method.objective.model_dump(),
+        "validation.limit": config.num_validation_clips,
     }
     return load(TrainConfig, CONFIGS / "train" / "demo_standard.yaml", changes)
 
 
-def headlines(results: Results) -> list[Row]:
-    """The aims: cheaper than PGD-AT where robustness ties, and no weaker than single-step training at its cost."""
-    rows = []
-    if PEER in results.passes:
-        gain, interval = results.difference(PEER, "joint")
-        ratio = results.cpu_seconds[CURRICULUM] / results.cpu_seconds[PEER]
-        detail: dict[str, object] = {
-            "gain": gain,
-            "gain_interval": interval,
-            "passes_ratio": results.passes[CURRICULUM] / results.passes[PEER],
-        }
-        tied = interval[1] >= 0.0
-        shown = ratio if tied else f"no tie: {100 * gain:+.1f} points at {ratio:.2f} of the cost"
-        rows.append(Row("curriculum_vs_pgd_at", shown, "0.63 or less", detail))
-        gain, interval = results.difference(PEER, "clean")
-        rows.append(Row("curriculum_clean_gain_over_pgd_at", gain, "0 or more", {"gain_interval": interval}))
-    for name in ("FGSM-RS", "N-FGSM"):
-        if name in results.passes:
-            gain, interval = results.difference(name, "joint")
-            detail = {
-                "gain_interval": interval,
-                "cpu_ratio": results.cpu_seconds[CURRICULUM] / results.cpu_seconds[name],
-                "passes_ratio": results.passes[CURRICULUM] / results.passes[name],
-            }
-            rows.append(Row(f"curriculum_gain_at_equal_cost ({name})", gain, "0 or more", detail))
-    return rows
+def _validation_passes(config: TrainConfig) -> float:
+    num_clips = load_index(config.data).num_clips
+    return validation_passes(config, num_train=num_clips["train"], num_validation=num_clips["validation"])
 
 
-def row(name: str, results: Results, config: BenchmarkConfig) -> Row:
-    """One method: its worst-case robust accuracy as a ratio to the curriculum's."""
+def row(name: str, results: Results, config: BenchmarkConfig, trials: Sequence[Trial] = ()) -> Row:
+    """One method: its worst-case robust accuracy as a ratio to the curriculum's; `trials` chose its settings."""
     joint = results.shares["joint"]
     detail: dict[str, object] = {kind: asdict(measured[name]) for kind, measured in results.shares.items()}
     detail |= {
-        "cpu_seconds": results.cpu_seconds[name],
-        "passes": results.passes[name],
+        "cpu_seconds": asdict(results.cpu_seconds[name]),
+        "passes": asdict(results.passes[name]),
         "settings": config.model_dump(mode="json"),
     }
+    if trials:
+        detail["trials"] = [each.as_json() for each in trials]
     best = joint[CURRICULUM].rate
     return Row(f"robust accuracy of {name}", joint[name].rate / best if best else "none", "1.00 or less", detail)
 
@@ -249,24 +258,35 @@ def show(rows: Sequence[Row], results: Results, config: BenchmarkConfig) -> None
     """Print the table of methods, then the aims."""
     table = Table(
         title=f"{config.data}, {THREATS['joint']}: {len(config.seeds)} seeds, {config.epochs} epochs; {machine()}",
-        caption=f"In brackets: 95 % over clips and seeds, paired with the {CURRICULUM}.",
+        caption=f"In brackets: 95 % over clips and seeds, paired with the {CURRICULUM}. Validated: each epoch's "
+        "validation counted, too.",
     )
-    for heading in ("method", "CPU s", "passes", "clean", "joint", f"minus {CURRICULUM}", "video", "audio"):
+    for heading in (
+        "method",
+        "CPU s",
+        "validated",
+        "passes",
+        "validated",
+        "clean",
+        "joint",
+        f"minus {CURRICULUM}",
+        "video",
+        "audio",
+    ):
         table.add_column(heading, justify="left" if heading == "method" else "right")
-    for name, seconds in results.cpu_seconds.items():
+    for name, cost in results.cpu_seconds.items():
         rates = {kind: f"{each[name].rate:.1%}" for kind, each in results.shares.items()}
         joint = results.shares["joint"][name]
         low, high = joint.difference_interval
         difference = (
             f"{100 * joint.difference:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]" if name != CURRICULUM else ""
         )
-        passes = f"{results.passes[name]:.1f}"
-        table.add_row(
-            name, f"{seconds:.0f}", passes, rates["clean"], rates["joint"], difference, rates["video"], rates["audio"]
-        )
+        passes = results.passes[name]
+        costs = (f"{cost.training:.0f}", f"{cost.total:.0f}", f"{passes.training:.1f}", f"{passes.total:.1f}")
+        table.add_row(name, *costs, rates["clean"], rates["joint"], difference, rates["video"], rates["audio"])
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(table)
     for each in rows:
-        if each.name.startswith("curriculum"):
+        if not each.name.startswith("robust accuracy of"):
             shown = each.ratio if isinstance(each.ratio, str) else f"{each.ratio:.3f}"
             console.print(f"{each.name}: {shown} (aim: {each.aim}) {each.detail}")

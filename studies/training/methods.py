@@ -30,6 +30,10 @@ PEER = "PGD-AT 5"
 """The method that its cost is measured against: as many steps as the curriculum ends with, on all segments."""
 
 
+STRONGEST = "TRADES"
+"""The method with the highest worst case where cost does not matter."""
+
+
 @dataclass(frozen=True)
 class Method:
     """A way to train."""
@@ -49,7 +53,7 @@ def methods() -> dict[str, Method]:
         "Free-AT": Method(free, epochs_factor=2 / free.replays),  # two passes per epoch of the others, as FGSM-RS
         PEER: Method(PGDAT(attack=PGD(steps=5))),
         "PGD-AT 10": Method(PGDAT(attack=PGD(steps=10))),
-        "TRADES": Method(TRADES()),
+        STRONGEST: Method(TRADES()),
         "TMA-AT 25 %": Method(TMAAT(crafting=Crafting(sampling_ratio=0.25))),
         "TMA-AT 50 %": Method(TMAAT(crafting=Crafting(sampling_ratio=0.5))),
         "TMA-AT 100 %": Method(TMAAT(crafting=Crafting(sampling_ratio=1.0))),

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.clips import write_clips
 from pipeline.settings.load import override
 from preprocessing.schema import ClipFormat
-from studies.training.costs import cpu_seconds, timed_epochs, whole_over_timed
+from studies.training.costs import Cost, cpu_seconds, timed_epochs, validation_passes, whole_over_timed
 from training.config import TrainConfig
 from training.data import StoredSplit, open_split
 from training.models import ModelConfig
@@ -55,8 +55,22 @@ def test_a_curriculum_that_is_dear_between_the_timed_epochs_is_brought_to_its_wh
     assert whole_over_timed(late, split) == pytest.approx((2 * 19 + 11) / 10)
 
 
+def test_validation_looks_at_every_clip_once_and_once_more_after_each_attack(config: TrainConfig) -> None:
+    """PGD-3 and PGD-5: 3 + 5 passes backward and 3 looks more forward, of 50 of 100 clips, in each of 20 epochs."""
+    validated = override(
+        config,
+        {"validation.attacks": [{"name": "pgd", "steps": 3}, {"name": "pgd", "steps": 5}], "validation.limit": 50},
+    )
+    assert validation_passes(validated, num_train=200, num_validation=100) == 20 * 50 / 200 * (8 + 8 + 3) / 2
+    assert validation_passes(validated, num_train=200, num_validation=40) == 20 * 40 / 200 * (8 + 8 + 3) / 2
+
+
+def test_costs_add_up() -> None:
+    assert (Cost(1, 2) + Cost(3, 4)).total == 10
+
+
 def test_every_training_has_its_own_cost(config: TrainConfig) -> None:
     attacked = config.model_copy(update={"objective": TMACurriculum(), "epochs": 1})
     found = cpu_seconds({"standard": config.model_copy(update={"epochs": 1}), "curriculum": attacked})
     assert list(found) == ["standard", "curriculum"]
-    assert all(seconds > 0.0 for seconds in found.values())
+    assert all(min(cost.training, cost.validation) > 0.0 for cost in found.values())
