@@ -32,16 +32,16 @@ from preprocessing.settings import Settings
 from preprocessing.storage.places import Place
 from preprocessing.storage.records import load_index
 from studies.demo_data import CONFIGS, make_demo_data
-from studies.outcomes import Clips, Job, clean_rights, outcomes
 from studies.side_by_side import side_by_side
-from studies.successes import Measured, shares
 from studies.training.candidates import candidates
 from studies.training.costs import Cost, cpu_seconds, validation_passes
 from studies.training.headlines import Results, headlines
 from studies.training.methods import CURRICULUM, PEER, STRONGEST, Method, ablations, methods
+from studies.training.outcomes import Clips, Job, clean_rights, outcomes
 from studies.training.picture import draw
+from studies.training.shares import Measured, shares
+from studies.training.trainings import Trained, Training, trained
 from studies.training.tuning import Trial, Tuning, best
-from studies.trainings import Trained, Training, trained
 from training.attacks import APGD, PGD, TMA, WorstCase
 from training.config import TrainConfig
 from training.threat import ThreatModel

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from studies.trainings import passes
+from studies.training.trainings import passes
 from training.config import TrainConfig
 from training.data import StoredSplit, open_split
 from training.epoch import train_epoch

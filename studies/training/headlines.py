@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from benchmarks.row import Row
-from studies.successes import Measured
 from studies.training.costs import Cost
 from studies.training.methods import CURRICULUM, PEER, STRONGEST
+from studies.training.shares import Measured
 from training.curriculum.monitoring import ROUNDING
 
 MARGIN = 0.01

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evaluation.reporting.picture_style import ATTACKED, INK, MUTED, SMALL, dot_with_interval, named_rows, save, title
-from studies.successes import Measured
+from studies.training.shares import Measured
 
 Shares = Mapping[str, Mapping[str, Measured]]
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from studies.outcomes import Clips, Job, clean_rights, outcomes
 from studies.side_by_side import side_by_side
 from studies.training.methods import Method
-from studies.trainings import Trained, Training, trained
+from studies.training.outcomes import Clips, Job, clean_rights, outcomes
+from studies.training.trainings import Trained, Training, trained
 from training.attacks import PGD, WorstCase
 from training.config import TrainConfig
 from training.threat import ThreatModel

@@ -10,9 +10,9 @@ import torch
 from pydantic import PositiveInt
 from torch import nn
 
+from training.attacks.base import MomentumAttack
 from training.attacks.engine.gradients import Gradient, GradientAt, Streams, classification_gradient
 from training.attacks.engine.paths import between, replaced_where_allowed
-from training.attacks.mifgsm import MomentumAttack
 from training.batch import MODALITIES, Batch, Modality
 from training.passes import Passes
 from training.threat import ThreatModel

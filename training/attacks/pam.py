@@ -9,10 +9,10 @@ import torch
 from pydantic import Field, NonNegativeInt
 from torch import nn
 
+from training.attacks.base import MomentumAttack
 from training.attacks.engine.gradients import Gradient, GradientAt, classification_gradient
 from training.attacks.engine.losses import LossName
 from training.attacks.engine.paths import COLOURS, baselines, between, replaced_where_allowed
-from training.attacks.mifgsm import MomentumAttack
 from training.batch import Batch, Modality
 from training.passes import Passes
 from training.threat import ThreatModel

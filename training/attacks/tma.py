@@ -27,11 +27,11 @@ from typing import Literal
 
 import torch
 
+from training.attacks.base import LossMomentumAttack
 from training.attacks.engine.ascent import Ascent, default_step_size
 from training.attacks.engine.features import Combination, missing_outputs, tempered_gradient
 from training.attacks.engine.gradients import GradientAt
 from training.attacks.engine.terms import AgreementTerm, TemporalTerm
-from training.attacks.mifgsm import LossMomentumAttack
 from training.batch import Batch
 from training.models.classifier import Outputs
 from training.passes import Passes

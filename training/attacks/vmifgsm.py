@@ -10,10 +10,10 @@ import torch
 from pydantic import NonNegativeInt, PositiveFloat
 from torch import nn
 
+from training.attacks.base import MomentumAttack
 from training.attacks.engine.gradients import Gradient, GradientAt, Streams, classification_gradient, unit_noise
 from training.attacks.engine.losses import LossName
 from training.attacks.engine.randomness import uniform_like
-from training.attacks.mifgsm import MomentumAttack
 from training.batch import MODALITIES, Batch, Modality
 from training.passes import Passes
 from training.threat import ThreatModel

@@ -6,7 +6,7 @@ from studies.training.candidates import candidates
 from studies.training.comparison import BenchmarkConfig, train_config
 from studies.training.costs import validation_passes
 from studies.training.methods import PEER, Method, methods
-from studies.trainings import passes
+from studies.training.trainings import passes
 
 NUM_TRAIN, NUM_VALIDATION, SEGMENTS = 640, 384, 8
 """The clips of the study's own data."""

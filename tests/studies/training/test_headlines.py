@@ -5,10 +5,10 @@ import pytest
 from jaxtyping import Bool
 
 from benchmarks.row import Row
-from studies.successes import shares
 from studies.training.costs import Cost
 from studies.training.headlines import Results, headlines
 from studies.training.methods import CURRICULUM, PEER, STRONGEST
+from studies.training.shares import shares
 
 COSTS = {STRONGEST: Cost(100, 20), PEER: Cost(80, 20), "cheap": Cost(20, 10), CURRICULUM: Cost(25, 10)}
 """Training and validation."""

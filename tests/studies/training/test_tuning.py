@@ -6,8 +6,8 @@ import pytest
 
 from benchmarks.clips import write_clips
 from preprocessing.schema import ClipFormat
-from studies.outcomes import Clips
 from studies.training.methods import Method
+from studies.training.outcomes import Clips
 from studies.training.tuning import SEED, Trial, Tuning, best
 from training.config import TrainConfig
 from training.models import ModelConfig

@@ -32,7 +32,7 @@ def test_attacks_are_kept_and_shared_ones_do_not_care_when_they_come(tmp_path: P
     written = kept.stat().st_mtime_ns
     outcomes(job)
     assert kept.stat().st_mtime_ns == written
-    for name in ("MI, 2/K, early-stopped surrogates", "MI, 2/K, all other surrogates"):
-        other = outcomes(replace(job, contender=contenders()[name]))
+    for contender in ("MI, 2/K, early-stopped surrogates", "MI, 2/K, all other surrogates"):
+        other = outcomes(replace(job, contender=contenders()[contender]))
         assert np.array_equal(other.is_right, found.is_right)
         assert not np.array_equal(other.same_moments, found.same_moments)

@@ -11,9 +11,9 @@ from tests.training.attacks.targets import THREATS as EVERY_THREAT
 from tests.training.attacks.targets import classifier, random_clips
 from tests.training.attacks.trained import trained
 from training.attacks import FGSM, IFGSM, MIFGSM, MIG, NIFGSM, PAM, TSI, TT, VMIFGSM
+from training.attacks.base import MomentumAttack
 from training.attacks.engine.averaging import Smoothing, TemporalGroups
 from training.attacks.engine.gradients import Gradient
-from training.attacks.mifgsm import MomentumAttack
 from training.batch import MODALITIES, Batch
 from training.models import Classifier, Outputs
 from training.threat import ThreatModel

@@ -53,7 +53,8 @@ class Ascent:
         free = perturbed  # where the group's one perturbation is, not cut off at each segment's box
         momentum = Momentum(self.momentum, self.momentum_norm, threat)
         velocity: Streams = {}
-        gradient_at = at_transformed_inputs(gradient_at, self.input_transforms, generator)
+        if self.input_transforms:
+            gradient_at = at_transformed_inputs(gradient_at, self.input_transforms, generator)
         for step in range(self.steps):
             seen = perturbed
             if self.look_ahead:

@@ -116,7 +116,7 @@ def at_transformed_inputs(
     plain: GradientAt, transforms: Sequence[InputTransform], generator: torch.Generator
 ) -> GradientAt:
     """The mean of `plain` over the transformed copies, as a gradient at the clip itself."""
-    return _AtTransformedInputs(plain, tuple(transforms), generator) if transforms else plain
+    return _AtTransformedInputs(plain, tuple(transforms), generator)
 
 
 @dataclass

@@ -16,7 +16,6 @@ from training.config import TrainConfig
 from training.data import MIB, open_split
 from training.epoch import train_epoch
 from training.learner import Learner
-from training.models import ModelConfig
 from training.workers.worker import ALONE
 
 logger = logging.getLogger(__name__)
@@ -39,11 +38,6 @@ class Training:
 
     name: str
     config: TrainConfig
-
-
-def name_of(model: ModelConfig) -> str:
-    """Encoders, fusion and width in a few letters, such as `tiny-concat-tiny-64`."""
-    return f"{model.video_encoder}-{model.fusion}-{model.audio_encoder}-{model.feature_size}"
 
 
 def trained(training: Training, folder: Path) -> Trained:

@@ -16,7 +16,7 @@ import training.attacks
 import training.threat
 from preprocessing.schema import Split
 from preprocessing.storage.records import load_index
-from studies.trainings import Trained
+from studies.training.trainings import Trained
 from training.attacks import Attack
 from training.batch import Batch
 from training.checkpoint import load_model, model_sha256
