@@ -92,12 +92,8 @@ def main(words: Sequence[str]) -> int:
     ]
     (folder / "transfer.json").write_text(json.dumps([as_json(each) for each in rows], indent=2) + "\n")
     draw(
-        {
-            f"{kind}, {bed}": {name: results.draws[kind].difference(name, BASELINE) for name in names(config)}
-            for bed, results in found.items()
-            for kind in KINDS
-        },
-        {f"{kind}, {bed}": results.draws[kind].rates[BASELINE] for bed, results in found.items() for kind in KINDS},
+        {bed: results.draws for bed, results in found.items()},
+        names(config),
         baseline=BASELINE,
         path=folder / "transfer.png",
     )
