@@ -24,6 +24,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "distributions": partial(subsections, "AnyDistribution"),
     "encoders": encoders,
     "environment": environment,
+    "input_transforms": partial(subsections, "AnyInputTransform"),
     "objectives": objectives,
     "schedules": partial(sections, "AnySchedule"),
     "settings": command_settings,

@@ -18,6 +18,7 @@ UNIONS = {
     "AnyAttack": ("attack", "attacks.md"),
     "AnyDataset": ("data set", "datasets.md"),
     "AnyDistribution": ("distribution", "settings.md#distributions"),
+    "AnyInputTransform": ("input transformation", "attacks.md#input-transformations"),
     "AnyObjective": ("objective", "objectives.md"),
     "AnySchedule": ("schedule", "schedules.md"),
 }

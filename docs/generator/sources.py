@@ -13,6 +13,7 @@ SOURCES = {
     "AnyAttack": "training.attacks",
     "AnyDataset": "preprocessing.datasets",
     "AnyDistribution": "pipeline.search.space",
+    "AnyInputTransform": "training.attacks.engine.input_transforms",
     "AnyObjective": "training.objectives",
     "AnySchedule": "training.curriculum.schedules",
     "AttackResult": "evaluation.reporting.results",

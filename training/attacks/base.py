@@ -16,7 +16,7 @@ from preprocessing.settings import Settings
 from training.attacks.engine.ascent import NOT_SHARED, NOT_SMOOTHED, Ascent, default_step_size
 from training.attacks.engine.averaging import Smoothing, TemporalGroups
 from training.attacks.engine.gradients import GradientAt, classification_gradient
-from training.attacks.engine.input_transforms import InputTransform, num_copies
+from training.attacks.engine.input_transforms import AnyInputTransform, num_copies
 from training.attacks.engine.losses import LossName, TargetChoice, choose_targets, too_few_classes
 from training.attacks.engine.momentum import MomentumNorm
 from training.batch import Batch
@@ -143,7 +143,7 @@ class MomentumAttack(TargetableAttack):
     """The kernel that the gradient is smoothed with, as in TI-FGSM."""
     sharing: TemporalGroups = NOT_SHARED
     """Neighbouring segments that move together."""
-    input_transforms: tuple[InputTransform, ...] = ()
+    input_transforms: tuple[AnyInputTransform, ...] = ()
     """Transformations, one after the other, of the clip that each gradient is taken at: `di`, `si`, `admix`. The passes
     multiply by the copies that they make."""
 

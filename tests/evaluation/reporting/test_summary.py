@@ -118,7 +118,11 @@ def test_an_attack_from_another_model_is_named_and_part_of_the_worst_case(
     hand_made: HandMade, summarised: Summarised
 ) -> None:
     """Of the clips 0, 1 and 2 only clip 1 withstands the list, and the attack from the surrogate turns it wrong."""
-    changed = {"surrogates": ("runs/other/checkpoint",), "eot_samples": 3}
+    changed = {
+        "surrogates": ("runs/other/checkpoint",),
+        "transfer_attacks": [{"name": "mifgsm"}],
+        "eot_samples": 3,
+    }
     config = EvaluateConfig.model_validate(CONFIG.model_dump() | changed)
     report = summarised(hand_made(config, PREDICTIONS | {"mifgsm-10 from surrogate": [0, 0, 2, 0]}), config)
     assert [attack.name for attack in report.attacks] == ["fgsm", "pgd-2", "mifgsm-10 from surrogate"]

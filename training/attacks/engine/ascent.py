@@ -9,7 +9,7 @@ from torch import nn
 
 from training.attacks.engine.averaging import Smoothing, TemporalGroups
 from training.attacks.engine.gradients import Gradient, GradientAt, Streams, direction, normalised_or_noise, unit_noise
-from training.attacks.engine.input_transforms import InputTransform, at_transformed_inputs
+from training.attacks.engine.input_transforms import AnyInputTransform, at_transformed_inputs
 from training.attacks.engine.momentum import Momentum, MomentumNorm
 from training.attacks.engine.randomness import uniform_like
 from training.batch import MODALITIES, Batch
@@ -37,7 +37,7 @@ class Ascent:
     """Number of the random start, counted from 0: each draws its own."""
     smoothing: Smoothing = NOT_SMOOTHED
     sharing: TemporalGroups = NOT_SHARED
-    input_transforms: tuple[InputTransform, ...] = ()
+    input_transforms: tuple[AnyInputTransform, ...] = ()
     """The gradient is the mean over copies of the clip that these make."""
 
     def __call__(

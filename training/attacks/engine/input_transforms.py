@@ -103,17 +103,17 @@ class Admix(Settings):
         return batch.with_streams(**streams)
 
 
-InputTransform = Annotated[DiverseInputs | ScaledInputs | Admix, Field(discriminator="name")]
+AnyInputTransform = Annotated[DiverseInputs | ScaledInputs | Admix, Field(discriminator="name")]
 """An input transformation, chosen by its `name`: `di`, `si` or `admix`."""
 
 
-def num_copies(transforms: Sequence[InputTransform]) -> int:
+def num_copies(transforms: Sequence[AnyInputTransform]) -> int:
     """Copies of a clip that each step looks at, and by which its passes multiply."""
     return math.prod(transform.copies for transform in transforms)
 
 
 def at_transformed_inputs(
-    plain: GradientAt, transforms: Sequence[InputTransform], generator: torch.Generator
+    plain: GradientAt, transforms: Sequence[AnyInputTransform], generator: torch.Generator
 ) -> GradientAt:
     """The mean of `plain` over the transformed copies, as a gradient at the clip itself."""
     return _AtTransformedInputs(plain, tuple(transforms), generator)
@@ -124,7 +124,7 @@ class _AtTransformedInputs:
     """A gradient that counts its steps: each has draws of its own."""
 
     plain: GradientAt
-    transforms: tuple[InputTransform, ...]
+    transforms: tuple[AnyInputTransform, ...]
     generator: torch.Generator
     step: int = 0
 

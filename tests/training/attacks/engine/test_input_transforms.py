@@ -9,8 +9,8 @@ from training.attacks import MIFGSM
 from training.attacks.engine.gradients import classification_gradient
 from training.attacks.engine.input_transforms import (
     Admix,
+    AnyInputTransform,
     DiverseInputs,
-    InputTransform,
     ScaledInputs,
     at_transformed_inputs,
     num_copies,
@@ -26,7 +26,11 @@ def test_the_gradient_is_that_of_the_mean_loss_over_all_copies(
 ) -> None:
     """Six copies, by a graph through transformations and model together."""
     model.eval()
-    transforms: tuple[InputTransform, ...] = (Admix(copies=2), DiverseInputs(probability=1.0), ScaledInputs(copies=3))
+    transforms: tuple[AnyInputTransform, ...] = (
+        Admix(copies=2),
+        DiverseInputs(probability=1.0),
+        ScaledInputs(copies=3),
+    )
     found = at_transformed_inputs(classification_gradient(), transforms, generator)(model, batch, MODALITIES)
     video, audio = batch.video.clone().requires_grad_(), batch.audio.clone().requires_grad_()
     fresh = batch.with_streams(video, audio)
