@@ -23,7 +23,15 @@ from ray.tune.search import BasicVariantGenerator
 
 from pipeline.cluster import require_dashboard
 from pipeline.search.outcomes import collect
-from pipeline.search.records import BEST_NAME, PICTURE_NAME, RESULT_NAME, TrialNote, note_trial, search_records
+from pipeline.search.records import (
+    BEST_NAME,
+    PICTURE_NAME,
+    RESULT_NAME,
+    TrialNote,
+    note_trial,
+    reported,
+    search_records,
+)
 from pipeline.search.report import METRIC, SearchResult, draw, show, text
 from pipeline.search.space import AnyDistribution, check_space
 from pipeline.settings.load import dump, flatten, override
@@ -254,16 +262,11 @@ class TrialRecorder(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """Log an epoch."""
+        """Log an epoch, and note its numbers."""
+        self.note(trial, "RUNNING", reported(result))
         tried = ", ".join(f"{key}={text(value)}" for key, value in trial.config.items())
-        logger.info(
-            "trial %s epoch %d/%d: robust accuracy %.3f (%s)",
-            trial.trial_id,
-            int(result[EPOCH]),
-            self.config.train.epochs,
-            result[METRIC],
-            tried,
-        )
+        told = trial.trial_id, int(result[EPOCH]), self.config.train.epochs, result[METRIC], tried
+        logger.info("trial %s epoch %d/%d: robust accuracy %.3f (%s)", *told)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Note the end; stopped early counts as finished."""
@@ -276,10 +279,10 @@ class TrialRecorder(tune.Callback):
         )
         self.note(trial, "FAILED")
 
-    def note(self, trial: Trial, status: Status) -> None:
+    def note(self, trial: Trial, status: Status, points: Mapping[int, Mapping[str, float]] | None = None) -> None:
         """Write what is known of a trial where the driver's recorder, and that of a restart, find it."""
         training = self.config.trial(trial.config, trial.trial_id)
-        note_trial(Path(training.output), TrialNote(flatten(training), status))
+        note_trial(Path(training.output), TrialNote(flatten(training), status, points or {}))
 
 
 def write(config: TuneConfig, result: SearchResult) -> None:

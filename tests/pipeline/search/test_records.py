@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.search.records import TrialNote, note_trial, search_records
+from pipeline.search.records import TrialNote, note_trial, reported, search_records
 from pipeline.search.report import METRIC, SearchResult, TrialResult
 from preprocessing.storage.atomic_file import write_text
 from training.run_folder import RunFolder
@@ -37,3 +37,26 @@ def test_a_finished_search_records_its_result_and_the_end_of_every_trial(tmp_pat
         "KILLED",
         "FAILED",
     ]
+
+
+def test_an_epoch_that_a_killed_trial_has_not_stored_is_recorded_all_the_same(tmp_path: Path) -> None:
+    """Tune has heard of epoch 2, after which it killed the trial; what the trial has stored itself counts more."""
+    folder = tmp_path / "trials" / "a"
+    note_trial(folder, TrialNote({}, "RUNNING"))
+    for epoch in (1, 2):
+        heard: dict[str, object] = {
+            "epoch": epoch,
+            "train/loss": 0.5 / epoch,
+            "node_ip": "10.0.0.1",
+            "time_total_s": 3.0,
+            "config": {},
+        }
+        note_trial(folder, TrialNote({}, "RUNNING", reported(heard)))
+    note_trial(folder, TrialNote({}, "FINISHED"))
+    RunFolder(folder).note([{"epoch": 1.0, "train/loss": 0.5, "seconds": 2.0}])
+    [_, trial] = search_records("RUNNING", output=str(tmp_path), settings={})
+    assert trial.status == "FINISHED"
+    assert trial.points == {
+        1: {"epoch": 1.0, "train/loss": 0.5, "seconds": 2.0},
+        2: {"epoch": 2.0, "train/loss": 0.25},
+    }
