@@ -19,7 +19,7 @@ ADDED: Mapping[str, object] = {
     "curriculum.attack_steps": None,
     "curriculum.epsilon_factor": None,
     "curriculum.sampling_ratio": None,
-    "input_transforms": (),
+    "input_transforms": [],
     "model.weights": "none",
     "sharing.strength": 1.0,
     "smoothing": {"video": 1, "audio": 1},

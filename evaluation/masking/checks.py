@@ -25,7 +25,6 @@ from evaluation.masking.clip_checks import (
     smoothing_finds_no_more,
 )
 from evaluation.stored.certificates import Certificates
-from training.threat import WhichMoments
 
 COMPARING = frozenset(
     function.__name__
@@ -53,7 +52,6 @@ def run_checks(
     attacked: Sequence[str],
     limits: CheckLimits,
     eot_samples: int = 1,
-    moments: WhichMoments = "known",
 ) -> tuple[Check, ...]:
     """Run all checks; of certificates of an earlier version those that need no more than they hold.
 
@@ -66,37 +64,7 @@ def run_checks(
         attacked: modalities with a budget.
         limits: when a check fires.
         eot_samples: passes whose gradients the attacks averaged.
-        moments: whether attacks are judged at the moments that they are made at. If not, a stronger one may rightly do
-            less than a weaker one, and nothing can be told by comparing them.
     """
-    checks = _all_checks(
-        clips,
-        attacks=attacks,
-        curve=curve,
-        unbounded=unbounded,
-        noise=noise,
-        attacked=attacked,
-        limits=limits,
-        eot_samples=eot_samples,
-    )
-    if moments == "known":
-        return checks
-    unasked = {"outcome": "not_run", "finding": JUDGED_ELSEWHERE}
-    return tuple(check.model_copy(update=unasked) if check.name in COMPARING else check for check in checks)
-
-
-def _all_checks(
-    clips: Certificates,
-    *,
-    attacks: Sequence[AttackOutcome],
-    curve: Sequence[AttackOutcome],
-    unbounded: AttackOutcome,
-    noise: AttackOutcome | None,
-    attacked: Sequence[str],
-    limits: CheckLimits,
-    eot_samples: int,
-) -> tuple[Check, ...]:
-    """The same where attacks are judged at the moments that they are made at."""
     checks = (
         *(gradients_are_usable(clips, modality=name, limits=limits) for name in attacked),
         forward_is_deterministic(clips, limits=limits, eot_samples=eot_samples),
@@ -116,3 +84,10 @@ def _all_checks(
     if clips.version < 5:
         return checks
     return (*checks, *(gradients_last_on_the_way(clips, modality=name, limits=limits) for name in attacked))
+
+
+def comparing_nothing(checks: Sequence[Check]) -> tuple[Check, ...]:
+    """The same checks where attacks are judged at other moments than they are made at: a stronger attack may rightly do
+    less than a weaker one there, so those that compare attacks are not run."""
+    unasked = {"outcome": "not_run", "finding": JUDGED_ELSEWHERE}
+    return tuple(check.model_copy(update=unasked) if check.name in COMPARING else check for check in checks)

@@ -33,7 +33,7 @@ from preprocessing.storage.provenance import Provenance
 from training.passes import Passes
 
 REPORT_NAME = "report.json"
-FORMAT_VERSION: Literal[5] = 5
+FORMAT_VERSION: Literal[6] = 6
 
 
 def _to_3(record: Record) -> Record:
@@ -71,14 +71,20 @@ def _to_5(record: Record) -> Record:
     return {**record, **points, "classes": classes, "config": {**record["config"], "curve_attacks": []}}
 
 
-STEPS: dict[int, Step] = {2: _to_3, 3: _to_4, 4: _to_5}
+def _to_6(record: Record) -> Record:
+    """Version 5 crafted a single attack on surrogates."""
+    config = dict(record["config"])
+    return {**record, "config": config | {"transfer_attacks": [config.pop("transfer_attack", {"name": "mifgsm"})]}}
+
+
+STEPS: dict[int, Step] = {2: _to_3, 3: _to_4, 4: _to_5, 5: _to_6}
 """By format version, the function that makes a record of it one of the next."""
 
 
 class Report(Settings):
     """Everything an evaluation found."""
 
-    format_version: Literal[5] = FORMAT_VERSION
+    format_version: Literal[6] = FORMAT_VERSION
     clean_accuracy: float
     clean_accuracy_interval: Interval
     worst_case_robust_accuracy: float | None

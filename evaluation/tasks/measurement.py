@@ -216,10 +216,10 @@ def measure(
     threat = measurement.threat
     attacked = np.flatnonzero(~left_out) if left_out is not None else np.arange(len(batch))
     is_whole = len(attacked) == len(batch)
+    clips = batch
     if not is_whole:
-        rows_left = torch.as_tensor(attacked, device=batch.video.device)
-        moments = moments.select(rows_left) if moments else None
-    clips = batch if is_whole else batch.select(rows_left)
+        those = torch.as_tensor(attacked, device=batch.video.device)
+        clips, moments = batch.select(those), moments.select(those) if moments else None
     found: list[dict[str, object]] = []
     perturbations = PERTURBATIONS_SCHEMA.empty_table()
     if len(attacked):

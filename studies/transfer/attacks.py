@@ -14,7 +14,7 @@ from training.attacks.engine.input_transforms import Admix, DiverseInputs, Scale
 STEPS = 10
 """Steps and backward passes of every attack; where a step takes several passes there are fewer steps."""
 LONG = 2 / STEPS
-"""The step size of all attacks but the baseline, in units of epsilon: the published 1 / K weakens each of them."""
+"""The step size in units of epsilon of all attacks but the baseline and I-FGSM, whose published 1 / K weakens them."""
 BASELINE = "MI-FGSM"
 PRESET = "TSI"
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -105,6 +107,10 @@ class Bed(Settings):
         """
         return _loaded(self, part)
 
+    def sha256(self, part: Part) -> str:
+        """Names the content of the clips of a part."""
+        return _content(self, part)
+
     def read(self, part: Part) -> Clips:
         """The clips of a part, as `load`."""
         if not self.path.endswith(".npz"):
@@ -138,6 +144,14 @@ class Bed(Settings):
 
 
 @lru_cache
+def _content(bed: Bed, part: Part) -> str:
+    clips, digest = bed.load(part), hashlib.sha256()
+    for stream in (clips.video, clips.audio, clips.labels):
+        digest.update(stream.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+@lru_cache
 def _loaded(bed: Bed, part: Part) -> Clips:
     return bed.read(part)
 
@@ -146,7 +160,7 @@ def _archive(file: Path) -> tuple[Tensor, Tensor, Tensor]:
     try:
         with np.load(file, allow_pickle=False) as archive:
             video, audio, labels = (archive[name] for name in ("v", "a", "y"))
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
         raise DataError(f"'{file}' is not an archive with v, a and y: {error}") from error
     shapes = f"v {video.dtype}{list(video.shape)}, a {audio.dtype}{list(audio.shape)}, y {list(labels.shape)}"
     is_right = video.ndim == 5 and video.shape[2] == 3 and audio.ndim == 5 and audio.shape[2] == 1 and labels.ndim == 1

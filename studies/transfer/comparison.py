@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 from rich.console import Console
 from rich.table import Table
 
@@ -62,6 +62,13 @@ class TransferConfig(Settings):
     """The first so many clips are attacked."""
     processes: PositiveInt = 2
     """Processes that train and attack, one thread each."""
+
+    @model_validator(mode="after")
+    def _beds_are_told_apart(self) -> TransferConfig:
+        called = [str(bed) for bed in self.beds]
+        if repeated := sorted({name for name in called if called.count(name) > 1}):
+            raise ValueError(f"beds: {', '.join(repeated)} is the name of more than one; give each a name of its own")
+        return self
 
 
 @dataclass(frozen=True)

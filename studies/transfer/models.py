@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import logging
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
+from preprocessing.errors import DataError
 from studies.transfer import architectures
 from studies.transfer.architectures import ArchitectureName, SmallClassifier, build
 from studies.transfer.beds import Bed, Clips
@@ -46,14 +46,13 @@ class Wish:
 
     @property
     def file(self) -> Path:
-        """The weights' place: a digest of all that decides them, but the clips themselves."""
-        here = inspect.getsource(inspect.getmodule(Wish) or architectures) + inspect.getsource(architectures)
-        decides: list[object] = [
-            self.bed.model_dump(mode="json", exclude={"name", "path", "choose", "epsilon"}),
-            self.kind,
-            here,
-        ]
-        decides += [self.bed.path] * (not self.bed.path.endswith(".npz")) + [self.bed.epsilon] * (self.kind == "robust")
+        """The weights' place: its name holds a digest of all that decides them."""
+        decides = {
+            "clips": self.bed.sha256("train"),
+            "epochs": self.bed.epochs,
+            "epsilon": self.bed.epsilon if self.kind == "robust" else None,
+            "sources": [Path(source).read_text() for source in (__file__, architectures.__file__)],
+        }
         digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:8]
         return self.folder / f"{self.bed}-{self.architecture}-{self.kind}-seed{self.seed}-{digest}.safetensors"
 
@@ -91,6 +90,8 @@ def _trained(wish: Wish, clips: Clips) -> SmallClassifier:
     torch.manual_seed(int(hashlib.sha256(f"{wish.seed} {wish.architecture}".encode()).hexdigest()[:8], 16))
     model = build(wish.architecture, int(clips.labels.max()) + 1).train()
     num_steps = len(clips) // BATCH_SIZE
+    if not num_steps:
+        raise DataError(f"bed '{wish.bed}' has {len(clips)} clips to learn; allowed: {BATCH_SIZE} or more, one batch")
     epochs = max(1, round(wish.bed.epochs * (EARLY if wish.kind == "early" else 1.0)))
     optimizer = torch.optim.AdamW(model.parameters(), LEARNING_RATE / 3, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=wish.bed.epochs * num_steps)

@@ -5,6 +5,7 @@ from copy import deepcopy
 import pytest
 
 from preprocessing.errors import SettingsError
+from training.attacks import TMA
 from training.objectives import AWP, PGDAT, TRADES, FastAT, TMACurriculum
 from training.retired_settings import with_added, without_retired
 
@@ -78,3 +79,11 @@ def test_what_was_added_to_attacks_is_added_wherever_an_attack_stands() -> None:
         "objective": {"attack": {"name": "tma", "smoothing": plain, "sharing": {"segments": 1, "strength": 1.0}}},
         "validation": {"attacks": [{"name": "mifgsm", "step_size": None, "smoothing": plain}]},
     }
+
+
+def test_an_attack_of_an_earlier_training_is_what_its_defaults_say_now() -> None:
+    """As they are stored, in JSON: an empty list is not an empty tuple."""
+    now = {"attack": TMA().model_dump(mode="json")}
+    added = {"input_transforms", "smoothing", "step_size"}
+    earlier = {"attack": {name: value for name, value in now["attack"].items() if name not in added}}
+    assert with_added(earlier, now) == now

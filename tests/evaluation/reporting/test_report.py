@@ -11,6 +11,7 @@ from evaluation.config import EvaluateConfig
 from evaluation.reporting.report import REPORT_NAME, Report
 from evaluation.stored.certificates import Certificates
 from preprocessing.errors import DataError
+from training.attacks import PGD
 
 HandMade = Callable[..., Certificates]
 Summarised = Callable[[Certificates, EvaluateConfig], Report]
@@ -37,8 +38,8 @@ def test_a_folder_without_a_report_is_named(tmp_path: Path) -> None:
 def test_a_report_of_another_version_is_refused(report: Report, tmp_path: Path) -> None:
     report.write(tmp_path)
     path = tmp_path / REPORT_NAME
-    path.write_text(path.read_text().replace('"format_version": 5', '"format_version": 1'))
-    with pytest.raises(DataError, match="has format version 1, this code reads 2 to 5: make it again"):
+    path.write_text(path.read_text().replace('"format_version": 6', '"format_version": 1'))
+    with pytest.raises(DataError, match="has format version 1, this code reads 2 to 6: make it again"):
         Report.read(tmp_path)
 
 
@@ -50,6 +51,16 @@ def test_the_table_shows_every_attack_and_the_threat_model(report: Report) -> No
     assert "4 clips, threat model linf(video=7/255, audio=7/255)" in text
     for words in ("clean", "75.0 %", "fgsm", "50.0 %", "33.3 %", "pgd-5 margin", "worst case"):
         assert words in text
+
+
+def test_a_report_of_version_5_crafted_one_attack_on_surrogates(report: Report, tmp_path: Path) -> None:
+    record = json.loads(report.model_dump_json())
+    del record["config"]["transfer_attacks"]
+    record["config"]["transfer_attack"] = {"name": "pgd", "steps": 7}
+    (tmp_path / REPORT_NAME).write_text(json.dumps({**record, "format_version": 5}))
+    found = Report.read(tmp_path)
+    assert found.config.transfer_attacks == (PGD(steps=7),)
+    assert found.model_copy(update={"config": report.config}) == report
 
 
 def test_a_report_of_version_4_has_one_attack_behind_its_points(report: Report, tmp_path: Path) -> None:

@@ -42,6 +42,11 @@ def test_an_unknown_file_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "clips.npz' is not an archive with v, a and y" in capsys.readouterr().err
 
 
+def test_beds_of_one_name_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["beds=[{path: a/dataset}, {path: b/dataset}]"]) == 2
+    assert "dataset is the name of more than one; give each a name of its own" in capsys.readouterr().err
+
+
 def settings(folder: Path, attacks: str) -> list[str]:
     write_archives(folder)
     bed = ", ".join(
